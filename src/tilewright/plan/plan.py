@@ -1,0 +1,211 @@
+"""The plan: an executable program of loads, computes and stores with addresses (docs/model.md, section 11).
+
+A plan keeps the tile loops of each operator as loops; boxes are expressions of their counters, so that its size grows
+with the number of operators and not of tiles. ``expand`` turns a program into its list of steps. How a schedule was
+found is not known here.
+
+Two rules say where data lies in a buffer. A *slot* buffer has one or two footprints; each refill (for outputs: each
+visit) takes the next slot in turn. A *ring* buffer holds a window that slides along one axis: a refill appends the
+new indices behind the last ones, modulo the ring's length, and the window is what was appended last. Inside a slot,
+elements lie row-major over ``counts``; in a ring, over (ring axis, the other axes in order).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+
+from tilewright.arch.accelerator import Accelerator
+from tilewright.mapping.mapping import Par
+from tilewright.plan.expr import Expr, parse
+from tilewright.workload.network import ModelReference, Operator, Tensor
+from tilewright.workload.part import Part
+
+ExprText = Annotated[
+    Expr,
+    BeforeValidator(lambda value: parse(value) if isinstance(value, str) else value),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "description": "integer expression of loop counters"}),
+]
+Exprs = tuple[ExprText, ...]
+Cause = Literal["load", "weight", "parameter", "store", "spill", "readback"]
+
+
+@dataclass(frozen=True)
+class DramArray:
+    """An array in DRAM: the storage of a feature map with all its views, weight tiles, a parameter, or partial sums.
+
+    ``tensor`` is the network's tensor (for feature maps the owner of the storage).
+    """
+
+    name: str
+    kind: Literal["feature map", "weight", "parameter", "partial sums"]
+    tensor: str
+    address_bytes: int
+    elements: int
+    bits: int
+
+
+@dataclass(frozen=True)
+class TensorPlace:
+    """Element (i0, i1, ...) of a feature map is element ``offset + sum(i * stride)`` of its array."""
+
+    tensor: str
+    array: str
+    offset: int
+    strides: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """Room for one operand of one operator in an on-chip memory.
+
+    ``counts`` are the largest footprint's extents per operand axis. ``ring_axis`` None: ``slots`` footprints side by
+    side; otherwise the buffer is a ring of ``ring_length`` indices along that axis. Lifetimes are half-open in
+    sub-steps of the whole plan. ``address_bytes`` is None in memories below the scratchpad: data stream into them and
+    they have no addresses.
+    """
+
+    name: str
+    operand: str
+    memory: str
+    kind_class: Literal["input", "weight", "output", "other"]
+    counts: tuple[int, ...]
+    slots: int
+    ring_axis: int | None
+    ring_length: int
+    bits: int
+    size_bytes: int
+    address_bytes: int | None
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Counter:
+    """A tile loop: counter name, the dimension it splits, and how many chunks there are at most."""
+
+    name: str
+    dim: str
+    trips: int
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """A box moved between DRAM and a buffer in every step in which ``when`` is not 0.
+
+    A load or stream is listed at the step that needs it first, a store at the step in which its visit ends; the
+    machine's timing decides when they run. ``starts``, ``counts`` and ``steps`` give the box in indices of the
+    operand's axes; its first element is element ``offset`` of the array and neighbours along axis k lie
+    ``strides[k]`` elements apart in DRAM. For a ring, the box holds only the new indices.
+    """
+
+    direction: Literal["load", "stream", "store"]
+    cause: Cause
+    operand: str
+    array: str
+    buffer: str
+    when: ExprText
+    starts: Exprs
+    counts: Exprs
+    steps: Exprs
+    offset: ExprText
+    strides: Exprs
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a compute sees of an operand: the box in its buffer, in indices of the operand's axes.
+
+    ``turn`` is not 0 in the first step of each refill (for outputs: of each visit), where slots change.
+    """
+
+    operand: str
+    buffer: str
+    starts: Exprs
+    counts: Exprs
+    steps: Exprs
+    turn: ExprText
+
+
+@dataclass(frozen=True)
+class DimRange:
+    """The indices ``start .. start + count`` of a dimension in one step."""
+
+    dim: str
+    start: ExprText
+    count: ExprText
+
+
+@dataclass(frozen=True)
+class Compute:
+    """The tile each step computes. ``first``: its output elements start from zero; ``last``: they are complete and
+    the epilogue is applied. Accesses are in the nest's operand order, the output last. ``temporaries`` name buffers
+    for statistics and exponentials, ``parameters`` pair roles (or slope tensors) with buffers."""
+
+    ranges: tuple[DimRange, ...]
+    accesses: tuple[Access, ...]
+    first: ExprText
+    last: ExprText
+    temporaries: tuple[str, ...] = ()
+    parameters: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Program:
+    """One part of an operator: its loops (outermost first), transfers and computes.
+
+    ``exists`` is 0 for counter values that a ragged outer chunk does not have. ``pars`` is how a step's tile is
+    unrolled over the array.
+    """
+
+    operator: str
+    part: int
+    counters: tuple[Counter, ...]
+    exists: ExprText
+    pars: tuple[Par, ...]
+    transfers: tuple[Transfer, ...]
+    compute: Compute
+
+
+@dataclass(frozen=True)
+class PlannedOperator:
+    """An operator as the plan executes it, with its parts."""
+
+    operator: Operator
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything needed to run a network on a machine, but for the values of its inputs and constants."""
+
+    model: ModelReference
+    arch: Accelerator
+    tensors: tuple[Tensor, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    operators: tuple[PlannedOperator, ...]
+    arrays: tuple[DramArray, ...]
+    places: tuple[TensorPlace, ...]
+    buffers: tuple[Buffer, ...]
+    programs: tuple[Program, ...]
+
+    @cached_property
+    def buffer(self) -> dict[str, Buffer]:
+        return {buffer.name: buffer for buffer in self.buffers}
+
+    @cached_property
+    def array(self) -> dict[str, DramArray]:
+        return {array.name: array for array in self.arrays}
+
+    @cached_property
+    def place(self) -> dict[str, TensorPlace]:
+        return {place.tensor: place for place in self.places}
+
+    @cached_property
+    def operator(self) -> dict[str, PlannedOperator]:
+        return {planned.operator.name: planned for planned in self.operators}
