@@ -1,0 +1,156 @@
+"""A schedule: which operators run together, under which mappings, at what cost, and how far from the best possible."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from tilewright.arch.accelerator import Accelerator
+from tilewright.mapping.mapping import Mapping
+from tilewright.mapping.problem import NestCost
+from tilewright.workload.storage import PlacedNetwork
+
+Status = Literal["optimal", "feasible", "infeasible", "limit"]
+
+
+@dataclass(frozen=True)
+class PartSchedule:
+    """One part of an operator: its mapping and what it costs. ``traffic`` names tensors: (tensor, cause, bytes)."""
+
+    operator: str
+    part: int
+    mapping: Mapping
+    cost: NestCost
+    traffic: tuple[tuple[str, str, int], ...]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Operators that run together without their inner feature maps leaving the chip; one of them in ``layerwise``.
+
+    ``tile`` is the step tile of the named output, ``resident_in`` and ``resident_out`` the feature maps it finds and
+    leaves on chip.
+    """
+
+    operators: tuple[str, ...]
+    tile: tuple[tuple[str, int], ...]
+    overlap: Literal["recompute", "cache_rows", "cache_all"]
+    resident_in: tuple[str, ...]
+    resident_out: tuple[str, ...]
+    parts: tuple[PartSchedule, ...]
+
+    @property
+    def cycles(self) -> int:
+        return sum(part.cost.cycles for part in self.parts)
+
+    @property
+    def energy_pj(self) -> float:
+        return sum(part.cost.energy_pj for part in self.parts)
+
+    @property
+    def dram_bytes(self) -> int:
+        return sum(part.cost.dram_bytes for part in self.parts)
+
+    @property
+    def limited_by(self) -> Literal["compute", "memory"]:
+        """What takes longer, all tiles' computes or all transfers."""
+        compute = sum(part.cost.compute_cycles for part in self.parts)
+        return "compute" if compute >= sum(part.cost.dma_cycles for part in self.parts) else "memory"
+
+
+@dataclass(frozen=True)
+class DramBytes:
+    """Bytes between chip and DRAM. Weights include biases and other parameters, feature maps partial sums."""
+
+    read: int
+    write: int
+    feature_maps: int
+    weights: int
+
+    @property
+    def total(self) -> int:
+        return self.read + self.write
+
+
+WEIGHT_CAUSES = frozenset({"weight", "parameter"})
+WRITE_CAUSES = frozenset({"store", "spill"})
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A whole network on one machine.
+
+    ``bound`` is a lower bound of the objective over the strategy's space, ``floor`` over every schedule of the
+    network on this machine (compulsory traffic and peak compute); both in the objective's unit.
+    """
+
+    placed: PlacedNetwork
+    arch: Accelerator
+    objective: str
+    strategy: str
+    status: Status
+    groups: tuple[Group, ...]
+    bound: float
+    floor: float
+    seconds: float
+
+    @property
+    def parts(self) -> tuple[PartSchedule, ...]:
+        return tuple(part for group in self.groups for part in group.parts)
+
+    @cached_property
+    def cycles(self) -> int:
+        return sum(group.cycles for group in self.groups)
+
+    @cached_property
+    def energy_pj(self) -> float:
+        return sum(group.energy_pj for group in self.groups)
+
+    @property
+    def edp(self) -> float:
+        """Energy-delay product in pJ * cycles."""
+        return self.energy_pj * self.cycles
+
+    @cached_property
+    def macs(self) -> int:
+        return sum(part.cost.macs for part in self.parts)
+
+    @cached_property
+    def traffic(self) -> tuple[tuple[str, str, int], ...]:
+        """DRAM bytes by (tensor, cause), sorted: what an execution must count."""
+        found: dict[tuple[str, str], int] = {}
+        for part in self.parts:
+            for tensor, cause, moved in part.traffic:
+                found[tensor, cause] = found.get((tensor, cause), 0) + moved
+        return tuple((tensor, cause, moved) for (tensor, cause), moved in sorted(found.items()) if moved)
+
+    @cached_property
+    def bytes_by_cause(self) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for _, cause, moved in self.traffic:
+            found[cause] = found.get(cause, 0) + moved
+        return dict(sorted(found.items()))
+
+    @cached_property
+    def dram_bytes(self) -> DramBytes:
+        causes = self.bytes_by_cause
+        write = sum(moved for cause, moved in causes.items() if cause in WRITE_CAUSES)
+        weights = sum(moved for cause, moved in causes.items() if cause in WEIGHT_CAUSES)
+        total = sum(causes.values())
+        return DramBytes(read=total - write, write=write, feature_maps=total - weights, weights=weights)
+
+    @property
+    def scratchpad_peak_bytes(self) -> int:
+        return max((part.cost.scratchpad_bytes for part in self.parts), default=0)
+
+    @property
+    def value(self) -> float:
+        """The schedule's cost in the objective's unit."""
+        values = {"latency": self.cycles, "energy": self.energy_pj, "edp": self.edp, "traffic": self.dram_bytes.total}
+        return float(values[self.objective])
+
+    @property
+    def gap(self) -> float:
+        """How far above the bound, as a fraction of the bound."""
+        return (self.value - self.bound) / self.bound if self.bound else 0.0
