@@ -126,14 +126,14 @@ class Values:
             if name in inferred:
                 _check(name, inferred[name], allow_empty=constant)
                 self.types[name] = inferred[name]
-            elif not constant:
+            elif not constant and name in self.graph.needed:
                 raise ShapeProblem(
                     f"has an output '{name}' whose shape cannot be told from the shapes of its inputs; fix open axes "
                     "with --dim or --input-shape, or simplify the model before loading it"
                 )
         if constant:
             for name in node.writes:
-                if name not in inferred:
+                if name not in inferred and name in self.graph.needed:
                     value = self.value(name)
                     self.types[name] = ValueType(value.shape, value.dtype.name)
 
@@ -221,6 +221,8 @@ class Values:
         for name in node.writes:
             if name in results and _is_closed(results[name]):
                 found[name] = _type_of(results[name])
+                if node.op_type in ("MaxPool", "AveragePool"):
+                    found[name] = _without_late_windows(node, self.types[node.inputs[0]], found[name])
         return found
 
     def _version(self, domain: str) -> int:
@@ -244,6 +246,24 @@ def _numpy_dtype(name: str) -> np.dtype[np.generic]:
         import ml_dtypes
 
         return np.dtype(getattr(ml_dtypes, name))
+
+
+def _without_late_windows(node: OnnxNode, source: ValueType, result: ValueType) -> ValueType:
+    """With ``ceil_mode``, a last window that would start in the padding at the end is left out.
+
+    The standard says so since operator set 22, and runtimes always did; older inference functions count it.
+    """
+    attributes = {attribute.name: attribute for attribute in node.proto.attribute}
+    axes = len(source.shape) - 2
+    if "ceil_mode" not in attributes or not attributes["ceil_mode"].i or "auto_pad" in attributes:
+        return result
+    strides = attributes["strides"].ints if "strides" in attributes else [1] * axes
+    pads = attributes["pads"].ints if "pads" in attributes else [0] * (2 * axes)
+    extents = [
+        count - 1 if (count - 1) * strides[axis] >= size + pads[axis] else count
+        for axis, (size, count) in enumerate(zip(source.shape[2:], result.shape[2:], strict=True))
+    ]
+    return ValueType((*result.shape[:2], *extents), result.dtype)
 
 
 def _is_closed(kind: object) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from tilewright.workload.network import Derived, Operator, Parameter, Tensor, Value
 from tilewright.workload.operators.node import Node
@@ -11,12 +11,11 @@ from tilewright.workload.operators.node import Node
 class Emitter:
     """The network under construction; names of operators and tensors stay unique."""
 
-    def __init__(self, taken: Sequence[str], operator_names: Sequence[str]) -> None:
+    def __init__(self, tensor_names: Iterable[str], operator_names: Iterable[str]) -> None:
         self.operators: list[Operator] = []
         self.tensors: dict[str, Tensor] = {}
         self.derived: list[Derived] = []
-        self.notes: list[str] = []
-        self._taken = set(taken)
+        self._tensor_names = set(tensor_names)
         self._operator_names = set(operator_names)
 
     def emit(
@@ -63,8 +62,8 @@ class Emitter:
         return name
 
     def _new(self, wanted: str, shape: Sequence[int], dtype: str, *, constant: bool) -> str:
-        name = _free(wanted, self._taken)
-        self._taken.add(name)
+        name = _free(wanted, self._tensor_names)
+        self._tensor_names.add(name)
         self.tensors[name] = Tensor(name, tuple(shape), dtype, constant)
         return name
 
