@@ -12,7 +12,7 @@ from tilewright.workload.network import ModelReference, Network, Tensor
 from tilewright.workload.onnx_file import ModelFile, read_model
 from tilewright.workload.onnx_graph import OnnxNode, build_graph
 from tilewright.workload.onnx_inputs import declared_shape, resolve_inputs
-from tilewright.workload.onnx_shapes import ShapeProblem, Values
+from tilewright.workload.onnx_shapes import ShapeError, Values
 from tilewright.workload.operators import Emitter, Node, import_node, is_supported, supported, violation
 
 
@@ -90,7 +90,7 @@ def _translate(values: Values, emitter: Emitter) -> list[str]:
         node = Node(raw, values)
         try:
             values.infer(raw)
-        except ShapeProblem as problem:
+        except ShapeError as problem:
             problems.append(f"{label}: {_unknown(raw) or f'{node.describe()} {problem}'}")
             continue
         except InputError as error:

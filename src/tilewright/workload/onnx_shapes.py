@@ -8,18 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from tilewright.errors import InputError
 from tilewright.workload.network import Tensor
 from tilewright.workload.onnx_evaluate import Array, evaluate, initializer_value
-from tilewright.workload.onnx_file import ModelFile
+from tilewright.workload.onnx_file import ModelFile, has_data, is_external
 from tilewright.workload.onnx_graph import OnnxGraph, OnnxNode
 
 LARGEST_TENSOR_ELEMENTS = 2**40
 LARGEST_FOLDED_ELEMENTS = 2**24
 
+RANDOM = frozenset({"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform",
+                    "RandomUniformLike"})
 SHAPE_INPUTS: dict[str, tuple[int, ...]] = {
     # Input positions whose values, not just types, decide the shape of the result.
     "ConstantOfShape": (0,),
@@ -44,7 +47,7 @@ SHAPE_INPUTS: dict[str, tuple[int, ...]] = {
 }
 
 
-class ShapeProblem(Exception):
+class ShapeError(Exception):
     """Why the outputs of one node have no usable shape, as the end of a sentence."""
 
 
@@ -76,7 +79,7 @@ class Values:
         self.types: dict[str, ValueType] = {}
         self.constants: set[str] = set()
         self.consumed: set[str] = set()
-        self._producer = {name: node for node in graph.nodes for name in node.writes}
+        self.producer = {name: node for node in graph.nodes for name in node.writes}
         self._folded: dict[str, Array] = {}
         problems = []
         for value in graph.inputs:
@@ -84,7 +87,7 @@ class Values:
                 kind = _type_of(value.type, known=input_shapes[value.name])
                 _check(value.name, kind)
                 self.types[value.name] = kind
-            except ShapeProblem as problem:
+            except ShapeError as problem:
                 problems.append(f"{file.label}: input '{value.name}' {problem}")
         for name, tensor in graph.initializers.items():
             try:
@@ -92,7 +95,7 @@ class Values:
                 _check(name, kind, allow_empty=True)
                 self.types[name] = kind
                 self.constants.add(name)
-            except ShapeProblem as problem:
+            except ShapeError as problem:
                 problems.append(f"{file.label}: initializer '{name}' {problem}")
         if problems:
             raise InputError(problems)
@@ -101,6 +104,10 @@ class Values:
         kind = self.types[name]
         return Tensor(name, kind.shape, kind.dtype, name in self.constants)
 
+    def numpy_dtype(self, name: str) -> np.dtype[Any]:
+        """The element type of a value, as numpy has it."""
+        return _numpy_dtype(self.types[name].dtype)
+
     def is_known(self, node: OnnxNode) -> bool:
         """Whether every input of the node has a type (it has none behind a node that was rejected)."""
         return all(name in self.types for name in node.reads)
@@ -108,7 +115,7 @@ class Values:
     def infer(self, node: OnnxNode) -> None:
         """Settle the types of a node's outputs, and whether they are constants.
 
-        Raises ShapeProblem if the inputs contradict each other or the shape depends on data.
+        Raises ShapeError if the inputs contradict each other or the shape depends on data.
         """
         if node.op_type in ("Shape", "Size") and node.domain == "":
             source = np.array(self.types[node.inputs[0]].shape, dtype=np.int64)
@@ -118,6 +125,8 @@ class Values:
                 bounds = {attribute.name: attribute.i for attribute in node.proto.attribute}
                 self._fold(node.outputs[0], source[bounds.get("start", 0): bounds.get("end")])
             return
+        if node.op_type in RANDOM and node.domain == "":
+            raise ShapeError("gives other numbers at every run; replace it by a constant before exporting the model")
         constant = not node.has_subgraph and all(name in self.constants for name in node.reads)
         inferred = self._inferred(node)
         if constant:
@@ -127,7 +136,7 @@ class Values:
                 _check(name, inferred[name], allow_empty=constant)
                 self.types[name] = inferred[name]
             elif not constant and name in self.graph.needed:
-                raise ShapeProblem(
+                raise ShapeError(
                     f"has an output '{name}' whose shape cannot be told from the shapes of its inputs; fix open axes "
                     "with --dim or --input-shape, or simplify the model before loading it"
                 )
@@ -160,7 +169,7 @@ class Values:
                 )
             self._folded[name] = stored
         else:
-            node = self._producer[name]
+            node = self.producer[name]
             results = evaluate(node, [self.value(i) if i else None for i in node.inputs], self.file)
             for output, result in results.items():
                 self._fold(output, result)
@@ -168,14 +177,12 @@ class Values:
 
     def is_available(self, name: str) -> bool:
         """Whether a constant's numbers can be had without reading other files or guessing stripped ones."""
-        from tilewright.workload.onnx_file import has_data, is_external
-
         if name in self._folded:
             return True
         tensor = self.graph.initializers.get(name)
         if tensor is not None:
             return not is_external(tensor) and has_data(tensor)
-        return name in self._producer and all(self.is_available(i) for i in self._producer[name].reads)
+        return name in self.producer and all(self.is_available(i) for i in self.producer[name].reads)
 
     def _fold(self, name: str, value: Array) -> None:
         self._folded[name] = value
@@ -192,7 +199,7 @@ class Values:
             schema = defs.get_schema(node.op_type, max_inclusive_version=self._version(node.domain),
                                      domain=node.domain)
         except defs.SchemaError:
-            raise ShapeProblem("is no operator that Tilewright knows") from None
+            raise ShapeError("is no operator that Tilewright knows") from None
         types = {
             name: helper.make_tensor_type_proto(
                 helper.np_dtype_to_tensor_dtype(_numpy_dtype(self.types[name].dtype)), list(self.types[name].shape)
@@ -213,7 +220,7 @@ class Values:
             )
         except (onnx.shape_inference.InferenceError, RuntimeError, ValueError) as error:
             reason = str(error).strip().splitlines()[0].split("] ")[-1]
-            raise ShapeProblem(
+            raise ShapeError(
                 f"does not fit its inputs: {reason}; if the batch or an input shape was changed, the model may have "
                 "the original one written into this node"
             ) from None
@@ -235,11 +242,11 @@ def _dtype_name(element_type: int) -> str:
     from onnx import TensorProto, helper
 
     if element_type in (TensorProto.UNDEFINED, TensorProto.STRING):
-        raise ShapeProblem("has no numeric element type")
+        raise ShapeError("has no numeric element type")
     return helper.tensor_dtype_to_np_dtype(element_type).name
 
 
-def _numpy_dtype(name: str) -> np.dtype[np.generic]:
+def _numpy_dtype(name: str) -> np.dtype[Any]:
     try:
         return np.dtype(name)
     except TypeError:
@@ -272,9 +279,9 @@ def _is_closed(kind: object) -> bool:
 
 
 def _type_of(kind: object, known: tuple[int, ...] | None = None) -> ValueType:
-    """A dense tensor's type; ShapeProblem for sequences, maps and optional values."""
+    """A dense tensor's type; ShapeError for sequences, maps and optional values."""
     if not kind.HasField("tensor_type"):  # type: ignore[attr-defined]
-        raise ShapeProblem("is no dense tensor; sequences, maps and optional values are not supported")
+        raise ShapeError("is no dense tensor; sequences, maps and optional values are not supported")
     tensor = kind.tensor_type  # type: ignore[attr-defined]
     shape = known if known is not None else tuple(dim.dim_value for dim in tensor.shape.dim)
     return ValueType(shape, _dtype_name(tensor.elem_type))
@@ -282,8 +289,8 @@ def _type_of(kind: object, known: tuple[int, ...] | None = None) -> ValueType:
 
 def _check(name: str, kind: ValueType, *, allow_empty: bool = False) -> None:
     if any(extent < 0 for extent in kind.shape) or (kind.elements == 0 and not allow_empty):
-        raise ShapeProblem(f"gives '{name}' the shape {list(kind.shape)}, which holds no elements; check the sizes of "
+        raise ShapeError(f"gives '{name}' the shape {list(kind.shape)}, which holds no elements; check the sizes of "
                            "the inputs against kernels, strides and slices")
     if kind.elements > LARGEST_TENSOR_ELEMENTS:
-        raise ShapeProblem(f"gives '{name}' {kind.elements} elements, more than the {LARGEST_TENSOR_ELEMENTS} that "
+        raise ShapeError(f"gives '{name}' {kind.elements} elements, more than the {LARGEST_TENSOR_ELEMENTS} that "
                            "are supported")

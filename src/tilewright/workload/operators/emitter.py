@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from tilewright.workload.network import Derived, Operator, Parameter, Tensor, Value
 from tilewright.workload.operators.node import Node
@@ -47,7 +47,7 @@ class Emitter:
         return self._new(f"{node.outputs[0]}:{part}", shape, dtype, constant=False)
 
     def derive(
-        self, source: str, function: str, shape: Sequence[int], dtype: str, **arguments: Value
+        self, source: str, function: str, arguments: Mapping[str, Value], shape: Sequence[int], dtype: str
     ) -> str:
         """A new constant, computed from another one by a function of ``workload.derive``; returns its name.
 

@@ -71,7 +71,7 @@ def _add_third(
         third = _scaled(node, emitter, 2, beta) if beta != 1.0 else node.inputs[2]
         if node.elements(2) == columns and (node.rank(2) == 0 or node.shape(2)[-1] == columns):
             if node.rank(2) != 1:
-                third = emitter.derive(third, "reshape", (columns,), node.dtype(2), shape=(columns,))
+                third = emitter.derive(third, "reshape", {"shape": (columns,)}, (columns,), node.dtype(2))
             parameters.append(Parameter("bias", third, (1,)))
         else:
             steps.append(("Add", [third], (None, None)))
@@ -79,7 +79,7 @@ def _add_third(
 
 def _scaled(node: Node, emitter: Emitter, slot: int, factor: float) -> str:
     """A constant input times a number."""
-    return emitter.derive(node.inputs[slot], "scale", node.shape(slot), node.dtype(slot), factor=factor)
+    return emitter.derive(node.inputs[slot], "scale", {"factor": factor}, node.shape(slot), node.dtype(slot))
 
 
 @imports("MatMul", kind="MatMul")
@@ -102,7 +102,7 @@ def matmul(node: Node, emitter: Emitter) -> None:
 
 def _as_matrix(node: Node, emitter: Emitter, slot: int, shape: Sequence[int]) -> str:
     if node.constant(slot):
-        return emitter.derive(node.inputs[slot], "reshape", shape, node.dtype(slot), shape=tuple(shape))
+        return emitter.derive(node.inputs[slot], "reshape", {"shape": tuple(shape)}, shape, node.dtype(slot))
     name = emitter.intermediate(node, "ab"[slot], shape, node.dtype(slot))
     emitter.emit(node, "Reshape", node.inputs[slot:slot + 1], name, part="ab"[slot])
     return name
