@@ -94,7 +94,7 @@ def _accelerator(top: Section, source: str) -> Accelerator:
     alignment = top.whole("alignment", BYTES, positive=True) or 1
     array, axes = _array(top)
     levels = [_level(top, node, i, axes) for i, node in enumerate(top.items("memories", "[{name: dram}, ...]"))]
-    if levels:
+    if levels and all(level.section.values for level in levels):
         check_memories(top, levels, widths, alignment)
     vector = _vector(top)
     leakage = top.quantity("leakage", POWER, positive=False)
@@ -131,7 +131,7 @@ def _array(top: Section) -> tuple[Array, tuple[str, ...] | None]:
     for axis, node in sizes.keys.items():
         if not axis.isidentifier():
             sizes.fault(node, f"'{axis}' is no name for an axis: letters, digits and '_', beginning with a letter")
-    if sizes.present and not axes and sizes.sound() and section.sound("axes"):
+    if sizes.present and not axes and section.sound("axes"):
         section.fault(sizes.node, "the array needs at least one axis, for instance 'axes: {mac: 256}'")
     known = tuple(axis for axis, _ in axes) if axes else None
     unroll = section.section("unroll", "unroll")

@@ -6,6 +6,8 @@ import re
 
 import yaml
 
+from tilewright.arch.units import shorten
+
 MOST_BYTES = 1 << 20
 MOST_NODES = 20_000
 
@@ -57,7 +59,8 @@ def compose(data: bytes, problems: Problems) -> yaml.MappingNode | None:
     except yaml.MarkedYAMLError as error:
         _syntax(text, error, problems)
         return None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        # The last two come from escapes and version numbers out of range, which the parser passes on unchecked.
         problems.add_at(1, 1, f"this is not YAML: {str(error).splitlines()[0]}")
         return None
     except RecursionError:
@@ -80,7 +83,7 @@ def kind_of(node: yaml.Node) -> str:
         return "a list"
     if isinstance(node, yaml.MappingNode):
         return "a mapping"
-    return f"'{node.value}'" if node.value else "empty"
+    return f"'{shorten(node.value)}'" if node.value else "empty"
 
 
 def _decode(data: bytes, problems: Problems) -> str | None:

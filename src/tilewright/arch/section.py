@@ -35,11 +35,6 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f" (known are {', '.join(names)})" if names else " (there are none)"
 
 
-def sentence_about(node: yaml.Node) -> str:
-    """A node's text as the beginning of a sentence."""
-    return shorten(kind_of(node))
-
-
 class Section:
     """The entries of a mapping, called ``what`` in messages; an absent mapping reads as one without entries."""
 
@@ -53,7 +48,7 @@ class Section:
 
     def _collect(self) -> None:
         if not isinstance(self.node, yaml.MappingNode):
-            self.fault(self.node, f"{self.what} needs a mapping of keys to values, this is {sentence_about(self.node)}")
+            self.fault(self.node, f"{self.what} needs a mapping of keys to values, this is {kind_of(self.node)}")
             return
         for key, value in self.node.value:
             if not isinstance(key, yaml.ScalarNode):
@@ -133,7 +128,7 @@ class Section:
 
     def quantity(self, key: str, unit: Unit, positive: bool, required: str = "") -> Fraction | None:
         """A number with its unit, above zero if ``positive``, else at least zero."""
-        text = self._scalar(key, f"a {unit.kind} like '{unit.example}'", required)
+        text = self._scalar(key, f"a quantity like '{unit.example}'", required)
         if text is None:
             return None
         try:
@@ -170,7 +165,7 @@ class Section:
         found: list[str] = []
         for item in node.value:
             if not isinstance(item, yaml.ScalarNode) or not _NAME.fullmatch(item.value):
-                self.fault(item, f"'{key}' of {self.what} lists names, this is {sentence_about(item)}")
+                self.fault(item, f"'{key}' of {self.what} lists names, this is {kind_of(item)}")
             elif known is not None and item.value not in known:
                 self.fault(item, f"'{key}' of {self.what}: unknown {kind} '{item.value}'{nearest(item.value, known)}")
             elif item.value in found:

@@ -31,29 +31,28 @@ class Unit:
         Fraction(1500, 1)
         >>> BYTES.parse("64")
         Traceback (most recent call last):
-        ValueError: has no unit; a size is written like '64 KiB'
+        ValueError: has no unit; it is written like '64 KiB'
         >>> BYTES.parse("64 kib")
         Traceback (most recent call last):
-        ValueError: has the unknown unit 'kib', did you mean 'KiB'? A size is written like '64 KiB'
+        ValueError: has the unknown unit 'kib'; did you mean 'KiB'?
         """
         match = _NUMBER.match(text.strip())
         if match is None:
-            raise ValueError(f"is not a {self.kind}, which is written like '{self.example}'")
+            raise ValueError(f"is no {self.kind}; it is written like '{self.example}'")
         unit = text.strip()[match.end() :].strip()
         if not unit:
-            raise ValueError(f"has no unit; a {self.kind} is written like '{self.example}'")
+            raise ValueError(f"has no unit; it is written like '{self.example}'")
         factor = self.factors.get(re.sub(r"\s*/\s*", "/", unit))
         if factor is None:
-            raise ValueError(
-                f"has the unknown unit '{shorten(unit)}'{self._suggestion(unit)} "
-                f"A {self.kind} is written like '{self.example}'"
-            )
+            raise ValueError(f"has the unknown unit '{shorten(unit)}'{self._suggestion(unit)}")
         return _value(match) * factor
 
     def _suggestion(self, unit: str) -> str:
-        """The unit that differs in case only, or all of them."""
+        """The end of a sentence: the unit that differs in case only, or all of them with an example."""
         same = [name for name in self.factors if name.lower() == unit.lower()]
-        return f", did you mean '{same[0]}'?" if same else f" (known are {', '.join(self.factors)})."
+        if same:
+            return f"; did you mean '{same[0]}'?"
+        return f" (known are {', '.join(self.factors)}); it is written like '{self.example}'"
 
 
 def _value(match: re.Match[str]) -> Fraction:
@@ -62,12 +61,13 @@ def _value(match: re.Match[str]) -> Fraction:
 
 
 def shorten(text: str, most: int = 40) -> str:
-    """The text, cut if it is too long to be quoted in a message.
+    """The text as it can be quoted in a message: on one line, printable, and cut if it is long.
 
-    >>> shorten("abcdef", 4)
-    'abc…'
+    >>> shorten("abcdef", 4), shorten("a\\nb")
+    ('abc…', 'a\\\\nb')
     """
-    return text if len(text) <= most else text[: most - 1] + "…"
+    cut = text if len(text) <= most else text[: most - 1] + "…"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in cut)
 
 
 def _scaled(suffix: str, **factors: str) -> dict[str, Fraction]:

@@ -1,0 +1,112 @@
+"""Placing buffers one after another into the gap that fits best, in several orders, with repairs where all fail.
+
+A heuristic in the manner of the greedy planners of inference runtimes: quick, deterministic, and close to the live
+bytes on schedules, where lifetimes are few and nested. It never claims that nothing fits unless the live bytes say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from tilewright.memory.buffer import Buffer, Packing, most_live, round_up
+
+_REPAIRS = 64
+_NAMED_IN_REASON = 6
+
+Key = Callable[[Buffer], tuple[int, ...]]
+
+# What is placed first; ties fall to the order given. Large buffers first serves most problems, the others the rest.
+ORDERS: tuple[Key, ...] = (
+    lambda b: (-b.size_bytes, b.start),
+    lambda b: (-b.size_bytes * (b.end - b.start), b.start),
+    lambda b: (b.start - b.end, -b.size_bytes),
+    lambda b: (b.start, -b.size_bytes),
+    lambda b: (-b.end, -b.size_bytes),
+)
+
+
+def pack(buffers: Sequence[Buffer], capacity_bytes: int, alignment: int = 1) -> Packing:
+    """Offsets, multiples of the alignment, such that no two buffers share a byte in a sub-step.
+
+    Sizes count rounded up to the alignment. The lowest of all placements tried is returned (docs/model.md, section 10).
+
+    >>> pack([Buffer("a", 10, 0, 2), Buffer("b", 6, 1, 3), Buffer("c", 5, 2, 4)], capacity_bytes=16).offsets
+    (0, 10, 0)
+    >>> pack([Buffer("a", 10, 0, 2), Buffer("b", 6, 1, 3)], capacity_bytes=15).reason
+    'in sub-step 1 16 B are live, 1 B more than the 15 B there are: a 10 B, b 6 B'
+    """
+    if alignment < 1:
+        raise ValueError(f"an alignment is at least 1 B, this is {alignment}")
+    live, when = most_live(buffers, alignment)
+    if live > capacity_bytes:
+        return Packing("infeasible", (), live, live, _too_much(buffers, when, live, capacity_bytes, alignment))
+    sizes = [round_up(buffer.size_bytes, alignment) for buffer in buffers]
+    rivals = _rivals(buffers)
+    order: list[int] = []
+    best: list[int] | None = None
+    lowest = 0
+    for key in ORDERS:
+        attempt = sorted(range(len(buffers)), key=[key(buffer) for buffer in buffers].__getitem__)
+        offsets, peak = _place(attempt, sizes, rivals)
+        if best is None or peak < lowest:
+            order, best, lowest = attempt, offsets, peak
+        if lowest == live:
+            break
+    trial, tops = order, best or []
+    for _ in range(_REPAIRS if lowest > capacity_bytes else 0):
+        # Whatever stuck out over the top chooses first in the next round.
+        out = {i for i in trial if tops[i] + sizes[i] > capacity_bytes}
+        trial = [i for i in trial if i in out] + [i for i in trial if i not in out]
+        tops, peak = _place(trial, sizes, rivals)
+        if peak < lowest:
+            best, lowest = tops, peak
+        if peak <= capacity_bytes:
+            break
+    if lowest > capacity_bytes:
+        reason = (
+            f"no placement was found within {capacity_bytes} B; the lowest needs {lowest} B, "
+            f"and {live} B are live in sub-step {when}"
+        )
+        return Packing("limit", (), lowest, live, reason)
+    return Packing("feasible", tuple(best or ()), lowest, live)
+
+
+def _rivals(buffers: Sequence[Buffer]) -> list[list[int]]:
+    """For each buffer the others that are live in one of its sub-steps."""
+    rivals: list[list[int]] = [[] for _ in buffers]
+    by_start = sorted(range(len(buffers)), key=lambda i: buffers[i].start)
+    alive: list[int] = []
+    for i in by_start:
+        alive = [j for j in alive if buffers[j].end > buffers[i].start]
+        for j in alive:
+            rivals[i].append(j)
+            rivals[j].append(i)
+        alive.append(i)
+    return rivals
+
+
+def _place(order: Sequence[int], sizes: Sequence[int], rivals: Sequence[Sequence[int]]) -> tuple[list[int], int]:
+    """Offsets and peak of placing in that order, each buffer in the smallest gap that holds it, lowest among equals."""
+    offsets = [-1] * len(sizes)
+    peak = 0
+    for i in order:
+        floor, chosen, slack = 0, -1, -1
+        for low, high in sorted((offsets[j], offsets[j] + sizes[j]) for j in rivals[i] if offsets[j] >= 0):
+            left = low - floor - sizes[i]
+            if left >= 0 and (chosen < 0 or left < slack):
+                chosen, slack = floor, left
+            floor = max(floor, high)
+        offsets[i] = floor if chosen < 0 else chosen
+        peak = max(peak, offsets[i] + sizes[i])
+    return offsets, peak
+
+
+def _too_much(buffers: Sequence[Buffer], when: int, live: int, capacity_bytes: int, alignment: int) -> str:
+    """Which buffers are live when they exceed the capacity, largest first."""
+    at_once = sorted((b for b in buffers if b.start <= when < b.end), key=lambda b: -b.size_bytes)
+    named = [f"{b.name} {round_up(b.size_bytes, alignment)} B" for b in at_once[:_NAMED_IN_REASON]]
+    more = [f"{len(at_once) - len(named)} smaller ones"] if len(at_once) > len(named) else []
+    return (
+        f"in sub-step {when} {live} B are live, {live - capacity_bytes} B more than the {capacity_bytes} B there are: "
+        + ", ".join(named + more)
+    )

@@ -1,0 +1,73 @@
+"""The problem and the result of placing buffers: rectangles of lifetime x bytes, and where each one lies."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """Bytes that are needed from sub-step ``start`` until before sub-step ``end`` (docs/model.md, section 10)."""
+
+    name: str
+    size_bytes: int
+    start: int
+    end: int
+
+    def __post_init__(self) -> None:
+        if self.size_bytes < 0 or self.start >= self.end:
+            raise ValueError(
+                f"buffer {self.name} needs a size of zero or more and a lifetime of at least one sub-step, "
+                f"it has {self.size_bytes} B in [{self.start}, {self.end})"
+            )
+
+    def overlaps(self, other: Buffer) -> bool:
+        """Whether there is a sub-step in which both are needed."""
+        return self.start < other.end and other.start < self.end
+
+
+@dataclass(frozen=True)
+class Packing:
+    """Where each buffer lies, in the order of the buffers given; no offsets unless feasible.
+
+    ``infeasible`` is a proof: at some sub-step the live bytes alone exceed the capacity. ``limit`` says that no
+    placement was found, which proves nothing. ``peak_bytes`` is the end of the highest buffer (of the lowest placement
+    found where none fits), ``live_bytes`` the most that is live at once: no placement can peak below it.
+    """
+
+    status: Literal["feasible", "infeasible", "limit"]
+    offsets: tuple[int, ...]
+    peak_bytes: int
+    live_bytes: int
+    reason: str = ""
+
+
+def round_up(size_bytes: int, alignment: int) -> int:
+    """The next multiple of the alignment.
+
+    >>> round_up(5, 4), round_up(8, 4)
+    (8, 8)
+    """
+    return -(-size_bytes // alignment) * alignment
+
+
+def most_live(buffers: Sequence[Buffer], alignment: int = 1) -> tuple[int, int]:
+    """The most bytes that are live in one sub-step, sizes rounded up, and the first sub-step of which it is true.
+
+    >>> most_live([Buffer("a", 10, 0, 2), Buffer("b", 6, 1, 3), Buffer("c", 5, 2, 4)], alignment=4)
+    (20, 1)
+    """
+    change: dict[int, int] = defaultdict(int)
+    for buffer in buffers:
+        size = round_up(buffer.size_bytes, alignment)
+        change[buffer.start] += size
+        change[buffer.end] -= size
+    live = most = when = 0
+    for step in sorted(change):
+        live += change[step]
+        if live > most:
+            most, when = live, step
+    return most, when
