@@ -21,7 +21,7 @@ from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 from tilewright.arch.accelerator import Accelerator
 from tilewright.mapping.mapping import Par
 from tilewright.plan.expr import Expr, parse
-from tilewright.workload.network import ModelReference, Operator, Tensor
+from tilewright.workload.network import Derived, ModelReference, Operator, Tensor
 from tilewright.workload.part import Part
 
 ExprText = Annotated[
@@ -64,8 +64,8 @@ class Buffer:
     """Room for one operand of one operator in an on-chip memory.
 
     ``counts`` are the largest footprint's extents per operand axis. ``ring_axis`` None: ``slots`` footprints side by
-    side; otherwise the buffer is a ring of ``ring_length`` indices along that axis. Lifetimes are half-open in
-    sub-steps of the whole plan. ``address_bytes`` is None in memories below the scratchpad: data stream into them and
+    side; otherwise the buffer is a ring of ``ring_length`` places along that axis, neighbouring places being
+    ``ring_step`` indices apart. Lifetimes are half-open in sub-steps of the whole plan. ``address_bytes`` is None in memories below the scratchpad: data stream into them and
     they have no addresses.
     """
 
@@ -77,6 +77,7 @@ class Buffer:
     slots: int
     ring_axis: int | None
     ring_length: int
+    ring_step: int
     bits: int
     size_bytes: int
     address_bytes: int | None
@@ -188,6 +189,7 @@ class Plan:
     tensors: tuple[Tensor, ...]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    derived: tuple[Derived, ...]
     operators: tuple[PlannedOperator, ...]
     arrays: tuple[DramArray, ...]
     places: tuple[TensorPlace, ...]

@@ -12,7 +12,7 @@ class Region:
     """Where a box lies in a buffer, in elements from the buffer's start.
 
     Element (j0, j1, ...) of the box is at ``base + sum(j * stride)``; along ``ring_axis`` (if not None) the index
-    counts as ``(ring_start + j) % ring_length`` instead of j.
+    counts as ``(ring_start + ring_step * j) % ring_length`` instead of j.
     """
 
     buffer: str
@@ -21,6 +21,7 @@ class Region:
     ring_axis: int | None = None
     ring_start: int = 0
     ring_length: int = 0
+    ring_step: int = 1
 
 
 @dataclass(frozen=True)

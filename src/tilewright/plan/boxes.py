@@ -1,0 +1,189 @@
+"""Ranges of dimensions and boxes of operands as expressions of tile counters (docs/model.md, sections 2 to 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tilewright.mapping.mapping import Loop
+from tilewright.plan.expr import ONE, ZERO, Expr, at_most, choose, const, counter, equal, lift, maximum, minimum
+from tilewright.plan.plan import Counter
+from tilewright.workload.nest import Axis, Operand
+
+
+@dataclass(frozen=True)
+class Range:
+    """The indices ``start .. start + count`` of a dimension; ``most`` is the largest count there is."""
+
+    start: Expr
+    count: Expr
+    most: int
+
+    @property
+    def end(self) -> Expr:
+        return self.start + self.count
+
+
+@dataclass(frozen=True)
+class LoopLevel:
+    """A loop that has more than one chunk: its counter, the range it leaves, and whether this is its last chunk."""
+
+    counter: Counter
+    tile: int
+    ranges: dict[str, Range]
+    is_last: Expr
+
+    @property
+    def index(self) -> Expr:
+        return counter(self.counter.name)
+
+
+@dataclass(frozen=True)
+class LoopTree:
+    """All loops of a mapping. ``ranges(level)`` is the state of every dimension below the first ``level`` loops."""
+
+    whole: dict[str, Range]
+    levels: tuple[LoopLevel, ...]
+    exists: Expr
+
+    def ranges(self, level: int) -> dict[str, Range]:
+        return self.levels[level - 1].ranges if level else self.whole
+
+
+def loop_tree(dims: Sequence[tuple[str, int]], loops: Sequence[Loop]) -> LoopTree:
+    """The counters and ranges of nested, possibly ragged tile loops; loops with one chunk are dropped."""
+    whole = {name: Range(ZERO, const(extent), extent) for name, extent in dims}
+    levels: list[LoopLevel] = []
+    current = whole
+    exists: Expr = ONE
+    seen: dict[str, int] = {}
+    for loop in loops:
+        outer = current[loop.dim]
+        trips = -(-outer.most // loop.tile)
+        if trips == 1:
+            continue
+        name = f"{loop.dim}{seen.setdefault(loop.dim, 0)}"
+        seen[loop.dim] += 1
+        start = outer.start + counter(name) * loop.tile
+        ragged_outer = outer.count.op != "const"
+        divides = not ragged_outer and outer.most % loop.tile == 0
+        count = const(loop.tile) if divides else minimum(loop.tile, outer.end - start)
+        if ragged_outer:
+            exists = exists * at_most(start + 1, outer.end)
+        is_last = equal(counter(name), trips - 1) if not ragged_outer else at_most(outer.end, start + loop.tile)
+        current = {**current, loop.dim: Range(start, count, loop.tile)}
+        levels.append(LoopLevel(Counter(name, loop.dim, trips), loop.tile, current, is_last))
+    return LoopTree(whole, tuple(levels), exists)
+
+
+@dataclass(frozen=True)
+class Box:
+    """An operand's footprint: per axis the first index, how many, and the step between them; all in bounds."""
+
+    starts: tuple[Expr, ...]
+    counts: tuple[Expr, ...]
+    steps: tuple[Expr, ...]
+
+
+def _term(axis: Axis, ranges: dict[str, Range]) -> tuple[Expr, Expr]:
+    """First and last index touched along an axis, before clipping."""
+    first, last = const(axis.offset), const(axis.offset)
+    for dim, coefficient in axis.terms:
+        first = first + ranges[dim].start * coefficient
+        last = last + (ranges[dim].end - 1) * coefficient
+    return first, last
+
+
+def _step(axis: Axis, ranges: dict[str, Range]) -> Expr:
+    """The step of the progression: holes are moved too as soon as two dimensions of a window span more than one."""
+    if not axis.terms or axis.divisor > 1 or axis.reach:
+        return ONE
+    if len(axis.terms) == 1:
+        return const(axis.terms[0][1])
+    (d1, c1), (d2, c2) = axis.terms
+    one1, one2 = equal(ranges[d1].count, 1), equal(ranges[d2].count, 1)
+    return choose(one1, choose(one2, 1, c2), choose(one2, c1, 1))
+
+
+def largest_step(axis: Axis, ranges: dict[str, Range]) -> int:
+    """The step of the largest tile's progression: the distance between neighbouring places of a ring."""
+    full = {dim: Range(ZERO, const(r.most), r.most) for dim, r in ranges.items()}
+    return _step(axis, full).value
+
+
+def _clipped(axis: Axis, first: Expr, last: Expr, step: Expr) -> tuple[Expr, Expr]:
+    """First member in bounds and number of members in bounds of a progression."""
+    if axis.clamp:
+        low, high = (minimum(maximum(bound, 0), axis.size - 1) for bound in (first, last))
+        return low, high - low + 1
+    below = maximum((step - 1 - first) // step, 0)
+    first = first + below * step
+    return first, maximum((minimum(last, axis.size - 1) - first) // step + 1, 0)
+
+
+def _inside(axis: Axis, whole: dict[str, Range]) -> bool:
+    """Whether no tile touches padding, so that nothing needs clipping."""
+    low = axis.offset
+    high = axis.offset + sum(c * (whole[d].most - 1) for d, c in axis.terms)
+    return low >= 0 and high < axis.size
+
+
+def _axis_box(axis: Axis, ranges: dict[str, Range], whole: dict[str, Range]) -> tuple[Expr, Expr, Expr]:
+    first, last = _term(axis, ranges)
+    step = _step(axis, ranges)
+    if axis.divisor > 1 or axis.reach:
+        first, last = first // axis.divisor, last // axis.divisor + axis.reach
+    elif _inside(axis, whole):
+        if len(axis.terms) <= 1:
+            return first, (ranges[axis.terms[0][0]].count if axis.terms else ONE), step
+        return first, (last - first) // step + 1, step
+    start, count = _clipped(axis, first, last, step)
+    return start, count, step
+
+
+def box(operand: Operand, ranges: dict[str, Range], whole: dict[str, Range]) -> Box:
+    """The footprint of an operand for given ranges (docs/model.md, section 3)."""
+    parts = [_axis_box(axis, ranges, whole) for axis in operand.axes]
+    return Box(tuple(p[0] for p in parts), tuple(p[1] for p in parts), tuple(p[2] for p in parts))
+
+
+def new_indices(axis: Axis, level: LoopLevel, whole: dict[str, Range]) -> tuple[Expr, Expr]:
+    """What a refill moves along a sliding axis: first index and count (docs/model.md, section 4).
+
+    In the first iteration of the sweep everything; later what lies beyond the previous footprint, or everything
+    again where the two progressions have no index in common.
+    """
+    ranges = level.ranges
+    first, last = _term(axis, ranges)
+    step = _step(axis, ranges)
+    previous = {
+        dim: Range(_shift(r.start, level), _shift(r.count, level), r.most) for dim, r in ranges.items()
+    }
+    before_first, before_last = _term(axis, previous)
+    before_step = _step(axis, previous)
+    if axis.divisor > 1 or axis.reach:
+        first, last = first // axis.divisor, last // axis.divisor + axis.reach
+        before_last = before_last // axis.divisor + axis.reach
+        before_last = minimum(maximum(before_last, 0), axis.size - 1) if axis.clamp else before_last
+        start, count = _clipped(axis, first, last, ONE)
+        later = maximum(start, before_last + 1)
+        opening = equal(level.index, 0)
+        return choose(opening, start, later), choose(opening, count, start + count - later)
+    shift = dict(axis.terms)[level.counter.dim] * level.tile
+    aligned = equal(const(shift) % before_step, 0)
+    skipped = maximum((before_last - first) // step + 1, 0) * aligned * (1 - equal(level.index, 0))
+    return _clipped(axis, first + skipped * step, last, step)
+
+
+def _shift(expr: Expr, level: LoopLevel) -> Expr:
+    """The expression one iteration of the level's loop earlier."""
+    if expr.op == "counter":
+        return expr - 1 if expr.name == level.counter.name else expr
+    if not expr.args:
+        return expr
+    args = [_shift(arg, level) for arg in expr.args]
+    if expr.op == "+":
+        return args[0] + args[1]
+    if expr.op == "*":
+        return args[0] * args[1]
+    return Expr(expr.op, tuple(lift(arg) for arg in args))

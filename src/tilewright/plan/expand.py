@@ -1,0 +1,198 @@
+"""Expanding a program: from loops with expressions to the list of its steps (docs/model.md, section 11)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tilewright.plan.expr import Expr, evaluate
+from tilewright.plan.plan import Access, Buffer, Plan, Program, Transfer
+from tilewright.plan.step import Move, Region, Step, View
+
+_CHUNK = 1 << 14
+
+
+def buffer_strides(buffer: Buffer) -> tuple[int, ...]:
+    """Elements between neighbours along each operand axis: row-major, the ring axis (if any) outermost.
+
+    Along the ring axis the stride counts from place to place.
+    """
+    axes = list(range(len(buffer.counts)))
+    order = axes if buffer.ring_axis is None else [buffer.ring_axis] + [a for a in axes if a != buffer.ring_axis]
+    strides = dict.fromkeys(axes, 1)
+    total = 1
+    for axis in reversed(order):
+        strides[axis] = total
+        total *= buffer.counts[axis]
+    return tuple(strides[axis] for axis in axes)
+
+
+@dataclass
+class _Place:
+    """Where the current refill of a buffer lies. Slots are taken in turn; a ring's head moves on with each refill."""
+
+    buffer: Buffer
+    strides: tuple[int, ...]
+    footprint: int
+    turns: int = 0
+    head: int = 0
+    origin_index: int = 0
+    origin_place: int = 0
+
+    def region(self, start: int, step: int) -> Region:
+        ring = self.buffer.ring_axis
+        if ring is None:
+            slot = (self.turns - 1) % self.buffer.slots if self.turns else 0
+            return Region(self.buffer.name, slot * self.footprint, self.strides)
+        length, apart = self.buffer.ring_length, self.buffer.ring_step
+        place = self.origin_place + (start - self.origin_index) // apart
+        return Region(self.buffer.name, 0, self.strides, ring, place % length, length, max(1, step // apart))
+
+    def turn(self, start: int, count: int, step: int, new: int) -> None:
+        """The next refill: a window of ``count`` indices from ``start``, of which ``new`` were not there before."""
+        self.turns += 1
+        if self.buffer.ring_axis is None or count == 0:
+            return
+        if new == count:
+            self.origin_index, self.origin_place = start, self.head
+        last = start + (count - 1) * step
+        self.head = self.origin_place + (last - self.origin_index) // self.buffer.ring_step + 1
+
+
+class _Rows:
+    """Expressions of one program evaluated for many iterations at once, each expression only once."""
+
+    def __init__(self, counters: dict[str, Any], rows: int) -> None:
+        self._counters, self._rows = counters, rows
+        self._known: dict[Expr, list[int]] = {}
+
+    def __call__(self, expr: Expr) -> list[int]:
+        known = self._known.get(expr)
+        if known is None:
+            values = np.broadcast_to(np.asarray(evaluate(expr, self._counters), dtype=np.int64), (self._rows,))
+            known = self._known[expr] = values.tolist()
+        return known
+
+    def table(self, exprs: tuple[Expr, ...]) -> list[tuple[int, ...]]:
+        """Row by row the values of several expressions."""
+        return list(zip(*(self(expr) for expr in exprs), strict=True)) if exprs else [()] * self._rows
+
+
+def iterations(program: Program) -> int:
+    """How many steps a program has."""
+    return sum(rows for _, rows in _chunks(program))
+
+
+def _chunks(program: Program) -> Iterator[tuple[dict[str, Any], int]]:
+    """The iterations that exist, in order, some thousands at a time."""
+    trips = [counter.trips for counter in program.counters]
+    total = int(np.prod(trips, dtype=np.int64)) if trips else 1
+    for begin in range(0, total, _CHUNK):
+        flat = np.arange(begin, min(total, begin + _CHUNK), dtype=np.int64)
+        values = np.unravel_index(flat, trips) if trips else ()
+        counters: dict[str, Any] = {c.name: v.astype(np.int64) for c, v in zip(program.counters, values, strict=True)}
+        exists = np.broadcast_to(np.asarray(evaluate(program.exists, counters)), flat.shape) != 0
+        rows = int(exists.sum())
+        if rows:
+            yield {name: v[exists] for name, v in counters.items()}, rows
+
+
+def expand(plan: Plan, program: Program) -> Iterator[Step]:
+    """Every step of a program, in order, with all boxes and places concrete."""
+    compute = program.compute
+    places: dict[str, _Place] = {}
+    names = {a.buffer for a in compute.accesses} | {t.buffer for t in program.transfers}
+    for name in names:
+        buffer = plan.buffer[name]
+        footprint = 1
+        for count in buffer.counts:
+            footprint *= count
+        places[name] = _Place(buffer, buffer_strides(buffer), footprint)
+    # Only a load can bring new indices into a ring.
+    loads = {t.operand: t for t in program.transfers if t.direction != "store" and t.cause != "readback"}
+    for counters, rows in _chunks(program):
+        yield from _steps(program, places, loads, _Rows(counters, rows), rows)
+
+
+def _steps(
+    program: Program, places: dict[str, _Place], loads: dict[str, Transfer], at: _Rows, rows: int
+) -> Iterator[Step]:
+    compute = program.compute
+    ranges = [(r.dim, at(r.start), at(r.count)) for r in compute.ranges]
+    first, last = at(compute.first), at(compute.last)
+    accesses = [_AccessRows(a, places[a.buffer], loads.get(a.operand), at) for a in compute.accesses]
+    moves = [_TransferRows(t, places[t.buffer], at) for t in program.transfers]
+    for row in range(rows):
+        for access in accesses:
+            access.turn(row)
+        found: dict[str, list[Move]] = {"load": [], "stream": [], "store": []}
+        for move in moves:
+            if move.when[row]:
+                made = move.move(row)
+                if made.elements:
+                    found[move.transfer.direction].append(made)
+        yield Step(
+            ranges=tuple((dim, starts[row], counts[row]) for dim, starts, counts in ranges),
+            loads=tuple(found["load"]),
+            streams=tuple(found["stream"]),
+            stores=tuple(found["store"]),
+            views=tuple(access.view(row) for access in accesses),
+            first=bool(first[row]),
+            last=bool(last[row]),
+        )
+
+
+class _AccessRows:
+    def __init__(self, access: Access, place: _Place, load: Transfer | None, at: _Rows) -> None:
+        self.access, self.place = access, place
+        self.turns = at(access.turn)
+        self.starts, self.counts, self.steps = (at.table(e) for e in (access.starts, access.counts, access.steps))
+        ring = place.buffer.ring_axis
+        self.new = at(load.counts[ring]) if ring is not None and load is not None else None
+        self._view: View | None = None
+
+    def turn(self, row: int) -> None:
+        if not self.turns[row]:
+            return
+        ring = self.place.buffer.ring_axis or 0
+        starts, counts, steps = self.starts[row], self.counts[row], self.steps[row]
+        if starts:
+            new = self.new[row] if self.new is not None else counts[ring]
+            self.place.turn(starts[ring], counts[ring], steps[ring], new)
+        else:
+            self.place.turn(0, 1, 1, 1)
+        self._view = None
+
+    def view(self, row: int) -> View:
+        if self._view is None:
+            ring = self.place.buffer.ring_axis or 0
+            starts, steps = self.starts[row], self.steps[row]
+            region = self.place.region(starts[ring] if starts else 0, steps[ring] if steps else 1)
+            self._view = View(self.access.operand, starts, self.counts[row], steps, region)
+        return self._view
+
+
+class _TransferRows:
+    def __init__(self, transfer: Transfer, place: _Place, at: _Rows) -> None:
+        self.transfer, self.place = transfer, place
+        self.when, self.offset = at(transfer.when), at(transfer.offset)
+        tables = (transfer.starts, transfer.counts, transfer.steps, transfer.strides)
+        self.starts, self.counts, self.steps, self.strides = (at.table(e) for e in tables)
+
+    def move(self, row: int) -> Move:
+        t, ring = self.transfer, self.place.buffer.ring_axis or 0
+        starts, steps = self.starts[row], self.steps[row]
+        return Move(
+            operand=t.operand,
+            cause=t.cause,
+            array=t.array,
+            offset=self.offset[row],
+            strides=self.strides[row],
+            counts=self.counts[row],
+            starts=starts,
+            steps=steps,
+            region=self.place.region(starts[ring] if starts else 0, steps[ring] if steps else 1),
+        )

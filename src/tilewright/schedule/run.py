@@ -1,0 +1,63 @@
+"""Scheduling a network: rewrites, storage, a strategy, bounds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from tilewright.arch.accelerator import Accelerator
+from tilewright.errors import UsageError
+from tilewright.mapping.problem import OBJECTIVES
+from tilewright.schedule.floor import network_floor
+from tilewright.schedule.layerwise import Found, Progress, layerwise
+from tilewright.schedule.schedule import Schedule
+from tilewright.workload.network import Network
+from tilewright.workload.rewrite import rewrite
+from tilewright.workload.storage import place
+
+STRATEGIES: dict[str, Callable[..., Found]] = {"layerwise": layerwise}
+DEFAULT_STRATEGY = "layerwise"
+
+
+def schedule(
+    network: Network,
+    arch: Accelerator,
+    objective: str = "edp",
+    strategy: str = DEFAULT_STRATEGY,
+    *,
+    timeout: float | None = None,
+    progress: Progress | None = None,
+) -> Schedule:
+    """The best schedule of a network on a machine under a strategy of ``STRATEGIES``.
+
+    ``objective`` is one of latency (cycles), energy (pJ), edp (pJ * cycles), traffic (DRAM bytes); ``timeout`` is in
+    seconds. Raises UsageError for unknown names and InfeasibleError, naming operator, memory and buffers, where
+    something fits in no way.
+    """
+    began = time.monotonic()
+    if objective not in OBJECTIVES:
+        raise UsageError(f"unknown objective '{objective}'; there are {', '.join(OBJECTIVES)}")
+    if strategy not in STRATEGIES:
+        raise UsageError(f"unknown strategy '{strategy}'; there are {', '.join(STRATEGIES)}")
+    placed = place(rewrite(network), arch.layout)
+    deadline = None if timeout is None else began + timeout
+    found = STRATEGIES[strategy](placed, arch, objective, deadline=deadline, progress=progress)
+    floor = network_floor(placed, arch, objective)
+    result = Schedule(
+        placed=placed,
+        arch=arch,
+        objective=objective,
+        strategy=strategy,
+        status="feasible",
+        groups=found.groups,
+        bound=max(found.bound, floor),
+        floor=floor,
+        seconds=time.monotonic() - began,
+    )
+    return _settled(result)
+
+
+def _settled(result: Schedule) -> Schedule:
+    """Optimal where the cost meets the bound."""
+    return replace(result, status="optimal") if result.value <= result.bound else result
