@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 def derive(derived: Derived, inputs: Sequence[Array]) -> Array:
     """The value of a derived constant from the values of the constants named in ``derived.inputs``."""
-    return FUNCTIONS[derived.function](*inputs, **dict(derived.arguments))
+    value: Array = FUNCTIONS[derived.function](*inputs, **dict(derived.arguments))
+    return value
 
 
 def bn_weight(weight: Array, scale: Array, variance: Array, *, epsilon: float, axis: int, groups: int = 1) -> Array:
