@@ -1,0 +1,161 @@
+"""``tilewright map``: one loop nest on one machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tilewright.cli import options, parse, text
+from tilewright.cli.document import show
+from tilewright.cli.guard import guarded
+from tilewright.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from tilewright.mapping.problem import NestCost, NestProblem
+    from tilewright.mapping.search import NestResult
+    from tilewright.workload.nest import LoopNest
+
+NESTS = {
+    "--conv": ("K C Y X", "R S N G H W stride dilation pad"),
+    "--depthwise": ("G Y X", "R S N H W stride dilation pad"),
+    "--gemm": ("M N K", "B"),
+}
+
+
+@guarded
+def map_verb(
+    arch: options.Arch,
+    conv: Annotated[
+        str | None,
+        typer.Option("--conv", metavar="K=,C=,Y=,X=,...", help="A convolution; also R S N G H W stride dilation pad."),
+    ] = None,
+    gemm: Annotated[str | None, typer.Option("--gemm", metavar="M=,N=,K=", help="A matrix product; also B.")] = None,
+    depthwise: Annotated[
+        str | None,
+        typer.Option(
+            "--depthwise", metavar="G=,Y=,X=,...", help="One filter per channel; also R S N H W stride dilation pad."
+        ),
+    ] = None,
+    objective: options.Goal = options.Objective.edp,
+    evaluate: Annotated[
+        Path | None,
+        typer.Option("--evaluate", metavar="FILE", help="Cost the mapping of this file instead of searching for one."),
+    ] = None,
+    output: Annotated[Path | None, typer.Option("-o", metavar="FILE", help="Write the mapping to this file.")] = None,
+    timeout: options.Timeout = None,
+    as_json: options.Json = False,
+) -> None:
+    """Find the best mapping of one nest: tiles, loop order, where each operand is kept.
+
+    Y and X are output sizes; stride, dilation and pad are one number or Y:X, pad also top:left:bottom:right.
+    """
+    limit = None if timeout is None else parse.seconds(timeout)
+    nest = _nest({"--conv": conv, "--gemm": gemm, "--depthwise": depthwise})
+    from tilewright import load_arch
+    from tilewright.mapping.nests import default_problem
+    from tilewright.mapping.search import map_nest
+    from tilewright.mapping.text import format_mapping
+    from tilewright.serial import write_whole
+
+    machine = load_arch(arch)
+    problem = default_problem(nest, machine, machine.layout)
+    if evaluate is None:
+        result = map_nest(problem, objective.value, timeout=limit)
+    else:
+        result = _evaluated(problem, evaluate, objective.value)
+    if output is not None:
+        write_whole(output, format_mapping(result.mapping).rstrip() + "\n")
+    if as_json:
+        show(_document(result, machine.name, objective.value))
+    else:
+        print(_report(result, problem, objective.value))
+
+
+def _nest(given: dict[str, str | None]) -> LoopNest:
+    chosen = [(option, spec) for option, spec in given.items() if spec is not None]
+    if len(chosen) != 1:
+        raise UsageError(f"give one of {', '.join(given)}; there are {len(chosen)}")
+    (option, spec), *_ = chosen
+    sizes: dict[str, Any] = parse.nest_sizes(spec, option, *NESTS[option])
+    from tilewright.mapping import nests
+
+    make = {"--conv": nests.conv2d, "--gemm": nests.gemm, "--depthwise": nests.depthwise}[option]
+    nest: LoopNest = make(**sizes)  # type: ignore[operator]
+    return nest
+
+
+def _evaluated(problem: NestProblem, file: Path, objective: str) -> NestResult:
+    from tilewright.mapping.search import evaluated
+    from tilewright.mapping.text import parse_mapping
+
+    try:
+        written = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: cannot be read: {error}") from None
+    return evaluated(problem, parse_mapping(written, problem.nest, problem.arch), objective)
+
+
+def _traffic(cost: NestCost) -> dict[str, int]:
+    causes: dict[str, int] = {"total": cost.dram_bytes, "read": cost.dram_read_bytes, "write": cost.dram_write_bytes}
+    for entry in cost.traffic:
+        causes[entry.cause] = causes.get(entry.cause, 0) + entry.bytes
+    return causes
+
+
+def _document(result: NestResult, machine: str, objective: str) -> dict[str, Any]:
+    from tilewright.mapping.text import format_mapping
+
+    cost = result.cost
+    accesses: dict[str, dict[str, dict[str, int]]] = {}
+    for entry in cost.accesses:
+        accesses.setdefault(entry.memory, {})[entry.operand] = {"reads": entry.read_bytes, "writes": entry.write_bytes}
+    return {
+        "arch": machine,
+        "objective": objective,
+        "status": result.status,
+        "cycles": cost.cycles,
+        "energy_pj": cost.energy_pj,
+        "edp": cost.edp,
+        "macs": cost.macs,
+        "steps": cost.steps,
+        "dram_bytes": _traffic(cost),
+        "accesses": accesses,
+        "scratchpad_bytes": cost.scratchpad_bytes,
+        "bound": result.bound,
+        "gap": result.gap,
+        "seconds": result.seconds,
+        "evaluated": result.evaluated,
+        "mapping": format_mapping(result.mapping),
+    }
+
+
+def _report(result: NestResult, problem: NestProblem, objective: str) -> str:
+    from tilewright.mapping.text import format_mapping
+
+    cost, arch = result.cost, problem.arch
+    causes = {cause: moved for cause, moved in _traffic(cost).items() if cause not in ("total", "read", "write")}
+    limit = "compute" if cost.compute_cycles >= cost.dma_cycles else "memory"
+    rows = [(entry.memory, entry.operand, entry.read_bytes, entry.write_bytes) for entry in cost.accesses]
+    return "\n".join(
+        [
+            text.fields(
+                [
+                    ("machine", arch.name),
+                    ("status", f"{result.status}, {text.percent(result.gap)} above the bound for {objective}"),
+                    ("cycles", f"{cost.cycles:,} in {cost.steps:,} steps, limited by {limit}"),
+                    ("MACs", f"{cost.macs:,}"),
+                    ("energy", text.energy(cost.energy_pj)),
+                    ("edp", f"{cost.edp:.6g} pJ*cycles"),
+                    ("DRAM", f"{text.size(cost.dram_bytes)}: " + ", ".join(f"{c} {b:,} B" for c, b in causes.items())),
+                    ("scratchpad", f"{cost.scratchpad_bytes:,} of {arch.scratchpad.size_bytes or 0:,} B"),
+                    ("search", f"{result.evaluated:,} mappings evaluated in {text.duration(result.seconds)}"),
+                ]
+            ),
+            "",
+            text.table(["memory", "operand", "bytes read", "bytes written"], rows, left=2),
+            "",
+            format_mapping(result.mapping).rstrip(),
+        ]
+    )

@@ -1,0 +1,135 @@
+"""Reading option values: every function takes the text a user typed and raises UsageError with a full sentence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from tilewright.errors import UsageError
+
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+_ENERGY = {"pJ": 1.0, "nJ": 1e3, "uJ": 1e6, "mJ": 1e9, "J": 1e12}
+_BYTES = {"B": 1.0, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30, "kB": 1e3, "MB": 1e6, "GB": 1e9}
+_QUANTITY = re.compile(r"\s*(\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)\s*([A-Za-z]*)\s*")
+
+
+def _quantity(text: str, option: str, units: dict[str, float], examples: str) -> float:
+    """A number and its unit; without one the first of the units is meant."""
+    match = _QUANTITY.fullmatch(text)
+    factor = units.get(match[2] or next(iter(units))) if match else None
+    if match is None or factor is None:
+        raise UsageError(f"{option} {text}: not understood; give {examples}")
+    return float(match[1]) * factor
+
+
+def seconds(text: str) -> float:
+    """Seconds of a ``--timeout``.
+
+    >>> seconds("60"), seconds("60s"), seconds("2m")
+    (60.0, 60.0, 120.0)
+    """
+    return _quantity(text, "--timeout", _SECONDS, "seconds or minutes, such as 60, 60s or 2m")
+
+
+def energy_pj(text: str) -> float:
+    """Picojoules of a ``--max-energy``.
+
+    >>> energy_pj("12"), energy_pj("1.5 mJ")
+    (12.0, 1500000000.0)
+    """
+    return _quantity(text, "--max-energy", _ENERGY, "picojoules or a unit, such as 5e9, 5000 uJ or 5 mJ")
+
+
+def byte_count(text: str) -> float:
+    """Bytes of a ``--max-dram-bytes``.
+
+    >>> byte_count("4096"), byte_count("4 KiB")
+    (4096.0, 4096.0)
+    """
+    return _quantity(text, "--max-dram-bytes", _BYTES, "bytes or a unit, such as 4096, 4 KiB or 1.5 MiB")
+
+
+def _integer(text: str, where: str, least: int = 1) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        raise UsageError(f"{where}: '{text}' is not a whole number") from None
+    if value < least:
+        raise UsageError(f"{where}: {value} is too small, at least {least} is needed")
+    return value
+
+
+def _assignment(text: str, option: str, example: str) -> tuple[str, str]:
+    name, equals, value = text.rpartition("=")
+    if not (equals and name.strip() and value.strip()):
+        raise UsageError(f"{option} {text}: not understood; give {example}")
+    return name.strip(), value.strip()
+
+
+def input_shapes(texts: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    """Shapes by input name.
+
+    >>> input_shapes(["x=1,3,64,64"])
+    {'x': (1, 3, 64, 64)}
+    """
+    found = {}
+    for text in texts:
+        name, value = _assignment(text, "--input-shape", "a name and its extents, such as x=1,3,64,64")
+        where = f"--input-shape {text}"
+        found[name] = tuple(_integer(part, where) for part in value.split(","))
+    return found
+
+
+def dims(texts: Iterable[str]) -> dict[str, int]:
+    """Extents by the name of a symbolic dimension.
+
+    >>> dims(["batch=2"])
+    {'batch': 2}
+    """
+    pairs = [(text, _assignment(text, "--dim", "a name and its extent, such as batch=2")) for text in texts]
+    return {name: _integer(value, f"--dim {text}") for text, (name, value) in pairs}
+
+
+def weights(text: str) -> str:
+    """A checked value of ``--weights``.
+
+    >>> weights("seeded:7")
+    'seeded:7'
+    """
+    if text not in ("auto", "stored") and not re.fullmatch(r"seeded:\d+", text):
+        raise UsageError(f"--weights {text}: give auto, stored, or seeded:N with a seed such as seeded:0")
+    return text
+
+
+_PER_AXIS = {"stride": 1, "dilation": 1, "pad": 0}
+
+
+def nest_sizes(text: str, option: str, required: str, optional: str) -> dict[str, int | tuple[int, ...]]:
+    """The sizes of a nest given as one option; pairs are Y:X, pads may be top:left:bottom:right.
+
+    >>> nest_sizes("K=64,C=3,Y=56,X=56,pad=1:2", "--conv", "K C Y X", "R S stride pad")
+    {'K': 64, 'C': 3, 'Y': 56, 'X': 56, 'pad': (1, 2)}
+    """
+    known = required.split() + optional.split()
+    found: dict[str, int | tuple[int, ...]] = {}
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        name, value = _assignment(part, option, f"sizes such as {option} {required.replace(' ', '=8,')}=8")
+        where = f"{option} {part}"
+        if name not in known:
+            raise UsageError(f"{where}: there is no '{name}' here; the names are {', '.join(known)}")
+        if name in found:
+            raise UsageError(f"{where}: {name} is given twice")
+        found[name] = _per_axis(value, name, where) if name in _PER_AXIS else _integer(value, where)
+    missing = [name for name in required.split() if name not in found]
+    if missing:
+        raise UsageError(f"{option} {text}: {', '.join(missing)} must be given")
+    return found
+
+
+def _per_axis(text: str, name: str, where: str) -> int | tuple[int, ...]:
+    values = tuple(_integer(part, where, _PER_AXIS[name]) for part in text.split(":"))
+    if len(values) == 1:
+        return values[0]
+    if len(values) != 2 and not (name == "pad" and len(values) == 4):
+        raise UsageError(f"{where}: give one number or Y:X" + (", or top:left:bottom:right" if name == "pad" else ""))
+    return values

@@ -1,0 +1,113 @@
+"""A schedule as people read it, and as ``--json`` prints it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tilewright.cli import text
+
+if TYPE_CHECKING:
+    from tilewright.schedule.schedule import Group, Schedule
+
+UNITS = {"latency": "cycles", "energy": "pJ", "edp": "pJ*cycles", "traffic": "B"}
+
+
+def summary(schedule: Schedule) -> str:
+    """Operators, totals, bytes by cause, bound and gap, notes of the rewrites."""
+    blocks = [_operators(schedule), _totals(schedule)]
+    if schedule.placed.network.notes:
+        blocks.append("\n".join(f"note: {note}" for note in schedule.placed.network.notes))
+    return "\n\n".join(blocks)
+
+
+def _operators(schedule: Schedule) -> str:
+    rows = [_row(schedule, group) for group in schedule.groups]
+    headings = ["operator", "kind", "step tile", "steps", "MACs", "cycles", "energy", "DRAM B", "limited by"]
+    return text.table(headings, rows, left=3)
+
+
+def _row(schedule: Schedule, group: Group) -> tuple[object, ...]:
+    producers = {operator.name: operator for operator in schedule.placed.network.operators}
+    return (
+        text.shortened(" + ".join(group.operators)),
+        "+".join(dict.fromkeys(producers[name].kind for name in group.operators)),
+        " ".join(f"{dim}:{size}" for dim, size in group.tile) or "whole",
+        sum(part.cost.steps for part in group.parts),
+        sum(part.cost.macs for part in group.parts),
+        group.cycles,
+        text.energy(group.energy_pj),
+        group.dram_bytes,
+        group.limited_by,
+    )
+
+
+def _totals(schedule: Schedule) -> str:
+    network, arch, moved = schedule.placed.network, schedule.arch, schedule.dram_bytes
+    unit = UNITS[schedule.objective]
+    time = schedule.cycles / float(arch.clock_hz)
+    pairs = [
+        ("network", f"{network.name}, {len(schedule.groups)} operators, {schedule.macs:,} MACs"),
+        ("machine", f"{arch.name}, {float(arch.clock_hz) / 1e6:,.0f} MHz"),
+        ("strategy", f"{schedule.strategy}, {schedule.status} for {schedule.objective}, in {schedule.seconds:.1f} s"),
+        ("cycles", f"{schedule.cycles:,} ({text.duration(time)}, {_utilisation(schedule)} of the array's peak)"),
+        ("energy", f"{text.energy(schedule.energy_pj)} ({schedule.energy_pj:,.0f} pJ)"),
+        ("edp", f"{schedule.edp:.6g} pJ*cycles"),
+        ("DRAM", f"{text.size(moved.total)}: read {moved.read:,} B, written {moved.write:,} B"),
+        ("by cause", ", ".join(f"{cause} {count:,} B" for cause, count in schedule.bytes_by_cause.items())),
+        ("scratchpad", f"peak {schedule.scratchpad_peak_bytes:,} of {arch.scratchpad.size_bytes or 0:,} B"),
+        ("bound", f"{schedule.bound:.6g} {unit} for this strategy; the schedule is {text.percent(schedule.gap)} above"),
+        ("floor", f"{schedule.floor:.6g} {unit} for any schedule (compulsory traffic, peak compute)"),
+    ]
+    return text.fields(pairs)
+
+
+def _utilisation(schedule: Schedule) -> str:
+    return text.percent(schedule.macs / (schedule.cycles * schedule.arch.array.size) if schedule.cycles else 0.0)
+
+
+def document(schedule: Schedule) -> dict[str, Any]:
+    """The JSON document of ``tilewright schedule`` (docs/architecture.md)."""
+    network, moved = schedule.placed.network, schedule.dram_bytes
+    return {
+        "model": network.name,
+        "arch": schedule.arch.name,
+        "objective": schedule.objective,
+        "strategy": schedule.strategy,
+        "status": schedule.status,
+        "cycles": schedule.cycles,
+        "energy_pj": schedule.energy_pj,
+        "edp": schedule.edp,
+        "macs": schedule.macs,
+        "dram_bytes": {
+            "read": moved.read,
+            "write": moved.write,
+            "feature_maps": moved.feature_maps,
+            "weights": moved.weights,
+            "total": moved.total,
+            "by_cause": schedule.bytes_by_cause,
+        },
+        "scratchpad_bytes": {
+            "capacity": schedule.arch.scratchpad.size_bytes,
+            "peak": schedule.scratchpad_peak_bytes,
+        },
+        "bound": schedule.bound,
+        "gap": schedule.gap,
+        "floor": schedule.floor,
+        "seconds": schedule.seconds,
+        "groups": [_group(group) for group in schedule.groups],
+        "notes": list(network.notes),
+    }
+
+
+def _group(group: Group) -> dict[str, Any]:
+    return {
+        "operators": list(group.operators),
+        "tile": dict(group.tile),
+        "overlap": group.overlap,
+        "resident_in": list(group.resident_in),
+        "resident_out": list(group.resident_out),
+        "cycles": group.cycles,
+        "energy_pj": group.energy_pj,
+        "dram_bytes": group.dram_bytes,
+        "limited_by": group.limited_by,
+    }
