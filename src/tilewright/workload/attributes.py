@@ -64,3 +64,15 @@ def scalars(operator: Operator) -> tuple[float | None, ...]:
     if not isinstance(value, tuple):
         raise TypeError(f"attribute constants of operator {operator.name} is {value!r}, not a tuple")
     return tuple(float(item) if isinstance(item, int | float) else None for item in value)
+
+
+def arguments(operator: Operator) -> tuple[float, ...]:
+    """The attribute ``arguments`` of an elementwise operator: limits of a Clip, slope of a LeakyRelu...
+
+    >>> arguments(Operator("c", "Elementwise", ("x",), "y", (("function", "Clip"), ("arguments", (0, 6.0)))))
+    (0.0, 6.0)
+    """
+    value = operator.get("arguments", ())
+    if not isinstance(value, tuple):
+        raise TypeError(f"attribute arguments of operator {operator.name} is {value!r}, not a tuple")
+    return tuple(float(item) for item in value if isinstance(item, int | float))
