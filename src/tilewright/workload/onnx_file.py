@@ -69,7 +69,7 @@ def _read_bytes(path: Path, label: str) -> bytes:
 
 def _parse(data: bytes, label: str) -> onnx.ModelProto:
     import onnx
-    from google.protobuf.message import DecodeError
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
     try:
         model = onnx.load_model_from_string(data)
@@ -88,7 +88,7 @@ def _opset(model: onnx.ModelProto, label: str) -> int:
     versions = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
     if not versions:
         raise InputError(f"{label}: names no operator set version; the file is truncated, or must be exported again")
-    opset, newest = max(versions), onnx.defs.onnx_opset_version()
+    opset, newest = int(max(versions)), onnx.defs.onnx_opset_version()
     if opset < OLDEST_OPSET:
         raise InputError(
             f"{label}: uses operator set {opset}, and the oldest one supported is {OLDEST_OPSET}; "
@@ -106,7 +106,7 @@ def is_external(tensor: onnx.TensorProto) -> bool:
     """Whether the numbers of an initializer are in another file."""
     import onnx
 
-    return tensor.data_location == onnx.TensorProto.EXTERNAL
+    return bool(tensor.data_location == onnx.TensorProto.EXTERNAL)
 
 
 def has_data(tensor: onnx.TensorProto) -> bool:
@@ -121,7 +121,7 @@ def read_external(tensor: onnx.TensorProto, folder: Path, label: str) -> bytes:
     Raises InputError if the location leaves the folder, the file is missing, or is too short.
     """
     entries = {entry.key: entry.value for entry in tensor.external_data}
-    location = entries.get("location", "")
+    location: str = entries.get("location", "")
     where = f"{label}: external weights of '{tensor.name}'"
     windows, posix = PureWindowsPath(location), PurePosixPath(location)
     inside = location and not (windows.drive or windows.root or posix.is_absolute() or ".." in windows.parts)

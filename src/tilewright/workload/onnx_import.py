@@ -87,26 +87,32 @@ def _translate(values: Values, emitter: Emitter) -> list[str]:
     for raw in values.graph.nodes:
         if not values.is_known(raw):
             continue
-        node = Node(raw, values)
         try:
-            values.infer(raw)
-        except ShapeError as problem:
-            problems.append(f"{label}: {_unknown(raw) or f'{node.describe()} {problem}'}")
-            continue
+            broken = _import(raw, values, emitter)
         except InputError as error:
             problems += error.problems
-            continue
-        if all(name in values.constants for name in raw.writes):
-            continue
-        broken = _unknown(raw)
-        if broken is None:
-            sentence = violation(node)
-            broken = f"{node.describe()} is not supported as it is; needed: {sentence}" if sentence else None
-        if broken is not None:
-            problems.append(f"{label}: {broken}")
-            continue
-        import_node(node, emitter)
+        else:
+            problems += [f"{label}: {broken}"] if broken else []
     return problems
+
+
+def _import(raw: OnnxNode, values: Values, emitter: Emitter) -> str | None:
+    """Settle one node's types and emit its operators unless it is constant; returns why that cannot be done."""
+    node = Node(raw, values)
+    try:
+        values.infer(raw)
+    except ShapeError as problem:
+        return _unknown(raw) or f"{node.describe()} {problem}"
+    if all(name in values.constants for name in raw.writes):
+        return None
+    broken = _unknown(raw)
+    if broken is not None:
+        return broken
+    sentence = violation(node)
+    if sentence is not None:
+        return f"{node.describe()} is not supported as it is; needed: {sentence}"
+    import_node(node, emitter)
+    return None
 
 
 def _unknown(node: OnnxNode) -> str | None:

@@ -81,6 +81,7 @@ class Values:
         self.consumed: set[str] = set()
         self.producer = {name: node for node in graph.nodes for name in node.writes}
         self._folded: dict[str, Array] = {}
+        self._available: dict[str, bool] = {}
         problems = []
         for value in graph.inputs:
             try:
@@ -127,7 +128,9 @@ class Values:
             return
         if node.op_type in RANDOM and node.domain == "":
             raise ShapeError("gives other numbers at every run; replace it by a constant before exporting the model")
-        constant = not node.has_subgraph and all(name in self.constants for name in node.reads)
+        if node.has_subgraph:
+            raise ShapeError("has graphs inside it, which are not supported; unroll loops and branches first")
+        constant = all(name in self.constants for name in node.reads)
         inferred = self._inferred(node)
         if constant:
             self.constants.update(node.writes)
@@ -176,13 +179,19 @@ class Values:
         return self._folded[name]
 
     def is_available(self, name: str) -> bool:
-        """Whether a constant's numbers can be had without reading other files or guessing stripped ones."""
+        """Whether a constant is small enough to fold, and no number behind it is in another file or stripped."""
         if name in self._folded:
             return True
-        tensor = self.graph.initializers.get(name)
-        if tensor is not None:
-            return not is_external(tensor) and has_data(tensor)
-        return name in self.producer and all(self.is_available(i) for i in self.producer[name].reads)
+        if name not in self._available:
+            if self.types[name].elements > LARGEST_FOLDED_ELEMENTS:
+                known = False
+            elif name in self.graph.initializers:
+                tensor = self.graph.initializers[name]
+                known = not is_external(tensor) and (has_data(tensor) or self.types[name].elements == 0)
+            else:
+                known = all(self.is_available(source) for source in self.producer[name].reads)
+            self._available[name] = known
+        return self._available[name]
 
     def _fold(self, name: str, value: Array) -> None:
         self._folded[name] = value
@@ -199,7 +208,10 @@ class Values:
             schema = defs.get_schema(node.op_type, max_inclusive_version=self._version(node.domain),
                                      domain=node.domain)
         except defs.SchemaError:
-            raise ShapeError("is no operator that Tilewright knows") from None
+            raise ShapeError(
+                f"has an operator that operator set {self._version(node.domain)} does not have; export the model for "
+                "a newer one"
+            ) from None
         types = {
             name: helper.make_tensor_type_proto(
                 helper.np_dtype_to_tensor_dtype(_numpy_dtype(self.types[name].dtype)), list(self.types[name].shape)
@@ -252,7 +264,8 @@ def _numpy_dtype(name: str) -> np.dtype[Any]:
     except TypeError:
         import ml_dtypes
 
-        return np.dtype(getattr(ml_dtypes, name))
+        found: np.dtype[Any] = np.dtype(getattr(ml_dtypes, name))
+        return found
 
 
 def _without_late_windows(node: OnnxNode, source: ValueType, result: ValueType) -> ValueType:

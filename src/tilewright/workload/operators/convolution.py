@@ -43,6 +43,7 @@ def bias_per_channel(node: Node) -> bool:
 
 @imports("Conv", kind="Conv")
 def conv(node: Node, emitter: Emitter) -> None:
+    """A convolution with explicit pads."""
     kernel = node.shape(1)[2:]
     strides, dilations = per_axis(node, "strides"), per_axis(node, "dilations")
     emitter.emit(
@@ -53,6 +54,7 @@ def conv(node: Node, emitter: Emitter) -> None:
 
 @imports("ConvTranspose", kind="ConvTranspose")
 def conv_transpose(node: Node, emitter: Emitter) -> None:
+    """A transposed convolution; an output shape that is asked for becomes pads and output padding."""
     kernel = node.shape(1)[2:]
     strides, dilations = per_axis(node, "strides"), per_axis(node, "dilations")
     extra = per_axis(node, "output_padding", 0)

@@ -43,11 +43,13 @@ def _is_immediate(node: Node, slot: int, slots: Sequence[int]) -> bool:
 
 @imports(*BINARY, kind="Elementwise")
 def binary(node: Node, emitter: Emitter) -> None:
+    """Two operands, broadcast to one shape."""
     emit_elementwise(node, emitter, node.op_type, (0, 1))
 
 
 @imports(*VARIADIC, kind="Elementwise")
 def variadic(node: Node, emitter: Emitter) -> None:
+    """Any number of operands, broadcast to one shape."""
     if len(node.inputs) == 1:
         emitter.emit(node, "Identity", node.inputs)
     else:
@@ -56,21 +58,25 @@ def variadic(node: Node, emitter: Emitter) -> None:
 
 @imports(*PLAIN, kind="Elementwise")
 def unary(node: Node, emitter: Emitter) -> None:
+    """A function without arguments."""
     emit_elementwise(node, emitter, node.op_type, (0,))
 
 
 @imports("Erf", kind="Elementwise", opsets="9+")
 def erf(node: Node, emitter: Emitter) -> None:
+    """The error function."""
     emit_elementwise(node, emitter, "Erf", (0,))
 
 
 @imports("HardSwish", kind="Elementwise", opsets="14+")
 def hard_swish(node: Node, emitter: Emitter) -> None:
+    """The function ``x * clip(x / 6 + 1 / 2, 0, 1)``."""
     emit_elementwise(node, emitter, "HardSwish", (0,))
 
 
 @imports(*ARGUMENTS, kind="Elementwise")
 def with_arguments(node: Node, emitter: Emitter) -> None:
+    """A function with arguments, in the order of the table above."""
     arguments = tuple(node.number(name, default) for name, default in ARGUMENTS[node.op_type])
     emit_elementwise(node, emitter, node.op_type, (0,), arguments)
 
@@ -90,6 +96,7 @@ def limits_known(node: Node) -> bool:
 
 @imports("Clip", kind="Elementwise")
 def clip(node: Node, emitter: Emitter) -> None:
+    """Limits left out are the largest float32 numbers."""
     low = node.value_float(1) if node.has(1) else node.number("min", -FLOAT32_MAX)
     high = node.value_float(2) if node.has(2) else node.number("max", FLOAT32_MAX)
     emit_elementwise(node, emitter, "Clip", (0,), (low, high))
@@ -103,6 +110,7 @@ def constant_slope(node: Node) -> bool:
 
 @imports("PRelu", kind="Elementwise")
 def prelu(node: Node, emitter: Emitter) -> None:
+    """A slope per channel stays an operand; a single one makes a LeakyRelu."""
     if _is_immediate(node, 1, (0, 1)):
         emit_elementwise(node, emitter, "LeakyRelu", (0,), (node.value_float(1),))
     else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from tilewright.workload.operators.emitter import Emitter
 from tilewright.workload.operators.node import Node
 from tilewright.workload.operators.registry import constraint, imports
@@ -21,6 +23,7 @@ def same_elements(node: Node) -> bool:
 
 @imports("Reshape", "Flatten", "Squeeze", "Unsqueeze", kind="Reshape")
 def reshape(node: Node, emitter: Emitter) -> None:
+    """The same elements, in the same order, in another shape."""
     emitter.emit(node, "Reshape", node.inputs[:1])
 
 
@@ -33,6 +36,7 @@ def dropout_for_inference(node: Node) -> bool:
 
 @imports("Identity", "Dropout", kind="Identity")
 def identity(node: Node, emitter: Emitter) -> None:
+    """The input as it is."""
     emitter.emit(node, "Identity", node.inputs[:1])
 
 
@@ -44,22 +48,26 @@ def same_type(node: Node) -> bool:
 
 @imports("Cast", kind="Identity")
 def cast(node: Node, emitter: Emitter) -> None:
+    """The input as it is, since the type is."""
     emitter.emit(node, "Identity", node.inputs[:1])
 
 
 @imports("Expand", kind="Expand", opsets="8+")
 def expand(node: Node, emitter: Emitter) -> None:
+    """The input repeated along axes of size 1, or as it is."""
     emitter.emit(node, "Identity" if node.shape() == node.out_shape() else "Expand", node.inputs[:1])
 
 
 @imports("Transpose", kind="Transpose")
 def transpose(node: Node, emitter: Emitter) -> None:
+    """Axes in another order; reversed if none is given."""
     perm = node.integers("perm") or tuple(reversed(range(node.rank())))
     emitter.emit(node, "Transpose", node.inputs[:1], perm=perm)
 
 
 @imports("Concat", kind="Concat")
 def concat(node: Node, emitter: Emitter) -> None:
+    """Inputs one after the other along an axis."""
     if len(node.inputs) == 1:
         emitter.emit(node, "Identity", node.inputs)
     else:
@@ -98,6 +106,7 @@ def forward(node: Node) -> bool:
 
 @imports("Slice", kind="Slice")
 def slice_(node: Node, emitter: Emitter) -> None:
+    """Starts inside the axes, one step per axis; ends show in the shape of the result."""
     if node.has(1):
         given = node.value_ints(1)
         axes = node.value_ints(3) if node.has(3) else tuple(range(len(given)))
@@ -123,7 +132,7 @@ def regular_indices(node: Node) -> bool:
     if not node.folds(1) or node.rank(1) > 1:
         return False
     indices = _indices(node)
-    distances = {after - before for before, after in zip(indices, indices[1:], strict=False)}
+    distances = {after - before for before, after in pairwise(indices)}
     return len(distances) <= 1 and all(distance > 0 for distance in distances)
 
 
@@ -172,6 +181,7 @@ def pads_known(node: Node) -> bool:
 
 @imports("Pad", kind="Pad")
 def pad(node: Node, emitter: Emitter) -> None:
+    """Pads for every axis; none at all make an identity."""
     given = node.value_ints(1) if node.has(1) else node.integers("pads") or ()
     axes = tuple(node.axis(a) for a in node.value_ints(3)) if node.has(3) else tuple(range(node.rank()))
     pads = [0] * (2 * node.rank())

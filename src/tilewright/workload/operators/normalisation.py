@@ -49,6 +49,7 @@ def constant_statistics(node: Node) -> bool:
 
 @imports("BatchNormalization", kind="BatchNormalization")
 def batch_normalization(node: Node, emitter: Emitter) -> None:
+    """Normalisation by stored statistics."""
     roles = ("scale", "bias", "mean", "variance")
     emitter.emit(
         node, "BatchNormalization", node.inputs[:1],
@@ -67,6 +68,7 @@ def constant_scale_and_bias(node: Node) -> bool:
 
 @imports("InstanceNormalization", kind="InstanceNormalization")
 def instance_normalization(node: Node, emitter: Emitter) -> None:
+    """Normalisation over the spatial axes of each channel."""
     emitter.emit(
         node, "InstanceNormalization", node.inputs[:1],
         parameters=(Parameter("scale", node.inputs[1], (1,)), Parameter("bias", node.inputs[2], (1,))),
@@ -91,6 +93,7 @@ def layer_parameters(node: Node) -> bool:
 
 @imports("LayerNormalization", kind="LayerNormalization", opsets="17+")
 def layer_normalization(node: Node, emitter: Emitter) -> None:
+    """Normalisation over all axes from ``axis`` on."""
     first = node.axis(node.integer("axis", -1))
     axes = tuple(range(first, node.rank()))
     emitter.emit(

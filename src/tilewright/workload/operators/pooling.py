@@ -29,6 +29,7 @@ def pads_smaller_than_kernel(node: Node) -> bool:
 
 @imports("MaxPool", "AveragePool", kind="Pool")
 def pool(node: Node, emitter: Emitter) -> None:
+    """Windowed pooling. A window may reach past the padded input (``ceil_mode``); what is outside it never counts."""
     kernel = node.integers("kernel_shape") or ()
     strides, dilations = per_axis(node, "strides"), per_axis(node, "dilations")
     emitter.emit(
@@ -46,6 +47,7 @@ def channels_axis(node: Node) -> bool:
 
 @imports("LRN", kind="LRN")
 def lrn(node: Node, emitter: Emitter) -> None:
+    """Division by a power of the squares of neighbouring channels."""
     emitter.emit(
         node, "LRN", node.inputs[:1], size=node.integer("size", 1), alpha=node.number("alpha", 1e-4),
         beta=node.number("beta", 0.75), bias=node.number("bias", 1.0),

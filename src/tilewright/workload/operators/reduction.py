@@ -18,6 +18,7 @@ def has_spatial_axes(node: Node) -> bool:
 
 @imports("GlobalAveragePool", "GlobalMaxPool", kind="Reduce")
 def global_pool(node: Node, emitter: Emitter) -> None:
+    """A reduction over all spatial axes."""
     emitter.emit(
         node, "Reduce", node.inputs[:1], function=GLOBAL[node.op_type], axes=tuple(range(2, node.rank())),
         keepdims=True,
@@ -32,6 +33,7 @@ def axes_known(node: Node) -> bool:
 
 @imports("ReduceMean", "ReduceSum", "ReduceMax", kind="Reduce")
 def reduce(node: Node, emitter: Emitter) -> None:
+    """A reduction over the given axes, over all if there are none."""
     given = node.value_ints(1) if node.has(1) else node.integers("axes") or ()
     if not given and node.integer("noop_with_empty_axes", 0):
         emitter.emit(node, "Identity", node.inputs[:1])

@@ -62,10 +62,12 @@ def constraint(*op_types: str) -> Callable[[Check], Check]:
 
 
 def is_supported(op_type: str) -> bool:
+    """Whether there is an importer for this type of the standard domain."""
     return op_type in _entries
 
 
 def supported() -> tuple[str, ...]:
+    """The operator types with an importer, in alphabetical order."""
     return tuple(sorted(_entries))
 
 

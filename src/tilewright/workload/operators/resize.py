@@ -65,6 +65,7 @@ def one_direction(node: Node) -> bool:
 
 @imports("Resize", kind="Resize", opsets="10+")
 def resize(node: Node, emitter: Emitter) -> None:
+    """Nearest or linear interpolation at exact source positions."""
     mode, nearest = MODES[node.text("mode", "nearest")], ""
     if mode == "nearest":
         nearest = node.text("nearest_mode", "round_prefer_floor")
