@@ -129,7 +129,7 @@ def _array(top: Section) -> tuple[Array, tuple[str, ...] | None]:
     sizes = section.section("axes", "axes", required="{mac: 256}" if section.present else "")
     axes = [(axis, sizes.integer(axis, 1, _MOST_POSITIONS) or 1) for axis in sizes.values]
     for axis, node in sizes.keys.items():
-        if not axis.isidentifier():
+        if not (axis.isascii() and axis.isidentifier()):
             sizes.fault(node, f"'{axis}' is no name for an axis: letters, digits and '_', beginning with a letter")
     if sizes.present and not axes and section.sound("axes"):
         section.fault(sizes.node, "the array needs at least one axis, for instance 'axes: {mac: 256}'")

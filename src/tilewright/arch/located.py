@@ -27,8 +27,9 @@ class Problems:
         self.add_at(mark.line + 1, mark.column + 1, text)
 
     def add_at(self, line: int, column: int, text: str) -> None:
-        """Note a problem at a line and column."""
-        self._found.add((line, column, text))
+        """Note a problem at a line and column; what the file smuggled into the sentence is made printable."""
+        printable = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+        self._found.add((line, column, printable))
 
     def within(self, node: yaml.Node) -> bool:
         """Whether a problem was noted at the node or inside it."""

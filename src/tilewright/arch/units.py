@@ -61,13 +61,12 @@ def _value(match: re.Match[str]) -> Fraction:
 
 
 def shorten(text: str, most: int = 40) -> str:
-    """The text as it can be quoted in a message: on one line, printable, and cut if it is long.
+    """The text, cut if it is too long to be quoted in a message.
 
-    >>> shorten("abcdef", 4), shorten("a\\nb")
-    ('abc…', 'a\\\\nb')
+    >>> shorten("abcdef", 4)
+    'abc…'
     """
-    cut = text if len(text) <= most else text[: most - 1] + "…"
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in cut)
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _scaled(suffix: str, **factors: str) -> dict[str, Fraction]:

@@ -7,6 +7,7 @@ bytes on schedules, where lifetimes are few and nested. It never claims that not
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import product
 
 from tilewright.memory.buffer import Buffer, Packing, most_live, round_up
 
@@ -22,6 +23,7 @@ ORDERS: tuple[Key, ...] = (
     lambda b: (b.start - b.end, -b.size_bytes),
     lambda b: (b.start, -b.size_bytes),
     lambda b: (-b.end, -b.size_bytes),
+    lambda b: (b.start - b.end, b.start),
 )
 
 
@@ -41,25 +43,25 @@ def pack(buffers: Sequence[Buffer], capacity_bytes: int, alignment: int = 1) -> 
     if live > capacity_bytes:
         return Packing("infeasible", (), live, live, _too_much(buffers, when, live, capacity_bytes, alignment))
     sizes = [round_up(buffer.size_bytes, alignment) for buffer in buffers]
-    rivals = _rivals(buffers)
+    rivals, ends = _rivals(buffers), [buffer.end for buffer in buffers]
     order: list[int] = []
-    best: list[int] | None = None
-    lowest = 0
-    for key in ORDERS:
+    best: list[int] = []
+    lowest, ceiling = -1, 0
+    for key, top in product(ORDERS, (0, live)):
         attempt = sorted(range(len(buffers)), key=[key(buffer) for buffer in buffers].__getitem__)
-        offsets, peak = _place(attempt, sizes, rivals)
-        if best is None or peak < lowest:
-            order, best, lowest = attempt, offsets, peak
+        offsets, peak = _place(attempt, sizes, ends, rivals, top)
+        if lowest < 0 or peak < lowest:
+            order, best, lowest, ceiling = attempt, offsets, peak, top
         if lowest == live:
             break
-    trial, tops = order, best or []
+    tried = best
     for _ in range(_REPAIRS if lowest > capacity_bytes else 0):
         # Whatever stuck out over the top chooses first in the next round.
-        out = {i for i in trial if tops[i] + sizes[i] > capacity_bytes}
-        trial = [i for i in trial if i in out] + [i for i in trial if i not in out]
-        tops, peak = _place(trial, sizes, rivals)
+        out = {i for i in order if tried[i] + sizes[i] > capacity_bytes}
+        order = [i for i in order if i in out] + [i for i in order if i not in out]
+        tried, peak = _place(order, sizes, ends, rivals, ceiling)
         if peak < lowest:
-            best, lowest = tops, peak
+            best, lowest = tried, peak
         if peak <= capacity_bytes:
             break
     if lowest > capacity_bytes:
@@ -68,7 +70,7 @@ def pack(buffers: Sequence[Buffer], capacity_bytes: int, alignment: int = 1) -> 
             f"and {live} B are live in sub-step {when}"
         )
         return Packing("limit", (), lowest, live, reason)
-    return Packing("feasible", tuple(best or ()), lowest, live)
+    return Packing("feasible", tuple(best), lowest, live)
 
 
 def _rivals(buffers: Sequence[Buffer]) -> list[list[int]]:
@@ -85,17 +87,26 @@ def _rivals(buffers: Sequence[Buffer]) -> list[list[int]]:
     return rivals
 
 
-def _place(order: Sequence[int], sizes: Sequence[int], rivals: Sequence[Sequence[int]]) -> tuple[list[int], int]:
-    """Offsets and peak of placing in that order, each buffer in the smallest gap that holds it, lowest among equals."""
+def _place(
+    order: Sequence[int], sizes: Sequence[int], ends: Sequence[int], rivals: Sequence[Sequence[int]], ceiling: int
+) -> tuple[list[int], int]:
+    """Offsets and peak of placing in that order, each buffer in the smallest gap that holds it, lowest among equals.
+
+    Below a ceiling, a buffer takes the end of its gap where the neighbour lives longer: what dies early then leaves
+    one large hole and not two. With the ceiling 0 all are put at the low end.
+    """
     offsets = [-1] * len(sizes)
     peak = 0
+    forever = max(ends, default=0)
     for i in order:
-        floor, chosen, slack = 0, -1, -1
-        for low, high in sorted((offsets[j], offsets[j] + sizes[j]) for j in rivals[i] if offsets[j] >= 0):
+        floor, below, slack, chosen = 0, forever, -1, -1
+        taken = sorted((offsets[j], offsets[j] + sizes[j], ends[j]) for j in rivals[i] if offsets[j] >= 0)
+        for low, high, above in [*taken, (ceiling, ceiling, forever)]:
             left = low - floor - sizes[i]
-            if left >= 0 and (chosen < 0 or left < slack):
-                chosen, slack = floor, left
-            floor = max(floor, high)
+            if left >= 0 and (slack < 0 or left < slack):
+                slack, chosen = left, floor + left if ceiling and below < above else floor
+            if high > floor:
+                floor, below = high, above
         offsets[i] = floor if chosen < 0 else chosen
         peak = max(peak, offsets[i] + sizes[i])
     return offsets, peak
