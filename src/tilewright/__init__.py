@@ -21,8 +21,10 @@ from tilewright import errors
 if TYPE_CHECKING:
     from tilewright.arch.accelerator import Accelerator
     from tilewright.mapping.search import NestResult
+    from tilewright.plan.plan import Plan
     from tilewright.schedule.schedule import Schedule
     from tilewright.simulate.run import Run
+    from tilewright.workload.constants import ConstantStore
     from tilewright.workload.nest import LoopNest
     from tilewright.workload.network import Network
 
@@ -89,19 +91,33 @@ def schedule(
 def simulate(
     schedule: Schedule,
     *,
-    weights: str = "auto",
+    plan: Plan | None = None,
+    weights: str | ConstantStore = "auto",
     inputs: str | Path | None = None,
     seed: int = 0,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Run:
-    """Execute a schedule on real tensors and compare bytes, cycles and results with what was predicted.
+    """Execute a schedule on real tensors and compare bytes, cycles and results with what it claims.
 
-    ``weights`` is ``auto``, ``stored`` or ``seeded:N``; ``inputs`` an ``.npz`` file with an array per network input,
-    by default seeded random numbers.
+    ``plan`` is executed if given, else the one that follows from the schedule. ``weights`` is ``auto``, ``stored`` or
+    ``seeded:N``; ``inputs`` an ``.npz`` file with an array per network input, by default random numbers from ``seed``.
+    ``progress`` is as for ``schedule``.
     """
-    from tilewright.simulate.run import simulate_schedule
+    from tilewright.plan.lower import lower
+    from tilewright.simulate.inputs import read_inputs, seeded_inputs
+    from tilewright.simulate.run import Claim, simulate
+    from tilewright.workload.constants import ConstantStore
 
-    return simulate_schedule(schedule, weights=weights, inputs=inputs, seed=seed, progress=progress)
+    network = schedule.placed.network
+    store = ConstantStore(network, weights) if isinstance(weights, str) else weights
+    values = seeded_inputs(network, seed) if inputs is None else read_inputs(inputs, network)
+
+    def watch(done: int, total: int, what: str) -> None:
+        if progress is not None:
+            progress(what, done, total)
+
+    claim = Claim(schedule.cycles, schedule.traffic)
+    return simulate(plan or lower(schedule), store, values, claim, progress=watch)
 
 
 def conv2d(

@@ -30,6 +30,7 @@ app = typer.Typer(
 
 
 def print_version(wanted: bool) -> None:
+    """Print the version and stop, where ``--version`` was given."""
     if wanted:
         print(f"tilewright {tilewright.__version__}")
         raise typer.Exit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,7 @@ from tilewright.cli import folder, options, parse
 from tilewright.cli.document import show
 from tilewright.cli.guard import guarded
 from tilewright.cli.progress import Progress
+from tilewright.cli.simulate import execute
 from tilewright.errors import BudgetError, InfeasibleError, LimitError
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def schedule_verb(
         bool, typer.Option("--simulate", help="Execute the schedule right away; exit 5 if it differs.")
     ] = False,
     weights: options.Weights = "auto",
+    inputs: options.Inputs = None,
     seed: options.Seed = 0,
     as_json: options.Json = False,
     progress: options.ShowProgress = False,
@@ -73,24 +75,17 @@ def schedule_verb(
         raise
     if output is not None:
         folder.save(output, result, summary(result))
-    printed: dict[str, Any] = document(result)
+    printed = document(result)
     if not as_json:
         print(summary(result))
-    if simulate:
-        from tilewright.cli.simulate import report, run_document, settle
-
-        with Progress("executing", progress) as shown:
-            run = tilewright.simulate(result, weights=weights, seed=seed, progress=shown)
-        if as_json:
-            show(printed | {"execution": run_document(run)})
-        else:
-            print("\n" + report(run))
-        _hold(result, budgets)
-        settle(run)
-        return
+    executed = execute(result, None, weights, inputs, seed, progress) if simulate else None
     if as_json:
-        show(printed)
+        show(printed | ({"execution": executed.document} if executed else {}))
+    elif executed:
+        print("\n" + executed.report)
     _hold(result, budgets)
+    if executed:
+        executed.settle()
 
 
 def _budgets(cycles: int | None, energy: str | None, dram: str | None) -> dict[str, float]:

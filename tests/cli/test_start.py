@@ -1,0 +1,67 @@
+"""The command starts at once, knows its version, and offers only what exists."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+VERBS = ["schedule", "simulate", "map", "models", "ops", "arch"]
+
+
+def test_help_lists_the_verbs_that_exist(tilewright) -> None:
+    outcome = tilewright("--help")
+    commands = outcome.out.partition("Commands:")[2].partition("Exit codes")[0]
+    assert outcome.code == 0
+    assert re.findall(r"^  (\w+)", commands, re.MULTILINE) == VERBS
+    assert all(tilewright(verb, "--help").code == 0 for verb in VERBS)
+
+
+def test_the_version_is_the_projects(tilewright) -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    assert tilewright("--version").out == f"tilewright {declared}\n"
+
+
+def test_help_answers_in_half_a_second() -> None:
+    code = "import sys; sys.argv = ['tilewright', '--help']; from tilewright.cli.app import main; main()"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+
+    def seconds() -> float:
+        began = time.perf_counter()
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, env=environment)
+        return time.perf_counter() - began
+
+    # The machine may be busy: the quickest of several is what the program itself needs.
+    assert min(seconds() for _ in range(5)) < 0.5
+
+
+def test_wrong_usage_ends_with_code_2(tilewright) -> None:
+    for arguments in (["fly"], ["schedule"], ["schedule", "resnet18"], ["schedule", "a", "--arch", "b", "--fast"]):
+        assert tilewright(*arguments).code == 2
+
+
+def test_a_defect_is_one_sentence_that_asks_for_a_report(tilewright, monkeypatch) -> None:
+    def broken() -> tuple[()]:
+        raise ZeroDivisionError("no reason")
+
+    monkeypatch.setattr("tilewright.workload.operators.table", broken)
+    outcome = tilewright("ops")
+    assert outcome.code == 70
+    assert len(outcome.problems) == 1
+    assert "ZeroDivisionError: no reason" in outcome.err
+    assert "report" in outcome.err
+
+
+def test_ctrl_c_without_an_answer_ends_with_code_6(tilewright, monkeypatch) -> None:
+    def interrupted() -> tuple[()]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tilewright.workload.operators.table", interrupted)
+    outcome = tilewright("ops")
+    assert outcome.code == 6
+    assert outcome.problems == ["stopped by Ctrl-C before there was any answer"]
