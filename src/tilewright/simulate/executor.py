@@ -1,0 +1,191 @@
+"""Executing a plan: every step's loads, streams, computes and stores in the machine's order (docs/model.md, 11)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tilewright.plan.plan import Plan, Program
+from tilewright.plan.step import Move, Step
+from tilewright.simulate.compute import Computation
+from tilewright.simulate.dram import last_uses
+from tilewright.simulate.hazards import Hazard, HazardLog, StopExecution
+from tilewright.simulate.machine import Machine, Room
+from tilewright.simulate.program import Constant, RunningProgram
+from tilewright.simulate.regions import Array, overlap
+from tilewright.simulate.tiletime import Ports
+from tilewright.simulate.timing import Clock, PartTime
+
+Expand = Callable[[Program], Iterable[Step]]
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What an execution did: cycles, bytes by (tensor, cause), results, and every hazard that was found.
+
+    ``engine_cycles`` says how long each engine (dma, array, vector) was busy; ``accesses`` are (memory, bytes read,
+    bytes written). After a hazard that ended the execution the counts are those until then.
+    """
+
+    cycles: int
+    engine_cycles: tuple[tuple[str, int], ...]
+    traffic: tuple[tuple[str, str, int], ...]
+    accesses: tuple[tuple[str, int, int], ...]
+    outputs: Mapping[str, Array]
+    hazards: tuple[Hazard, ...]
+
+    @property
+    def total_bytes(self) -> int:
+        """Bytes moved to and from DRAM."""
+        return sum(size for _, _, size in self.traffic)
+
+
+@dataclass
+class _Totals:
+    cycles: int = 0
+    dma: int = 0
+    array: int = 0
+    vector: int = 0
+    dram: Ports = field(default_factory=Ports)
+    scratchpad: Ports = field(default_factory=Ports)
+    traffic: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def add(self, time: PartTime, clock: Clock) -> None:
+        self.cycles += time.cycles
+        self.dma += time.dma_cycles
+        self.array += time.array_cycles
+        self.vector += time.vector_cycles
+        dram, scratchpad = clock.accesses()
+        self.dram.add(dram)
+        self.scratchpad.add(scratchpad)
+        for key, size in clock.traffic.items():
+            self.traffic[key] = self.traffic.get(key, 0) + size
+
+
+def run_plan(
+    plan: Plan,
+    expand: Expand,
+    constant: Constant,
+    inputs: Mapping[str, Array],
+    *,
+    stop_at_hazard: bool = True,
+    progress: Progress | None = None,
+) -> Execution:
+    """Execute a plan. ``constant`` gives the values of weights and parameters, ``inputs`` those of network inputs.
+
+    ``progress`` is called before each program with its number, how many there are, and its operator.
+    """
+    constants = {tensor.name for tensor in plan.tensors if tensor.constant}
+
+    def initial(name: str) -> Array | None:
+        return inputs[name] if name in inputs else constant(name) if name in constants else None
+
+    log = HazardLog(stop=stop_at_hazard)
+    machine = Machine(plan, log, initial)
+    totals = _Totals()
+    outputs: dict[str, Array] = {}
+    parameters = {a.name: machine.ids.take(a.name, a.elements) for a in plan.arrays if a.kind == "parameter"}
+    finished = last_uses(plan)
+    try:
+        for number, program in enumerate(plan.programs):
+            if progress is not None:
+                progress(number, len(plan.programs), program.operator)
+            log.at(program.operator, program.part, -1)
+            steps = list(expand(program))
+            running = RunningProgram(machine, program, steps, constant, parameters)
+            tensors = {a.name: a.tensor for a in plan.arrays if a.kind == "parameter"}
+            clock = Clock(plan.arch, program, running.part, tensors)
+            try:
+                _Sequencer(running, clock, log).run(steps)
+            finally:
+                totals.add(clock.finish(), clock)
+            machine.maps.forget(finished.get(number, ()))
+            machine.forget()
+        log.at("network", 0, -1)
+        for name in plan.outputs:
+            outputs[name], complete = machine.maps.tensor(name)
+            if not complete:
+                log.report("dram unwritten", f"output '{name}' has elements that nothing has written")
+    except StopExecution:
+        pass
+    return Execution(
+        cycles=totals.cycles,
+        engine_cycles=(("dma", totals.dma), ("array", totals.array), ("vector", totals.vector)),
+        traffic=tuple(sorted((tensor, cause, size) for (tensor, cause), size in totals.traffic.items())),
+        accesses=(
+            (plan.arch.dram.name, totals.dram.read_bytes, totals.dram.write_bytes),
+            (plan.arch.scratchpad.name, totals.scratchpad.read_bytes, totals.scratchpad.write_bytes),
+        ),
+        outputs=outputs,
+        hazards=tuple(log.found),
+    )
+
+
+class _Sequencer:
+    """Runs the steps of one program in the order of the machine's timing."""
+
+    def __init__(self, running: RunningProgram, clock: Clock, log: HazardLog) -> None:
+        self._running, self._clock, self._log = running, clock, log
+        self._machine = running.machine
+        self._computation = Computation(running)
+
+    def run(self, steps: Sequence[Step]) -> None:
+        arch = self._machine.plan.arch
+        if arch.timing == "pipelined" and arch.buffering == "double":
+            self._overlapped(steps)
+        else:
+            for number, step in enumerate(steps):
+                self._at(number)
+                self._load(step.loads)
+                self._compute(step)
+                self._store(step.stores)
+
+    def _overlapped(self, steps: Sequence[Step]) -> None:
+        """Beside the compute of step i run the stores of the step before it, then the loads of the one after."""
+        if not steps:
+            return
+        self._at(0)
+        self._load(steps[0].loads)
+        for number, step in enumerate(steps):
+            self._at(number)
+            stores = steps[number - 1].stores if number else ()
+            loads = steps[number + 1].loads if number + 1 < len(steps) else ()
+            self._store(stores)
+            self._load(loads)
+            self._compute(step)
+            self._check_apart((*stores, *loads))
+        self._store(steps[-1].stores)
+
+    def _at(self, number: int) -> None:
+        self._log.at(self._running.program.operator, self._running.program.part, number)
+
+    def _load(self, moves: Sequence[Move]) -> None:
+        for move in moves:
+            self._running.load(move)
+
+    def _store(self, moves: Sequence[Move]) -> None:
+        for move in moves:
+            self._running.store(move)
+
+    def _compute(self, step: Step) -> None:
+        self._load(step.streams)
+        self._computation.run(step)
+        output = self._machine.plan.buffer[step.views[-1].region.buffer]
+        self._clock.add(step, output.bits)
+
+    def _check_apart(self, moves: Sequence[Move]) -> None:
+        """No transfer may touch what the compute beside it reads or writes."""
+        used = (*self._computation.reads, *self._computation.writes)
+        for move in moves:
+            if not self._machine.in_scratchpad(move.region.buffer):
+                continue
+            room = self._machine.room(move.region, move.counts, f"{move.cause} of '{move.operand}'")
+            if room is not None and any(_share(room, other) for other in used):
+                self._log.report(
+                    "shared in one step", f"{move.cause} of '{move.operand}' touches what the compute beside it uses"
+                )
+
+
+def _share(a: Room, b: Room) -> bool:
+    return overlap(a.segments, b.segments, a.width, b.width)

@@ -1,0 +1,176 @@
+"""Running a plan and holding it against its claim: cycles, bytes per tensor, numbers (docs/model.md, section 11)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from tilewright.plan.expand import expand as expand_program
+from tilewright.plan.plan import Plan
+from tilewright.simulate.executor import Execution, Expand, Progress, run_plan
+from tilewright.simulate.hazards import Hazard
+from tilewright.simulate.reference import reference_outputs
+from tilewright.simulate.regions import Array
+
+if TYPE_CHECKING:
+    import onnx
+
+TOLERANCE = 1e-4
+
+
+class Constants(Protocol):
+    """Where the values of constants come from (``workload.constants.ConstantStore``)."""
+
+    def value(self, name: str) -> Array:
+        """The values of a constant tensor."""
+        ...
+
+    def reference_model(self) -> onnx.ModelProto:
+        """The model with the same weights, for onnxruntime."""
+        ...
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a schedule says its plan will take: cycles, and bytes by (tensor, cause)."""
+
+    cycles: int
+    traffic: tuple[tuple[str, str, int], ...]
+
+
+@dataclass(frozen=True)
+class TensorBytes:
+    """Bytes moved for one tensor and one cause, as predicted and as executed."""
+
+    tensor: str
+    cause: str
+    predicted: int
+    executed: int
+
+
+@dataclass(frozen=True)
+class OutputError:
+    """An output's largest difference to the reference, relative to the reference's largest value."""
+
+    tensor: str
+    relative: float
+    exact: bool
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the difference is rounding: none for whole numbers."""
+        return self.relative == 0 if self.exact else self.relative <= TOLERANCE
+
+
+@dataclass(frozen=True)
+class Run:
+    """An execution beside its claim. ``outputs`` is empty when numbers were not compared."""
+
+    execution: Execution
+    cycles_predicted: int
+    cycles_executed: int
+    bytes_predicted: int
+    bytes_executed: int
+    tensors: tuple[TensorBytes, ...]
+    outputs: tuple[OutputError, ...]
+    hazards: tuple[Hazard, ...]
+
+    @property
+    def outputs_compared(self) -> int:
+        return len(self.outputs)
+
+    @property
+    def max_relative_error(self) -> float:
+        return max((output.relative for output in self.outputs), default=0.0)
+
+    @property
+    def matched(self) -> bool:
+        """Whether the execution is what was claimed, to the byte and the cycle, and its numbers are right."""
+        return (
+            not self.hazards
+            and self.cycles_predicted == self.cycles_executed
+            and all(t.predicted == t.executed for t in self.tensors)
+            and all(output.agrees for output in self.outputs)
+        )
+
+
+def execute(
+    plan: Plan,
+    store: Constants,
+    inputs: Mapping[str, Array],
+    *,
+    steps: Expand | None = None,
+    stop_at_hazard: bool = True,
+    progress: Progress | None = None,
+) -> Execution:
+    """Execute a plan on real tensors; ``steps`` replaces the expansion of its programs (to try wrong ones)."""
+    expand = steps or (lambda program: expand_program(plan, program))
+    return run_plan(plan, expand, store.value, inputs, stop_at_hazard=stop_at_hazard, progress=progress)
+
+
+def simulate(
+    plan: Plan,
+    store: Constants,
+    inputs: Mapping[str, Array],
+    claim: Claim,
+    *,
+    compare: bool = True,
+    steps: Expand | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Execute a plan; compare cycles and bytes with the claim and outputs, if ``compare``, with onnxruntime."""
+    execution = execute(plan, store, inputs, steps=steps, progress=progress)
+    errors: list[OutputError] = []
+    if compare and execution.outputs:
+        wanted = reference_outputs(store.reference_model(), inputs, tuple(execution.outputs))
+        errors = [output_error(name, value, wanted[name]) for name, value in execution.outputs.items()]
+    return Run(
+        execution=execution,
+        cycles_predicted=claim.cycles,
+        cycles_executed=execution.cycles,
+        bytes_predicted=sum(size for _, _, size in claim.traffic),
+        bytes_executed=execution.total_bytes,
+        tensors=_beside(claim.traffic, execution.traffic),
+        outputs=tuple(errors),
+        hazards=execution.hazards,
+    )
+
+
+def output_error(name: str, computed: Array, wanted: Array) -> OutputError:
+    """How far an output is from the reference; shapes that differ or values that are not numbers count as infinite.
+
+    >>> output_error("y", np.array([1.0, 2.1]), np.array([1.0, 2.0], np.float32)).relative < 0.051
+    True
+    """
+    exact = wanted.dtype.kind not in "fc"
+    if computed.shape != wanted.shape:
+        return OutputError(name, float("inf"), exact)
+    reference = wanted.astype(np.float64)
+    difference = np.abs(computed.astype(np.float64) - reference)
+    same = (computed == wanted) | (np.isnan(computed) & np.isnan(wanted)) if wanted.dtype.kind == "f" else False
+    difference = np.where(same, 0.0, difference)
+    largest = float(np.abs(reference).max(initial=0.0))
+    worst = float(difference.max(initial=0.0))
+    if not np.isfinite(worst):
+        return OutputError(name, float("inf"), exact)
+    return OutputError(name, worst / largest if largest else worst, exact)
+
+
+def _beside(
+    predicted: tuple[tuple[str, str, int], ...], executed: tuple[tuple[str, str, int], ...]
+) -> tuple[TensorBytes, ...]:
+    """Both counts for every tensor and cause that either names; a name given twice adds up."""
+    tables: list[dict[tuple[str, str], int]] = []
+    for counts in (predicted, executed):
+        table: dict[tuple[str, str], int] = {}
+        for tensor, cause, size in counts:
+            table[tensor, cause] = table.get((tensor, cause), 0) + size
+        tables.append(table)
+    left, right = tables
+    return tuple(
+        TensorBytes(tensor, cause, left.get((tensor, cause), 0), right.get((tensor, cause), 0))
+        for tensor, cause in sorted({*left, *right})
+    )

@@ -1,0 +1,110 @@
+"""Weights in DRAM: stored tile by tile, in an image that the transfers of a program define (docs/model.md, section 6).
+
+No image is built: every transfer names the box of the weight that its tile holds, tiles are dense and either the same
+or apart, so a tile's values can be cut from the model's weight when it is loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from tilewright.plan.step import Move, Step
+from tilewright.simulate.dram import linear
+from tilewright.simulate.regions import Array
+from tilewright.workload.nest import Operand
+from tilewright.workload.part import Part
+
+Tile = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+
+
+def logical_weight(operand: Operand, value: Array, part: Part) -> Array:
+    """A view of a model's weight with one axis per axis of the operand; phases of a transposed convolution see the
+    filter rows of their taps."""
+    value = np.ascontiguousarray(value)
+    offset, strides = 0, []
+    spatial = value.ndim - len(part.taps)
+    for axis in operand.axes:
+        stride = value.strides[axis.tensor_axis] * axis.scale
+        if part.taps and axis.tensor_axis >= spatial:
+            first, step = part.taps[axis.tensor_axis - spatial]
+            offset += first * stride
+            stride *= step
+        strides.append(stride)
+    return np.ndarray(tuple(axis.size for axis in operand.axes), value.dtype, value, offset, tuple(strides))
+
+
+class WeightImage:
+    """One weight as one program loads it."""
+
+    def __init__(self, operand: Operand, value: Array, first_id: int, elements: int) -> None:
+        self._value, self._first_id, self._elements = value, first_id, elements
+        self._strides = dense(tuple(axis.size for axis in operand.axes))
+        self._tiles: dict[int, tuple[Tile, int]] = {}
+
+    def define(self, steps: Iterable[Step], operand: str) -> list[str]:
+        """Note every tile that the steps load; returns what contradicts the rest or leaves the array."""
+        problems = []
+        seen: set[tuple[int, Tile]] = set()
+        for step in steps:
+            for move in (*step.loads, *step.streams):
+                if move.cause != "weight" or move.operand != operand:
+                    continue
+                tile = (move.starts, move.counts, move.steps)
+                if (move.offset, tile) in seen:
+                    continue
+                seen.add((move.offset, tile))
+                if self._tiles.setdefault(move.offset, (tile, move.elements))[0] != tile:
+                    problems.append(f"two different tiles of '{operand}' are stored at element {move.offset}")
+                if not _is_dense(move):
+                    problems.append(f"the tile of '{operand}' at element {move.offset} is not stored without gaps")
+        end = 0
+        for offset, (_, elements) in sorted(self._tiles.items()):
+            if offset < end:
+                problems.append(f"tiles of '{operand}' overlap at element {offset}")
+            end = offset + elements
+        if end > self._elements or any(offset < 0 for offset in self._tiles):
+            problems.append(f"tiles of '{operand}' leave the array's {self._elements} elements")
+        return problems
+
+    def identities(self, starts: tuple[int, ...], counts: tuple[int, ...], steps: tuple[int, ...]) -> Array:
+        """The identities of a box of the weight."""
+        first = self._first_id + sum(a * b for a, b in zip(starts, self._strides, strict=True))
+        return linear(first, counts, tuple(a * b for a, b in zip(steps, self._strides, strict=True)))
+
+    def values(self, move: Move) -> Array:
+        """What a transfer brings; its box must lie in the weight."""
+        return self._value[_slices(move)]
+
+    def contains(self, move: Move) -> bool:
+        """Whether the box that a transfer names lies in the weight."""
+        ends = (s + (c - 1) * t for s, c, t in zip(move.starts, move.counts, move.steps, strict=True))
+        return min(move.starts, default=0) >= 0 and all(
+            end < size for end, size in zip(ends, self._value.shape, strict=True)
+        )
+
+
+def dense(counts: tuple[int, ...]) -> tuple[int, ...]:
+    """Row-major strides.
+
+    >>> dense((2, 3, 4))
+    (12, 4, 1)
+    """
+    strides: list[int] = []
+    total = 1
+    for count in reversed(counts):
+        strides.insert(0, total)
+        total *= count
+    return tuple(strides)
+
+
+def _is_dense(move: Move) -> bool:
+    wanted = dense(move.counts)
+    return all(c == 1 or a == b for c, a, b in zip(move.counts, move.strides, wanted, strict=True))
+
+
+def _slices(move: Move) -> tuple[slice, ...]:
+    return tuple(
+        slice(s, s + (c - 1) * t + 1, t) for s, c, t in zip(move.starts, move.counts, move.steps, strict=True)
+    )
