@@ -8,7 +8,7 @@ from tilewright.workload.network import Network, Operator
 from tilewright.workload.part import Part
 from tilewright.workload.parts.naming import broadcast_operand, dim_names, dims_of, plain_operand
 
-N_ARY = frozenset({"Sum", "Max", "Min", "Mean"})
+N_ARY = frozenset({"Sum", "Max", "Min"})
 
 
 def elementwise(operator: Operator, network: Network) -> tuple[Part, ...]:
@@ -23,7 +23,7 @@ def batch_normalisation(operator: Operator, network: Network) -> tuple[Part, ...
     return (mapped(operator, network, 3),)
 
 
-def mapped(operator: Operator, network: Network, operations: int, label: str = "") -> Part:
+def mapped(operator: Operator, network: Network, operations: int) -> Part:
     """A nest over the output's axes whose inputs are broadcast against it."""
     shape = network.shape(operator.output)
     names = dim_names(len(shape))
@@ -38,4 +38,4 @@ def mapped(operator: Operator, network: Network, operations: int, label: str = "
         ),
         work=VectorWork("map", operations),
     )
-    return Part(label, nest, (*inputs, ("output", operator.output)))
+    return Part("", nest, (*inputs, ("output", operator.output)))

@@ -73,8 +73,10 @@ def source_axis(
     common = gcd(numerator, addend, denominator)
     numerator, addend, denominator = numerator // common, addend // common, denominator // common
     first, last = addend // denominator, (numerator * (out - 1) + addend) // denominator + reach
+    if size == 1 < out:
+        return Axis((), 1, tensor_axis)  # there is only one element to read, whatever the position
     return Axis(
-        ((dim, numerator),),
+        ((dim, numerator or 1),),  # a numerator of 0 stands for a single position, index 0 of an extent of 1
         size,
         tensor_axis,
         offset=addend,
