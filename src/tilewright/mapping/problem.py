@@ -109,4 +109,6 @@ class NestCost:
 
     def value(self, objective: str) -> float:
         """The cost in the unit of an objective of ``OBJECTIVES``: cycles, pJ, pJ*cycles or bytes."""
-        return {"latency": self.cycles, "energy": self.energy_pj, "edp": self.edp, "traffic": self.dram_bytes}[objective]
+        return {"latency": self.cycles, "energy": self.energy_pj, "edp": self.edp, "traffic": self.dram_bytes}[
+            objective
+        ]
