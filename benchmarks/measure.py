@@ -1,0 +1,154 @@
+"""Makes the tables of docs/measurements.md: schedules networks, executes them, and holds execution against claim.
+
+    python benchmarks/measure.py                     # everything; takes a while
+    python benchmarks/measure.py networks            # every network on mobile-npu
+    python benchmarks/measure.py machines            # four networks on every shipped machine
+
+Networks are the shipped ones and, where the folder ``../shared/models`` exists, those in it. Exit code 5 if an
+execution differs from its claim.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import tilewright as tw
+from tilewright.arch import catalog
+from tilewright.errors import CheckError, InfeasibleError
+from tilewright.workload import zoo
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "measurements.md"
+MODELS = ROOT.parent / "shared" / "models"
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A smaller piece of a network: another input shape, or only the part up to a tensor."""
+
+    input_shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    until: str | None = None
+
+    @property
+    def text(self) -> str:
+        shapes = ", ".join("x".join(map(str, shape)) for shape in self.input_shapes.values())
+        return ", ".join(filter(None, [shapes, f"up to {self.until}" if self.until else ""])) or "as it is"
+
+
+WHOLE = Cut()
+# Networks above 2 GMAC as they are.
+SMALLER = {
+    "fsrcnn_x2": Cut({"input": (1, 1, 275, 485)}),
+    "ppocr_v4_det": Cut({"x": (1, 3, 480, 480)}),
+    "resnet50": Cut({"input": (1, 3, 128, 128)}),
+    "unet": Cut({"input": (1, 1, 48, 48)}),
+    "unet_256": Cut({"input": (1, 1, 48, 48)}),
+    "vgg16": Cut({"input": (1, 3, 64, 64)}, "/features/features.30/MaxPool_output_0"),
+    "yolox_tiny": Cut({"images": (1, 3, 288, 288), "input": (1, 3, 288, 288)}),
+}
+# Small enough for the machines with few kilobytes, whose steps are many.
+FOUR = {
+    "resnet18": Cut({"input": (1, 3, 64, 64)}),
+    "mobilenet_v2": Cut({"input": (1, 3, 64, 64)}),
+    "squeezenet": Cut({"input": (1, 3, 64, 64)}),
+    "ocr_classifier": WHOLE,
+}
+HEAD = (
+    "| network | input | machine | cycles | DRAM bytes | tensors | largest error "
+    "| schedule, s | execute, s | matched |\n"
+    "|---|---|---|--:|--:|--:|--:|--:|--:|---|"
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    text: str
+    matched: bool
+
+
+def measure(source: str, machine: str, cut: Cut) -> Row:
+    """One line of a table; ``cut`` may name inputs that the network does not have."""
+    name = Path(source).stem
+    shapes = {}
+    if cut.input_shapes:
+        inputs = tw.load_model(source).inputs
+        shapes = {key: shape for key, shape in cut.input_shapes.items() if key in inputs}
+    network = tw.load_model(source, input_shapes=shapes, until=cut.until)
+    where = f"| {name} | {Cut(shapes, cut.until).text} | {machine} |"
+    began = time.perf_counter()
+    try:
+        schedule = tw.schedule(network, tw.load_arch(machine), objective="edp", strategy="layerwise")
+    except InfeasibleError as error:
+        first, *more = str(error).splitlines()
+        also = f" (and {len(more)} more operators)" if more else ""
+        return Row(f"{where} cannot: {first}{also} |  |  |  |  |  |  |", matched=True)
+    scheduled = time.perf_counter()
+    run = tw.simulate(schedule)
+    executed = time.perf_counter()
+    equal = sum(t.predicted == t.executed for t in run.tensors)
+    cycles = _pair(run.cycles_predicted, run.cycles_executed)
+    moved = _pair(run.bytes_predicted, run.bytes_executed)
+    return Row(
+        f"{where} {cycles} | {moved} | {equal} of {len(run.tensors)} | {run.max_relative_error:.1e} |"
+        f" {scheduled - began:.1f} | {executed - scheduled:.1f} | {'yes' if run.matched else '**no**'} |",
+        run.matched,
+    )
+
+
+def _pair(predicted: int, executed: int) -> str:
+    return f"{predicted:,}" if predicted == executed else f"{predicted:,} predicted, {executed:,} executed"
+
+
+def networks() -> list[Row]:
+    """Every network on ``mobile-npu``."""
+    files = sorted(MODELS.glob("*.onnx"))
+    sources = [str(file) for file in files] or list(zoo.shipped())
+    return [_shown(source, "mobile-npu", SMALLER.get(Path(source).stem, WHOLE)) for source in sources]
+
+
+def machines() -> list[Row]:
+    """Four networks on every shipped machine."""
+    return [_shown(source, machine, cut) for source, cut in FOUR.items() for machine in catalog()]
+
+
+def _shown(source: str, machine: str, cut: Cut) -> Row:
+    row = measure(source, machine, cut)
+    print(row.text, flush=True)
+    return row
+
+
+TABLES = {"networks": networks, "machines": machines}
+
+
+def write(name: str, rows: list[Row]) -> None:
+    """Put a table between its marks in the page."""
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    made = (
+        f"Made by `python benchmarks/measure.py {name}` at commit {commit.stdout.strip() or 'unknown'}, "
+        f"Python {platform.python_version()}, {os.cpu_count()} cores."
+    )
+    body = "\n".join([made, "", HEAD, *(row.text for row in rows)])
+    page = PAGE.read_text("utf-8")
+    mark = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- end -->)", re.DOTALL)
+    PAGE.write_text(mark.sub(lambda found: found[1] + body + found[2], page), "utf-8")
+
+
+def main(wanted: list[str]) -> None:
+    matched = True
+    for name in wanted or list(TABLES):
+        rows = TABLES[name]()
+        write(name, rows)
+        matched = matched and all(row.matched for row in rows)
+    if not matched:
+        sys.exit(CheckError.exit_code)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
