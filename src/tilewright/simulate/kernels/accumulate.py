@@ -12,6 +12,8 @@ from tilewright.simulate.kernels.tile import Tile
 from tilewright.simulate.regions import Array
 from tilewright.workload.network import MAC_KINDS
 
+CHANNELS = 1  # the output axis that slopes of activations run along
+
 
 def contribution(tile: Tile) -> Array:
     """What the tile adds to its output elements; shape: the extents of the output's dimensions."""
@@ -46,8 +48,7 @@ def epilogue(tile: Tile, result: Array) -> Array:
     for activation in tile.operator.epilogue:
         operands = [result]
         if activation.slope is not None:
-            axes = next(p.axes for p in tile.operator.parameters if p.tensor == activation.slope)
-            operands.append(tile.along(tile.parameters[activation.slope], axes))
+            operands.append(tile.along(tile.parameters[activation.slope], (CHANNELS,)))
         result = apply(activation.function, operands, activation.arguments)
     return result
 
