@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-
 from tests.simulate.build import Mapper, claim_of, machine, schedule_of, tiled
+
 from tilewright.arch.accelerator import Accelerator
 from tilewright.plan.lower import lower
 from tilewright.simulate.inputs import seeded_inputs

@@ -10,9 +10,9 @@ import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from tests.simulate.build import flat, machine, tiled
 from tests.simulate.models import normal, one_node, run
+
 from tilewright.simulate.kernels.functions import erf, gelu
 
 INT = np.int64

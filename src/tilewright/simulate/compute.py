@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import prod
-
 import numpy as np
 
 from tilewright.plan.step import Region, Step, View
@@ -13,65 +11,59 @@ from tilewright.simulate.kernels import normalise
 from tilewright.simulate.kernels.accumulate import combine, contribution, epilogue, finish
 from tilewright.simulate.kernels.maps import MAPS, padding_value
 from tilewright.simulate.kernels.tile import Tile
-from tilewright.simulate.machine import Room
+from tilewright.simulate.machine import Room, share
 from tilewright.simulate.program import RunningProgram
-from tilewright.simulate.regions import Array, overlap
-from tilewright.simulate.tally import Tally
+from tilewright.simulate.regions import Array
+from tilewright.simulate.rows import FIRST, SECOND, RowStatistics
 from tilewright.workload.nest import Axis
-
-PASSES = 3
 
 
 class Computation:
-    """The computes of one program. ``reads`` and ``writes`` are the rooms in the scratchpad that the last one used."""
+    """The computes of one program. ``used`` are the rooms in the scratchpad that the last one touched."""
 
     def __init__(self, running: RunningProgram) -> None:
         self.running = running
         self.machine = running.machine
         plan, nest = self.machine.plan, running.nest
-        self.reads: list[Room] = []
-        self.writes: list[Room] = []
+        self._reads: list[Room] = []
+        self._writes: list[Room] = []
+        self._temporaries: list[Room] = []
         tensor = next(t for t in plan.tensors if t.name == running.planned.operator.output)
         self._shape = tensor.shape
         self._integer = not tensor.dtype.startswith(("float", "bfloat"))
         self._fill = padding_value(running.planned.operator)
         work = nest.work
         self._kind = "accumulate" if work is None or work.kind == "reduce" else work.kind
-        temporaries = {plan.buffer[name].operand: name for name in running.program.compute.temporaries}
-        self._statistics, self._exponentials = temporaries.get("statistics"), temporaries.get("exponentials")
-        if self._kind == "normalise" and work is not None:
-            self._rows_tally = Tally(nest, work.reduced)
-            names = tuple(d for axis in nest.output.axes for d in axis.dims)
-            self._rows = tuple(d for d in names if d not in work.reduced)
-            rows = prod(nest.extents[d] for d in self._rows)
-            label = f"{running.planned.operator.name} statistics"
-            self._statistics_id = self.machine.ids.take(label, 2 * rows)
-            self._exponentials_id = self.machine.ids.take(
-                f"{running.planned.operator.name} exponentials", prod(nest.extents[d] for d in names)
-            )
+        self._rows = RowStatistics(running, work) if work is not None and work.kind == "normalise" else None
+
+    @property
+    def used(self) -> tuple[Room, ...]:
+        return (*self._reads, *self._writes, *self._temporaries)
 
     def run(self, step: Step) -> None:
         """Compute one step's tile."""
-        self.reads, self.writes = [], []
+        self._reads, self._writes, self._temporaries = [], [], []
         ranges = {dim: (start, count) for dim, start, count in step.ranges}
         tile = self._tile(step, ranges)
         if tile is None:
             return
         if self._kind == "accumulate":
             self._accumulate(tile, step)
-        elif self._kind == "normalise":
-            self._normalise(tile, step)
+        elif self._rows is not None:
+            self._normalise(tile, step, self._rows)
+            for room in self._rows.used:
+                self._note(self._temporaries, room)
+            self._rows.used.clear()
         else:
             result = epilogue(tile, MAPS[tile.operator.kind](tile))
             self._put(tile, step.views[-1], result, self.running.tally.of(ranges))
         self._check_apart()
 
     def _check_apart(self) -> None:
-        """Results must not share bytes with what the same compute reads."""
-        for a in self.writes:
-            for b in self.reads:
-                if overlap(a.segments, b.segments, a.width, b.width):
-                    self.machine.log.report("shared in one step", "results overwrite what the same compute reads")
+        """What a compute reads, its temporaries and its results must not share bytes."""
+        pairs = ((self._writes, self._reads), (self._temporaries, self._reads), (self._writes, self._temporaries))
+        if any(share(a, b) for left, right in pairs for a in left for b in right):
+            self.machine.log.report("shared in one step", "results or temporaries lie on what the same compute uses")
 
     def _note(self, rooms: list[Room], room: Room) -> None:
         if room.cells is self.machine.scratchpad:
@@ -85,7 +77,7 @@ class Computation:
             room = machine.room(view.region, view.counts, what)
             if room is None:
                 return None
-            self._note(self.reads, room)
+            self._note(self._reads, room)
             machine.demand(room, running.of_view(view), what)
             box = machine.values(room, view.counts)
             try:
@@ -109,7 +101,7 @@ class Computation:
             room = machine.room(Region(name, 0, (1,)), (elements,), f"parameter '{role}'")
             if room is None:
                 return None
-            self._note(self.reads, room)
+            self._note(self._reads, room)
             machine.demand(room, linear(running.parameter_ids[tensor], (elements,), (1,)), f"parameter '{role}'")
             found[role] = found[tensor] = machine.values(room, (elements,))
         return found
@@ -124,7 +116,7 @@ class Computation:
         room = self.machine.room(region, counts, f"operand '{view.operand}'")
         if room is None:
             return None
-        self._note(self.writes, room)
+        self._note(self._writes, room)
         return room, self.running.identities(view.operand, starts, counts, steps)
 
     def _put(self, tile: Tile, view: View, result: Array, tally: Array | int) -> None:
@@ -159,95 +151,30 @@ class Computation:
             room, ids = found
             machine.write(room, -ids, total.reshape(ids.shape), tally)
 
-    def _normalise(self, tile: Tile, step: Step) -> None:
+    def _normalise(self, tile: Tile, step: Step, rows: RowStatistics) -> None:
+        """One step with all three passes, or one pass of a split row; only the last one writes results."""
         values = tile.inputs[0].over(tile.out)
         start, passes = tile.ranges["pass"]
-        if passes == PASSES:
+        if passes > 1:
             first = normalise.first_statistic(tile, values)
             second = normalise.second_statistic(tile, values, first)
-            self._write_statistic(tile, 0, first)
-            self._write_statistic(tile, 1, second)
-            self._write_exponentials(tile, values, first)
-            result = normalise.scaled(tile, values, first, second)
+            rows.put(tile, FIRST, first)
+            rows.put(tile, SECOND, second)
+            rows.keep_exponentials(normalise.spread(tile, values, first))
+            self._put_normalised(tile, step, values, first, second)
         elif start == 0:
-            self._gather_statistic(tile, 0, normalise.first_statistic(tile, values))
-            return
+            rows.add(tile, FIRST, normalise.first_statistic(tile, values))
         else:
-            complete = self._read_statistic(tile, 0)
-            if complete is None:
-                return
-            if start == 1:
-                self._gather_statistic(tile, 1, normalise.second_statistic(tile, values, complete))
-                return
-            spread = self._read_statistic(tile, 1)
-            if spread is None:
-                return
-            result = normalise.scaled(tile, values, complete, spread)
-        self._put(tile, step.views[-1], epilogue(tile, result), self.running.tally.whole)
+            complete = rows.get(tile, FIRST)
+            if complete is not None and start == 1:
+                rows.add(tile, SECOND, normalise.second_statistic(tile, values, complete))
+            elif complete is not None:
+                self._put_normalised(tile, step, values, complete, rows.get(tile, SECOND))
 
-    def _statistic_room(self, tile: Tile, which: int) -> tuple[Room, Array] | None:
-        """The cells of one statistic of the tile's rows (all firsts, then all seconds), and their identities."""
-        if self._statistics is None:
-            raise KeyError(f"{tile.operator.name} has no buffer for statistics")
-        counts = tuple(tile.ranges[d][1] for d in self._rows)
-        rows = prod(counts)
-        room = self.machine.room(Region(self._statistics, which * rows, (1,)), (rows,), "statistics")
-        if room is None:
-            return None
-        self._note(self.writes, room)
-        strides: list[int] = []
-        total = 2
-        for dim in reversed(self._rows):
-            strides.insert(0, total)
-            total *= self.running.nest.extents[dim]
-        first = self._statistics_id + which + sum(
-            tile.ranges[d][0] * s for d, s in zip(self._rows, strides, strict=True)
-        )
-        return room, linear(first, counts, tuple(strides)).reshape(-1)
-
-    def _write_statistic(self, tile: Tile, which: int, values: Array) -> None:
-        found = self._statistic_room(tile, which)
-        if found is not None:
-            self.machine.write(found[0], found[1], values.reshape(-1))
-
-    def _write_exponentials(self, tile: Tile, values: Array, first: Array) -> None:
-        if self._exponentials is None:
-            return
-        room = self.machine.room(Region(self._exponentials, 0, (1,)), (values.size,), "exponentials")
-        if room is not None:
-            self._note(self.writes, room)
-            ids = linear(self._exponentials_id, (values.size,), (1,))
-            self.machine.write(room, ids, normalise.spread(tile, values, first).reshape(-1))
-
-    def _read_statistic(self, tile: Tile, which: int) -> Array | None:
-        found = self._statistic_room(tile, which)
-        if found is None:
-            return None
-        room, ids = found
-        self.machine.demand(room, ids, "a row's statistics")
-        return self.machine.values(room, ids.shape).copy().reshape(self._row_shape(tile))
-
-    def _row_shape(self, tile: Tile) -> tuple[int, ...]:
-        return tuple(tile.ranges[d][1] if d in self._rows else 1 for d in tile.out)
-
-    def _gather_statistic(self, tile: Tile, which: int, more: Array) -> None:
-        """Add a tile's part of a statistic to what earlier tiles of the rows have left."""
-        work, extents = self.running.nest.work, self.running.nest.extents
-        found = self._statistic_room(tile, which)
-        if found is None or work is None:
-            return
-        room, ids = found
-        tally = self._rows_tally.of(tile.ranges)
-        gathered: Array | int = tally
-        if any(tile.ranges[d][0] for d in work.reduced):
-            self.machine.demand(room, -ids, "a row's statistics so far")
-            so_far = self.machine.values(room, ids.shape).reshape(more.shape)
-            more = normalise.combine_first(tile, so_far, more) if which == 0 else so_far + more
-            gathered = self.machine.tallies(room, ids.shape) + tally
-        done = all(sum(tile.ranges[d]) == extents[d] for d in work.reduced)
-        if done and np.any(gathered != self._rows_tally.whole):
-            self.machine.log.report("incomplete", "a row's statistics lack elements or have some twice")
-        self.machine.write(room, ids if done else -ids, more.reshape(-1), gathered)
+    def _put_normalised(self, tile: Tile, step: Step, values: Array, first: Array, second: Array | None) -> None:
+        if second is not None:
+            result = epilogue(tile, normalise.scaled(tile, values, first, second))
+            self._put(tile, step.views[-1], result, self.running.tally.whole)
 
 
 def _part_of(

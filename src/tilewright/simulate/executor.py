@@ -10,9 +10,9 @@ from tilewright.plan.step import Move, Step
 from tilewright.simulate.compute import Computation
 from tilewright.simulate.dram import last_uses
 from tilewright.simulate.hazards import Hazard, HazardLog, StopExecution
-from tilewright.simulate.machine import Machine, Room
+from tilewright.simulate.machine import Machine, share
 from tilewright.simulate.program import Constant, RunningProgram
-from tilewright.simulate.regions import Array, overlap
+from tilewright.simulate.regions import Array
 from tilewright.simulate.tiletime import Ports
 from tilewright.simulate.timing import Clock, PartTime
 
@@ -142,7 +142,10 @@ class _Sequencer:
                 self._store(step.stores)
 
     def _overlapped(self, steps: Sequence[Step]) -> None:
-        """Beside the compute of step i run the stores of the step before it, then the loads of the one after."""
+        """Beside the compute of step i run the stores of the step before it, then the loads of the one after.
+
+        As these must share no bytes with the compute, which is checked, it does not matter that it comes first here.
+        """
         if not steps:
             return
         self._at(0)
@@ -151,10 +154,10 @@ class _Sequencer:
             self._at(number)
             stores = steps[number - 1].stores if number else ()
             loads = steps[number + 1].loads if number + 1 < len(steps) else ()
-            self._store(stores)
-            self._load(loads)
             self._compute(step)
             self._check_apart((*stores, *loads))
+            self._store(stores)
+            self._load(loads)
         self._store(steps[-1].stores)
 
     def _at(self, number: int) -> None:
@@ -176,16 +179,12 @@ class _Sequencer:
 
     def _check_apart(self, moves: Sequence[Move]) -> None:
         """No transfer may touch what the compute beside it reads or writes."""
-        used = (*self._computation.reads, *self._computation.writes)
         for move in moves:
             if not self._machine.in_scratchpad(move.region.buffer):
                 continue
             room = self._machine.room(move.region, move.counts, f"{move.cause} of '{move.operand}'")
-            if room is not None and any(_share(room, other) for other in used):
+            if room is not None and any(share(room, other) for other in self._computation.used):
                 self._log.report(
                     "shared in one step", f"{move.cause} of '{move.operand}' touches what the compute beside it uses"
                 )
 
-
-def _share(a: Room, b: Room) -> bool:
-    return overlap(a.segments, b.segments, a.width, b.width)

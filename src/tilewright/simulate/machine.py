@@ -13,7 +13,7 @@ from tilewright.plan.step import Move, Region
 from tilewright.simulate.cells import Cells
 from tilewright.simulate.dram import FeatureMaps, IdSpace, value_type
 from tilewright.simulate.hazards import HazardKind, HazardLog
-from tilewright.simulate.regions import Array, Segment, cell_bits, inside, locate
+from tilewright.simulate.regions import Array, Segment, cell_bits, inside, locate, overlap
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,11 @@ class Room:
     cells: Cells
     segments: tuple[Segment, ...]
     width: int
+
+
+def share(a: Room, b: Room) -> bool:
+    """Whether two boxes of one memory have a cell in common."""
+    return overlap(a.segments, b.segments, a.width, b.width)
 
 
 class Machine:
