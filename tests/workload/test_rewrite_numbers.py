@@ -395,3 +395,12 @@ def test_an_identity_between_two_names_that_must_stay_is_kept(tmp_path):
     inner = g.op("Relu", "x")
     network = compare(g.model(inner, g.op("Identity", inner), g.op("Identity", "x")), tmp_path)
     assert kinds(network) == ["Elementwise", "Identity", "Identity"]
+
+
+def test_of_two_identities_before_outputs_one_is_kept(tmp_path):
+    g = Graph(1, 3, 5, 5)
+    inner = g.op("Relu", "x")
+    outputs = g.op("Identity", inner), g.op("Identity", inner)
+    network = compare(g.model(*outputs), tmp_path)
+    assert kinds(network) == ["Elementwise", "Identity"]
+    assert network.outputs == outputs

@@ -297,11 +297,20 @@ def test_a_flatten_before_constant_products_permutes_their_weights(trans_b, read
     assert plain.views == {"reshape1"}
 
 
-def test_a_flatten_that_something_else_reads_is_copied_in_its_own_order():
+@pytest.mark.parametrize("reader", ["relu", "network output", "transposed product", "second factor"])
+def test_a_flatten_that_something_else_reads_is_copied_in_its_own_order(reader):
     b = Builder()
     x = b.elementwise("Add", b.input(2, 4, 2, 3), 1.0)
     flat = b.op("Reshape", x, shape=(2, 24))
-    outs = [b.matmul(flat, 5), b.elementwise("Relu", flat)]
+    outs = [b.matmul(flat, 5)]
+    if reader == "relu":
+        outs.append(b.elementwise("Relu", flat))
+    elif reader == "network output":
+        outs.append(flat)
+    elif reader == "transposed product":
+        outs.append(b.op("MatMul", flat, b.constant((2, 3)), shape=(24, 3), trans_a=True, trans_b=False))
+    else:
+        outs.append(b.op("MatMul", b.constant((3, 2)), flat, shape=(3, 24), trans_a=False, trans_b=False))
     network = b.network(*outs)
     placed = check(network, b, "nhwc")
     assert placed.network == network
