@@ -55,17 +55,24 @@ def evaluate(node: OnnxNode, inputs: Sequence[Array | None], file: ModelFile) ->
 
     Raises InputError if the reference evaluator does not know the operator or the inputs do not suit it.
     """
+    from onnx import TensorProto, helper
     from onnx.reference import ReferenceEvaluator
 
-    versions = {entry.domain: entry.version for entry in file.model.opset_import}
-    versions[""] = file.opset
+    graph = helper.make_graph(
+        [node.proto],
+        node.name,
+        [helper.make_tensor_value_info(name, TensorProto.UNDEFINED, None) for name in dict.fromkeys(node.reads)],
+        [helper.make_tensor_value_info(name, TensorProto.UNDEFINED, None) for name in node.writes],
+    )
+    # A whole model, because the evaluator takes the operator set from it and not from a bare node.
+    model = helper.make_model(graph, opset_imports=file.model.opset_import, ir_version=file.model.ir_version)
     feeds = {name: value for name, value in zip(node.inputs, inputs, strict=True) if value is not None}
     try:
         with np.errstate(all="ignore"):
-            values = ReferenceEvaluator(node.proto, opsets=versions).run(None, feeds)
+            values = ReferenceEvaluator(model).run(None, feeds)
     except Exception as error:  # the evaluator raises whatever numpy or its own operators raise
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
             f"{file.label}: constant node '{node.name}' ({node.op_type}) cannot be evaluated: {reason}"
         ) from error
-    return {name: np.asarray(value) for name, value in zip(node.outputs, values, strict=False) if name}
+    return {name: np.asarray(value) for name, value in zip(node.writes, values, strict=True)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 from tilewright.errors import InputError
@@ -60,8 +61,7 @@ def import_model(reference: ModelReference) -> ImportedModel:
 
     InputError if the reference has a hash and the file's is another one: the file has changed since.
     """
-    path = zoo.path(reference.path) if reference.path in zoo.shipped() else Path(reference.path)
-    file = read_model(path, reference.path)
+    file = read_model(_locate(reference.path), reference.path)
     if reference.sha256 and reference.sha256 != file.sha256:
         raise InputError(f"{file.label}: has changed since the network was loaded; load it again")
     graph = build_graph(file, reference.until)
@@ -74,13 +74,25 @@ def import_model(reference: ModelReference) -> ImportedModel:
     values = Values(file, graph, shapes)
     nodes = graph.nodes
     emitter = Emitter((name for n in nodes for name in (*n.reads, *n.writes)), (n.name for n in nodes))
-    problems = _translate(values, emitter)
+    reshaped = bool(reference.batch or reference.input_shapes)
+    problems = _translate(values, emitter, reshaped=reshaped)
     if problems:
         raise InputError(problems)
     return ImportedModel(_assemble(values, emitter, reference), values)
 
 
-def _translate(values: Values, emitter: Emitter) -> list[str]:
+def _locate(source: str) -> Path:
+    """The file of a shipped network's name, or the path that was given."""
+    if source in zoo.shipped():
+        return zoo.path(source)
+    if Path(source).name == source and not Path(source).exists():
+        near = get_close_matches(source.removesuffix(".onnx"), zoo.shipped(), n=1)
+        hint = f"did you mean '{near[0]}'?" if near else "there are: " + ", ".join(zoo.shipped())
+        raise InputError(f"{source}: no such file, and no shipped network of that name; {hint}")
+    return Path(source)
+
+
+def _translate(values: Values, emitter: Emitter, *, reshaped: bool) -> list[str]:
     """Visit the nodes in order, emit operators, and collect a sentence for each node that cannot be imported."""
     problems: list[str] = []
     label = values.file.label
@@ -88,7 +100,7 @@ def _translate(values: Values, emitter: Emitter) -> list[str]:
         if not values.is_known(raw):
             continue
         try:
-            broken = _import(raw, values, emitter)
+            broken = _import(raw, values, emitter, reshaped=reshaped)
         except InputError as error:
             problems += error.problems
         else:
@@ -96,13 +108,17 @@ def _translate(values: Values, emitter: Emitter) -> list[str]:
     return problems
 
 
-def _import(raw: OnnxNode, values: Values, emitter: Emitter) -> str | None:
+def _import(raw: OnnxNode, values: Values, emitter: Emitter, *, reshaped: bool) -> str | None:
     """Settle one node's types and emit its operators unless it is constant; returns why that cannot be done."""
     node = Node(raw, values)
     try:
         values.infer(raw)
     except ShapeError as problem:
-        return _unknown(raw) or f"{node.describe()} {problem}"
+        hint = (
+            "; the batch or an input shape was changed, and the model may have the original one written into this node "
+            "or one before it" if reshaped else ""
+        )
+        return _unknown(raw) or f"{node.describe()} {problem}{hint}"
     if all(name in values.constants for name in raw.writes):
         return None
     broken = _unknown(raw)

@@ -36,7 +36,7 @@ SHAPE_INPUTS: dict[str, tuple[int, ...]] = {
     "ReduceProd": (1,),
     "ReduceSum": (1,),
     "Reshape": (1,),
-    "Resize": (2, 3),
+    "Resize": (1, 2, 3),
     "Slice": (1, 2, 3, 4),
     "Split": (1,),
     "Squeeze": (1,),
@@ -207,7 +207,7 @@ class Values:
         try:
             schema = defs.get_schema(node.op_type, max_inclusive_version=self._version(node.domain),
                                      domain=node.domain)
-        except defs.SchemaError:
+        except (defs.SchemaError, TypeError):  # the second for versions that are no plausible number
             raise ShapeError(
                 f"has an operator that operator set {self._version(node.domain)} does not have; export the model for "
                 "a newer one"
@@ -230,12 +230,9 @@ class Values:
                 opset_imports=[helper.make_opsetid(node.domain, self._version(node.domain))],
                 ir_version=self.file.model.ir_version,
             )
-        except (onnx.shape_inference.InferenceError, RuntimeError, ValueError) as error:
+        except (shape_inference.InferenceError, onnx.checker.ValidationError, RuntimeError, ValueError) as error:
             reason = str(error).strip().splitlines()[0].split("] ")[-1]
-            raise ShapeError(
-                f"does not fit its inputs: {reason}; if the batch or an input shape was changed, the model may have "
-                "the original one written into this node"
-            ) from None
+            raise ShapeError(f"does not suit its inputs or its operator: {reason.rstrip('.')}") from None
         found = {}
         for name in node.writes:
             if name in results and _is_closed(results[name]):
@@ -255,7 +252,10 @@ def _dtype_name(element_type: int) -> str:
 
     if element_type in (TensorProto.UNDEFINED, TensorProto.STRING):
         raise ShapeError("has no numeric element type")
-    return helper.tensor_dtype_to_np_dtype(element_type).name
+    try:
+        return helper.tensor_dtype_to_np_dtype(element_type).name
+    except KeyError:
+        raise ShapeError(f"has the unknown element type {element_type}") from None
 
 
 def _numpy_dtype(name: str) -> np.dtype[Any]:

@@ -40,15 +40,15 @@ def pool(node: Node, emitter: Emitter) -> None:
 
 
 @constraint("LRN")
-def channels_axis(node: Node) -> bool:
-    """The input has a channel axis (rank 2 or more)."""
-    return node.rank() >= 2
+def odd_size(node: Node) -> bool:
+    """The size is odd and positive, and the input has channels and spatial axes (rank 3 or more)."""
+    return node.rank() >= 3 and node.integer("size", 0) > 0 and node.integer("size", 0) % 2 == 1
 
 
 @imports("LRN", kind="LRN")
 def lrn(node: Node, emitter: Emitter) -> None:
     """Division by a power of the squares of neighbouring channels."""
     emitter.emit(
-        node, "LRN", node.inputs[:1], size=node.integer("size", 1), alpha=node.number("alpha", 1e-4),
+        node, "LRN", node.inputs[:1], size=node.integer("size", 0), alpha=node.number("alpha", 1e-4),
         beta=node.number("beta", 0.75), bias=node.number("bias", 1.0),
     )

@@ -18,9 +18,9 @@ def one_or_two_spatial_axes(node: Node) -> bool:
 
 
 @constraint("Conv", "ConvTranspose", "MaxPool", "AveragePool")
-def pads_not_negative(node: Node) -> bool:
-    """Pads are not negative."""
-    return all(pad >= 0 for pad in node.integers("pads") or ())
+def known_auto_pad(node: Node) -> bool:
+    """The mode of automatic padding is NOTSET, SAME_UPPER, SAME_LOWER or VALID."""
+    return node.text("auto_pad", "NOTSET") in ("NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID")
 
 
 def per_axis(node: Node, name: str, default: int = 1) -> tuple[int, ...]:
