@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,11 +14,15 @@ T = TypeVar("T")
 SCHEMA_VERSION = 1
 
 
-@cache
+_adapters: dict[Any, Any] = {}
+
+
 def _adapter(kind: Any) -> Any:
     from pydantic import TypeAdapter
 
-    return TypeAdapter(kind)
+    if kind not in _adapters:
+        _adapters[kind] = TypeAdapter(kind)
+    return _adapters[kind]
 
 
 def to_json(value: object, name: str) -> str:

@@ -57,8 +57,10 @@ def walk(extents: dict[str, int], loops: list[Loop]) -> list[tuple[tuple[int, ..
 
 def footprint(axis: Axis, ranges: dict[str, range]) -> set[int]:
     """Section 3 of docs/model.md on sets: holes belong to it once two dimensions span more than one index."""
-    touched = {sum(c * i for (_, c), i in zip(axis.terms, point, strict=True)) + axis.offset
-               for point in itertools.product(*(ranges[d] for d in axis.dims))}
+    touched = {
+        sum(c * i for (_, c), i in zip(axis.terms, point, strict=True)) + axis.offset
+        for point in itertools.product(*(ranges[d] for d in axis.dims))
+    }
     if all(len(ranges[d]) > 1 for d in axis.dims):
         touched = set(range(min(touched), max(touched) + 1))
     return {i for i in touched if 0 <= i < axis.size}
@@ -100,10 +102,12 @@ def test_a_box_is_the_footprint_and_a_sliding_refill_is_what_the_last_one_lacked
         env = at(tree, counters)
         held = box(operand, tree.ranges(len(tree.levels)), tree.whole)
         expected = footprint(axis, ranges)
-        (start,), (count,), (step,) = ((evaluate(e, env) for e in part) for part in (held.starts, held.counts, held.steps))
+        (start,), (count,), (step,) = (
+            (evaluate(e, env) for e in part) for part in (held.starts, held.counts, held.steps)
+        )
         assert members(start, count, step) == expected
         if tree.levels:
-            first, number = new_indices(axis, tree.levels[-1], tree.whole)
+            first, number = new_indices(axis, tree.levels[-1])
             moved = members(evaluate(first, env), evaluate(number, env), step)
             same_sweep = before is not None and counters[:-1] == outer
             assert moved == (expected - before if same_sweep and before is not None else expected)

@@ -45,9 +45,7 @@ class ArrayTable:
 
     def partial_sums(self, base: str) -> str:
         """Spilled partial sums: an array of their own, laid out like the storage the result goes to."""
-        return self._add(
-            f"{base}#partial", "partial sums", base, self._sizes[base], self._arch.widths.accumulator
-        )
+        return self._add(f"{base}#partial", "partial sums", base, self._sizes[base], self._arch.widths.accumulator)
 
     def arrays(self) -> tuple[DramArray, ...]:
         return tuple(self._arrays.values())

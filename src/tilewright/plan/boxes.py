@@ -147,7 +147,7 @@ def box(operand: Operand, ranges: dict[str, Range], whole: dict[str, Range]) -> 
     return Box(tuple(p[0] for p in parts), tuple(p[1] for p in parts), tuple(p[2] for p in parts))
 
 
-def new_indices(axis: Axis, level: LoopLevel, whole: dict[str, Range]) -> tuple[Expr, Expr]:
+def new_indices(axis: Axis, level: LoopLevel) -> tuple[Expr, Expr]:
     """What a refill moves along a sliding axis: first index and count (docs/model.md, section 4).
 
     In the first iteration of the sweep everything; later what lies beyond the previous footprint, or everything
@@ -156,10 +156,8 @@ def new_indices(axis: Axis, level: LoopLevel, whole: dict[str, Range]) -> tuple[
     ranges = level.ranges
     first, last = _term(axis, ranges)
     step = _step(axis, ranges)
-    previous = {
-        dim: Range(_shift(r.start, level), _shift(r.count, level), r.most) for dim, r in ranges.items()
-    }
-    before_first, before_last = _term(axis, previous)
+    previous = {dim: Range(_shift(r.start, level), _shift(r.count, level), r.most) for dim, r in ranges.items()}
+    _, before_last = _term(axis, previous)
     before_step = _step(axis, previous)
     if axis.divisor > 1 or axis.reach:
         first, last = first // axis.divisor, last // axis.divisor + axis.reach

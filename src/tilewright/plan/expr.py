@@ -8,6 +8,7 @@ else, so a plan file can hold no code.
 from __future__ import annotations
 
 import ast
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import reduce
@@ -82,6 +83,7 @@ class Expr:
 
 
 def const(value: int) -> Expr:
+    """A constant."""
     return Expr("const", value=int(value))
 
 
@@ -95,6 +97,7 @@ def counter(name: str) -> Expr:
 
 
 def lift(value: Expr | int) -> Expr:
+    """An integer as an expression; expressions as they are."""
     return value if isinstance(value, Expr) else const(value)
 
 
@@ -117,6 +120,7 @@ def minimum(*values: Expr | int) -> Expr:
 
 
 def maximum(*values: Expr | int) -> Expr:
+    """The greatest of several expressions."""
     return _fold("max", max, values)
 
 
@@ -151,21 +155,18 @@ def evaluate(expr: Expr, counters: Mapping[str, IntArray | int]) -> IntArray | i
         return expr.value
     if expr.op == "counter":
         return counters[expr.name]
-    values: list[Any] = [evaluate(arg, counters) for arg in expr.args]
-    if expr.op == "min":
-        return reduce(np.minimum, values)
-    if expr.op == "max":
-        return reduce(np.maximum, values)
-    left, right = values
-    if expr.op == "+":
-        return left + right
-    if expr.op == "*":
-        return left * right
-    if expr.op == "//":
-        return left // right
-    if expr.op == "%":
-        return left % right
-    return (left == right) * 1 if expr.op == "==" else (left <= right) * 1
+    operations: dict[str, Callable[[Any, Any], Any]] = {
+        "min": np.minimum,
+        "max": np.maximum,
+        "==": lambda left, right: (left == right) * 1,
+        "<=": lambda left, right: (left <= right) * 1,
+        "+": operator.add,
+        "*": operator.mul,
+        "//": operator.floordiv,
+        "%": operator.mod,
+    }
+    result: IntArray | int = reduce(operations[expr.op], [evaluate(arg, counters) for arg in expr.args])
+    return result
 
 
 _BINARY: dict[type[ast.AST], str] = {ast.Add: "+", ast.Mult: "*", ast.FloorDiv: "//", ast.Mod: "%"}

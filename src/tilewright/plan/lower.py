@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from tilewright.arch.accelerator import Accelerator
+from tilewright.errors import InfeasibleError
 from tilewright.mapping.buffers import OperandBuffer, operand_buffers
 from tilewright.memory.bestfit import pack
 from tilewright.memory.buffer import Buffer as Room
-from tilewright.errors import InfeasibleError
 from tilewright.plan.arrays import ArrayTable
 from tilewright.plan.expand import iterations
 from tilewright.plan.plan import Buffer, Plan, PlannedOperator, Program, TensorPlace
 from tilewright.plan.program import lower_part
 from tilewright.schedule.problems import nest_problem, vectors
-from tilewright.schedule.schedule import Group, PartSchedule, Schedule
+from tilewright.schedule.schedule import Group, Schedule
 from tilewright.workload.network import Operator
 from tilewright.workload.part import Part
 from tilewright.workload.storage import executed_parts
@@ -129,14 +129,15 @@ def _addressed(arch: Accelerator, operator: str, buffers: list[Buffer]) -> tuple
             regions.append((kind, base, size))
             base += size
     offsets: dict[str, int] = {}
-    for kind, base, size in regions:
+    for region, base, size in regions:
         rooms = [
             Room(b.name, b.size_bytes, b.start, b.end)
             for b in buffers
-            if b.memory == scratchpad.name and kind in (None, b.kind_class)
+            if b.memory == scratchpad.name and region in (None, b.kind_class)
         ]
         packing = pack(rooms, size, arch.alignment_bytes)
         if packing.status != "feasible":
-            raise InfeasibleError(f"{operator}: no addresses in {scratchpad.name} ({size} B): {packing.reason}")
+            place = f"partition {region} of {scratchpad.name}" if region else scratchpad.name
+            raise InfeasibleError(f"{operator}: no addresses in {place} ({size} B): {packing.reason}")
         offsets.update({r.name: base + o for r, o in zip(rooms, packing.offsets, strict=True)})
     return tuple(replace(b, address_bytes=offsets.get(b.name)) for b in buffers)

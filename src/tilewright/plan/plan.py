@@ -65,8 +65,8 @@ class Buffer:
 
     ``counts`` are the largest footprint's extents per operand axis. ``ring_axis`` None: ``slots`` footprints side by
     side; otherwise the buffer is a ring of ``ring_length`` places along that axis, neighbouring places being
-    ``ring_step`` indices apart. Lifetimes are half-open in sub-steps of the whole plan. ``address_bytes`` is None in memories below the scratchpad: data stream into them and
-    they have no addresses.
+    ``ring_step`` indices apart. Lifetimes are half-open in sub-steps of the whole plan. ``address_bytes`` is None in
+    memories below the scratchpad: data stream into them and they have no addresses.
     """
 
     name: str

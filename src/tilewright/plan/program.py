@@ -117,19 +117,17 @@ def _access(context: _Context, operand: Operand, level: int, buffer: Buffer) -> 
     return Access(operand.name, buffer.name, held.starts, held.counts, held.steps, turn)
 
 
-def _input_transfer(
-    context: _Context, operand: Operand, level: int, buffer: Buffer
-) -> tuple[Buffer, Transfer]:
+def _input_transfer(context: _Context, operand: Operand, level: int, buffer: Buffer) -> tuple[Buffer, Transfer]:
     tree = context.tree
     moved = box(operand, tree.ranges(level), tree.whole)
     if level:
         moving = tree.levels[level - 1]
         for k, axis in enumerate(operand.axes):
             if axis.is_window and moving.counter.dim in axis.dims:
-                start, count = new_indices(axis, moving, tree.whole)
+                start, count = new_indices(axis, moving)
                 moved = Box(
-                    moved.starts[:k] + (start,) + moved.starts[k + 1 :],
-                    moved.counts[:k] + (count,) + moved.counts[k + 1 :],
+                    (*moved.starts[:k], start, *moved.starts[k + 1 :]),
+                    (*moved.counts[:k], count, *moved.counts[k + 1 :]),
                     moved.steps,
                 )
                 buffer = replace(buffer, ring_step=largest_step(axis, tree.ranges(level)))

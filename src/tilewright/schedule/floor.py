@@ -5,8 +5,7 @@ from __future__ import annotations
 from tilewright.arch.accelerator import Accelerator
 from tilewright.schedule.problems import vectors
 from tilewright.workload.network import MAC_KINDS
-from tilewright.workload.storage import executed_parts
-from tilewright.workload.storage import PlacedNetwork
+from tilewright.workload.storage import PlacedNetwork, executed_parts
 
 
 def compulsory_bytes(placed: PlacedNetwork, arch: Accelerator) -> tuple[int, int]:

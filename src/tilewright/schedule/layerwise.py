@@ -14,8 +14,7 @@ from tilewright.mapping.search import NestResult, map_nest
 from tilewright.schedule.problems import nest_problem, tensor_traffic
 from tilewright.schedule.schedule import Group, PartSchedule
 from tilewright.workload.network import Operator
-from tilewright.workload.storage import executed_parts
-from tilewright.workload.storage import PlacedNetwork
+from tilewright.workload.storage import PlacedNetwork, executed_parts
 
 Progress = Callable[[str, int, int], None]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tilewright.arch.accelerator import Accelerator
 from tilewright.mapping.problem import Binding, NestCost, NestProblem
-from tilewright.workload.network import Operator
 from tilewright.workload.nest import Operand
+from tilewright.workload.network import Operator
 from tilewright.workload.part import Part
 from tilewright.workload.storage import PlacedNetwork
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from tilewright.arch.accelerator import Accelerator
-from tilewright.errors import UsageError
+from tilewright.errors import InputError, UsageError
 from tilewright.mapping.problem import OBJECTIVES
 from tilewright.schedule.floor import network_floor
 from tilewright.schedule.layerwise import Found, Progress, layerwise
@@ -32,7 +32,8 @@ def schedule(
     """The best schedule of a network on a machine under a strategy of ``STRATEGIES``.
 
     ``objective`` is one of latency (cycles), energy (pJ), edp (pJ * cycles), traffic (DRAM bytes); ``timeout`` is in
-    seconds. Raises UsageError for unknown names and InfeasibleError, naming operator, memory and buffers, where
+    seconds. Raises UsageError for unknown names, InputError for a machine whose feature maps have two widths, and
+    InfeasibleError, naming operator, memory and buffers, where
     something fits in no way.
     """
     began = time.monotonic()
@@ -40,6 +41,11 @@ def schedule(
         raise UsageError(f"unknown objective '{objective}'; there are {', '.join(OBJECTIVES)}")
     if strategy not in STRATEGIES:
         raise UsageError(f"unknown strategy '{strategy}'; there are {', '.join(STRATEGIES)}")
+    if arch.widths.input != arch.widths.output:
+        raise InputError(
+            f"{arch.name}: a network needs one width of feature maps, since what one operator writes the next reads;"
+            f" widths.input is {arch.widths.input} and widths.output {arch.widths.output} bits: make them equal"
+        )
     placed = place(rewrite(network), arch.layout)
     deadline = None if timeout is None else began + timeout
     found = STRATEGIES[strategy](placed, arch, objective, deadline=deadline, progress=progress)

@@ -1,4 +1,4 @@
-"""A perfect loop nest: named dimensions, and operands whose axes are indexed by affine forms of them (docs/model.md, 1)."""
+"""A perfect loop nest: named dimensions, and operands indexed by affine forms of them (docs/model.md, section 1)."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ KINDS: dict[str, str] = {
     "ConvTranspose": "inputs (x, w), w is [C, K/groups, R, S]; strides, dilations, pads, groups, output_padding",
     "MatMul": "inputs (a, b); trans_a, trans_b (last two axes swapped in the tensor); batch axes broadcast",
     # Vector unit, kind map.
-    "Elementwise": "inputs (1..n, broadcast); function; constants: None per tensor operand or the scalar standing there",
+    "Elementwise": "inputs (1..n, broadcast); function; constants: per operand None or the scalar standing there",
     "Pool": "inputs (x,); function max|average, kernel, strides, dilations, pads, count_include_pad",
     "LRN": "inputs (x,); size, alpha, beta, bias",
     "Resize": "inputs (x,); mode nearest|linear, nearest_mode; coordinates: per axis (numerator, addend, denominator):"
@@ -186,6 +186,4 @@ class Network:
         for operator in operators:
             used |= {operator.output, *operator.reads}
         tensors = {t.name: t for t in (*self.tensors, *extra) if t.name in used}
-        return replace(
-            self, operators=operators, tensors=tuple(tensors.values()), derived=self.derived + derived
-        )
+        return replace(self, operators=operators, tensors=tuple(tensors.values()), derived=self.derived + derived)
