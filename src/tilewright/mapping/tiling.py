@@ -18,6 +18,8 @@ from tilewright.mapping.mapping import Loop, Mapping, Node
 from tilewright.workload.nest import LoopNest
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
+BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
+FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 MOST_STEPS = 5_000_000
 _ZERO = np.zeros(1, dtype=np.int64)
 

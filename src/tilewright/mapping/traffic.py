@@ -17,7 +17,7 @@ from tilewright.mapping.footprint import Span, footprint_table, fresh_table
 from tilewright.mapping.homes import PASS, accumulated_dims
 from tilewright.mapping.mapping import Mapping
 from tilewright.mapping.problem import NestProblem
-from tilewright.mapping.tiling import Chunks, IntArray, Level, Tiling
+from tilewright.mapping.tiling import BoolArray, Chunks, IntArray, Level, Tiling
 from tilewright.workload.nest import LoopNest, Operand
 
 
@@ -158,7 +158,7 @@ def visits(problem: NestProblem, mapping: Mapping, tiling: Tiling) -> Visits:
         elif dim in output.dims:
             same &= index[1:] == index[:-1]
 
-    def chosen(cause: str, which: IntArray, step: IntArray, bits: int) -> Moves:
+    def chosen(cause: str, which: BoolArray, step: IntArray, bits: int) -> Moves:
         return Moves(output.name, cause, step[which], elements[which], runs[which], bits)
 
     return Visits(
