@@ -203,6 +203,18 @@ def test_a_tensor_in_two_concatenations_is_written_into_the_first():
     assert dict(placed.copied_inputs) == {"concat4": (0,)}
 
 
+def test_a_tensor_goes_into_the_first_concatenation_even_if_a_later_one_reads_it_reshaped():
+    b = Builder()
+    x = b.input(1, 4)
+    fresh = b.elementwise("Add", x, 100.0)
+    first = b.op("Concat", fresh, b.elementwise("Add", x, 200.0), axis=1)
+    turned = b.op("Reshape", fresh, shape=(4, 1))
+    second = b.op("Concat", turned, b.op("Reshape", x, shape=(4, 1)), axis=1)
+    placed = check(b.network(first, second), b, "nhwc")
+    assert placed.of[fresh].base == first
+    assert dict(placed.copied_inputs) == {"concat5": (0, 1)}
+
+
 def test_a_tensor_twice_in_one_concatenation_is_copied():
     b = Builder()
     fresh = b.elementwise("Add", b.input(1, 4), 100.0)

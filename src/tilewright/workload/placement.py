@@ -89,8 +89,7 @@ class Placement:
         while current is not None:
             tensor = current.tensor
             producer = self.network.producer.get(tensor)
-            taken = tensor in self.storages or tensor in self._reserved
-            if taken or producer is None or tensor in self._outputs or producer.kind == "Slice":
+            if tensor in self.storages or producer is None or tensor in self._outputs or producer.kind == "Slice":
                 break
             if self._taker.get(tensor, concat.name) != concat.name:
                 break
