@@ -81,7 +81,15 @@ class ConstantStore:
 
         What onnxruntime computes from it is what the network has to compute.
         """
-        return reference_model(self._model, self.value, set(self.replaced))
+        return reference_model(self._model, self._passing_value, set(self.replaced))
+
+    def _passing_value(self, name: str) -> Array:
+        """A value that is remembered only if it was before, so that a copy of all weights costs no second one."""
+        known = name in self._values
+        value = self.value(name)
+        if not known:
+            self.drop(name)
+        return value
 
     @cached_property
     def _model(self) -> ImportedModel:
