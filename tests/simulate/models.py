@@ -67,7 +67,8 @@ def run(
     onnx.save(made, path)
     network = load_model(path)
     schedule = schedule_of(network, arch or machine(), mapper or tiled(seed))
-    done = simulate(lower(schedule), ConstantStore(network, "stored"), seeded_inputs(network, seed), claim_of(schedule))
+    store = ConstantStore(schedule.placed.network, "stored")
+    done = simulate(lower(schedule), store, seeded_inputs(network, seed), claim_of(schedule))
     assert not done.hazards, str(done.hazards[0])
     assert [t for t in done.tensors if t.predicted != t.executed] == []
     assert done.cycles_executed == done.cycles_predicted

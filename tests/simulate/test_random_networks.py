@@ -1,0 +1,45 @@
+"""Random networks on several machines: bytes and cycles as predicted, numbers as onnxruntime (issue 2, point 5)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.simulate.build import machine
+from tests.simulate.models import run
+from tests.simulate.random_networks import random_network
+from tilewright.arch.accelerator import Accelerator
+from tilewright.arch.load import load_arch
+
+NETWORKS = 300
+BATCHES = 15
+
+
+def small(arch: Accelerator, size_bytes: int) -> Accelerator:
+    """The machine with another size of scratchpad."""
+    memories = tuple(replace(m, size_bytes=size_bytes) if m.scratchpad else m for m in arch.memories)
+    return replace(arch, memories=memories)
+
+
+MACHINES = {
+    "double": machine(),
+    "4 KiB": small(machine(alignment_bytes=16), 4096),
+    "single, nchw": small(machine(buffering="single", layout="nchw"), 3000),
+    "roofline": machine(timing="roofline"),
+    "mobile-npu": load_arch("mobile-npu"),
+    "simba, 8 KiB": small(load_arch("simba"), 8192),
+    "eyeriss": load_arch("eyeriss"),
+    "hwc": load_arch("hwc"),
+    "tpu": load_arch("tpu"),
+}
+
+
+@pytest.mark.parametrize("batch", range(BATCHES))
+def test_random_networks_run_as_predicted_and_compute_what_onnxruntime_computes(batch: int, tmp_path: Path) -> None:
+    machines = list(MACHINES.items())
+    for seed in range(batch, NETWORKS, BATCHES):
+        name, arch = machines[seed % len(machines)]
+        errors = run(random_network(seed), tmp_path, arch=arch, seed=seed)
+        assert all(error.agrees for error in errors), (seed, name, errors)
