@@ -137,8 +137,8 @@ def graphs(draw: st.DrawFn) -> tuple[Builder, tuple[str, ...]]:
 
 
 def reshapes(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """Shapes that merge two neighbouring axes, split one, or add or drop one of extent 1."""
-    found = [(1, *shape), (*shape, 1), (prod(shape),)]
+    """Shapes that merge two neighbouring axes, split one, add or drop one of extent 1, or cut through all of them."""
+    found = [(1, *shape), (*shape, 1), (prod(shape),), shape[::-1]]
     for axis, size in enumerate(shape):
         if axis + 1 < len(shape):
             found.append((*shape[:axis], size * shape[axis + 1], *shape[axis + 2 :]))
@@ -327,6 +327,17 @@ def test_a_flatten_that_something_else_reads_is_copied_in_its_own_order(reader):
     placed = check(network, b, "nhwc")
     assert placed.network == network
     assert placed.views == frozenset()
+
+
+def test_a_reshape_that_cuts_through_axes_is_copied_by_way_of_a_row():
+    b = Builder()
+    x = b.elementwise("Add", b.input(1, 4, 2, 3), 1.0)
+    b.elementwise("Relu", b.op("Reshape", x, shape=(3, 8)))
+    placed = check(b.network(), b, "nhwc")
+    assert [operator.name for operator in placed.network.operators if executed_parts(placed, operator)] == [
+        "elementwise0", "reshape1:row", "elementwise2",
+    ]
+    assert check(b.network(), b, "nchw").network == b.network()
 
 
 def test_placing_twice_gives_the_same():

@@ -10,6 +10,7 @@ from tilewright.workload.network import Network, Operator
 from tilewright.workload.part import Part
 from tilewright.workload.parts import parts
 from tilewright.workload.placement import Placement
+from tilewright.workload.splitting import reshapes_to_split, through_a_row
 from tilewright.workload.views import Layout, Storage
 
 __all__ = ["Layout", "PlacedNetwork", "Storage", "executed_parts", "place"]
@@ -45,9 +46,14 @@ def place(network: Network, layout: Layout) -> PlacedNetwork:
 
     Tensors that own their storage are row-major; those of rank 4 have their channels innermost in ``nhwc``. Where a
     flatten before constant matrix products can be a view only in the order of memory, the network in the result has
-    a transposition before it and other weights after it (``workload.flattening``).
+    a transposition before it and other weights after it (``workload.flattening``); a reshape that must be copied
+    and that no nest describes is two there (``workload.splitting``).
     """
     placement = Placement(network, layout)
+    splits = reshapes_to_split(network, placement.views)
+    if splits:
+        network = through_a_row(network, splits)
+        placement = Placement(network, layout)
     if layout == "nhwc":
         flattens = flattens_for_products(network, placement.storages, placement.views)
         if flattens:
