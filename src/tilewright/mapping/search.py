@@ -21,7 +21,7 @@ from tilewright.mapping.estimate import Estimate
 from tilewright.mapping.evaluate import evaluate
 from tilewright.mapping.floor import floor
 from tilewright.mapping.grid import Grid
-from tilewright.mapping.homes import PASS, accumulated_dims
+from tilewright.mapping.homes import PASS, accumulated_dims, streams
 from tilewright.mapping.legal import problems
 from tilewright.mapping.mapping import Mapping
 from tilewright.mapping.orders import Order, build, orders
@@ -75,10 +75,12 @@ def map_nest(
     deadline = None if timeout is None else began + timeout
     judge = Judge(problem, objective, max_steps, deadline)
     best: Judged | None = None
+    tight = any(streams(problem, operand.name) for operand in problem.nest.inputs)
     for dims in _dimension_sets(problem):
-        best = _search(problem, objective, dims, max_steps, judge)
-        if best is not None:
+        if best is not None and not tight:
             break
+        found = _search(problem, objective, dims, max_steps, judge)
+        best = min((one for one in (best, found) if one is not None), key=lambda one: one.key, default=None)
     if best is None:
         raise _nothing_fits(problem, max_steps)
     return _result(problem, objective, best.mapping, best.cost, judge.evaluated, began)
