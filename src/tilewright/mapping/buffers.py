@@ -114,9 +114,19 @@ def _buffer(problem: NestProblem, memory: Memory, buffer: OperandBuffer) -> Oper
 
 
 def largest_increment(axis: Axis, chunks: Dict[str, Chunks], dim: str) -> int:
-    """The most new indices that any move of a window along ``dim`` brings."""
-    table = fresh_table(axis, chunks, dim).count
-    later = np.moveaxis(table, axis.dims.index(dim), 0)[chunks[dim].counter > 0]
+    """The most places of a ring that any move of a window along ``dim`` takes up.
+
+    Places lie one step of the largest tile apart. A ragged last tile may have a wider step (its rows have holes that
+    the tile before filled), so that its few new indices reach further than their number says.
+    """
+    place = axis.dims.index(dim)
+    held, new = footprint_table(axis, chunks), fresh_table(axis, chunks, dim)
+    apart = int(np.broadcast_to(held.step, held.count.shape).reshape(-1)[0])
+    last = held.start + (held.count - 1) * held.step
+    advance = (last - np.roll(last, 1, axis=place)) // apart
+    reach = np.where(new.count == held.count, (last - held.start) // apart + 1, advance)
+    reach = np.where(new.count > 0, reach, 0)
+    later = np.moveaxis(np.broadcast_to(reach, new.count.shape), place, 0)[chunks[dim].counter > 0]
     return int(later.max())
 
 
