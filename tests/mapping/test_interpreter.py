@@ -1,0 +1,72 @@
+"""The fast model equals a plain walk over all loops with sets of indices."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from tests.mapping.cases import macs, mappings_of, problems_of, vectors
+from tilewright.mapping.evaluate import evaluate
+from tilewright.mapping.interpreter import interpret
+from tilewright.mapping.interpreter_time import interpreted_cycles
+from tilewright.mapping.legal import problems
+from tilewright.mapping.mapping import Mapping
+from tilewright.mapping.problem import NestProblem
+from tilewright.mapping.tiling import Tiling, without_single_loops
+from tilewright.mapping.traffic import Moves, moves_in, visits
+
+
+def fast_moves(problem: NestProblem, mapping: Mapping) -> list[Moves]:
+    mapping = without_single_loops(problem.nest, mapping)
+    tiling = Tiling(problem.nest, mapping.loops)
+    visited = visits(problem, mapping, tiling)
+    refills = [moves_in(problem, mapping, tiling, operand) for operand in problem.nest.inputs]
+    return [*refills, visited.readbacks, visited.stores, visited.spills]
+
+
+def compare(problem: NestProblem, mapping: Mapping) -> None:
+    cost, steps = evaluate(problem, mapping), interpret(problem, mapping)
+    assert cost.steps == len(steps)
+
+    seen = {
+        (number, move.operand, move.cause): (move.elements, move.runs, move.size_bytes)
+        for number, step in enumerate(steps)
+        for move in step.moves
+    }
+    claimed = {
+        (int(step), moves.operand, moves.cause): (int(elements), int(runs), int(size))
+        for moves in fast_moves(problem, mapping)
+        for step, elements, runs, size in zip(
+            moves.step, moves.elements, moves.runs, moves.transfer_bytes, strict=True
+        )
+        if elements
+    }
+    assert claimed == seen
+
+    totals = Counter[tuple[str, str]]()
+    for (_, operand, cause), (_, _, size) in seen.items():
+        totals[operand, cause] += size
+    parameters = sum(-(-size * problem.arch.widths.accumulator // 8) for size in problem.parameters)
+    totals["parameters", "parameter"] = parameters
+    assert {(t.operand, t.cause): t.bytes for t in cost.traffic} == {key: n for key, n in totals.items() if n}
+    assert cost.cycles == interpreted_cycles(problem, mapping, steps)
+
+
+@settings(max_examples=400)
+@given(st.data())
+def test_multiply_accumulates_move_and_take_what_the_interpreter_sees(data: st.DataObject) -> None:
+    problem = data.draw(problems_of(macs))
+    mapping = data.draw(mappings_of(problem))
+    assume(not problems(problem, mapping))
+    compare(problem, mapping)
+
+
+@settings(max_examples=300)
+@given(st.data())
+def test_vector_operators_move_and_take_what_the_interpreter_sees(data: st.DataObject) -> None:
+    problem = data.draw(problems_of(vectors))
+    mapping = data.draw(mappings_of(problem))
+    assume(not problems(problem, mapping))
+    compare(problem, mapping)
