@@ -92,9 +92,11 @@ def _evaluated(problem: NestProblem, file: Path, objective: str) -> NestResult:
 
     try:
         written = file.read_text(encoding="utf-8")
+        return evaluated(problem, parse_mapping(written, problem.nest, problem.arch), objective)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{file}: cannot be read: {error}") from None
-    return evaluated(problem, parse_mapping(written, problem.nest, problem.arch), objective)
+    except InputError as error:
+        raise InputError([f"{file}: {problem}" for problem in error.problems]) from None
 
 
 def _traffic(cost: NestCost) -> dict[str, int]:
