@@ -154,3 +154,12 @@ def plan_of(network: Network, arch: Accelerator, mapper: Mapper) -> Plan:
 def claim_of(schedule: Schedule) -> Claim:
     """What a schedule says that its plan takes."""
     return Claim(schedule.cycles, schedule.traffic)
+
+
+def accesses_of(schedule: Schedule) -> tuple[tuple[str, int, int], ...]:
+    """Bytes read and written at DRAM and at the scratchpad, as predicted."""
+    found = []
+    for memory in (schedule.arch.dram, schedule.arch.scratchpad):
+        mine = [a for part in schedule.parts for a in part.cost.accesses if a.memory == memory.name]
+        found.append((memory.name, sum(a.read_bytes for a in mine), sum(a.write_bytes for a in mine)))
+    return tuple(found)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-from tests.simulate.build import Mapper, claim_of, machine, schedule_of, tiled
+from tests.simulate.build import Mapper, accesses_of, claim_of, machine, schedule_of, tiled
 
 from tilewright.arch.accelerator import Accelerator
 from tilewright.plan.lower import lower
@@ -72,5 +72,6 @@ def run(
     assert not done.hazards, str(done.hazards[0])
     assert [t for t in done.tensors if t.predicted != t.executed] == []
     assert done.cycles_executed == done.cycles_predicted
+    assert done.execution.accesses == accesses_of(schedule)
     assert done.outputs_compared == len(network.outputs)
     return done.outputs

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import onnx
 from onnx import helper
-
 from tests.simulate.models import model
 
 Shape = tuple[int, int, int, int]
@@ -16,13 +15,9 @@ Shape = tuple[int, int, int, int]
 
 @dataclass
 class Builder:
-    """A model under construction: nodes, constants, and the feature maps made so far with their shapes.
-
-    With ``whole`` all constants are small whole numbers, so that sums of products are exact in any order.
-    """
+    """A model under construction: nodes, constants, and the feature maps made so far with their shapes."""
 
     rng: random.Random
-    whole: bool = False
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: dict[str, np.ndarray] = field(default_factory=dict)
     shapes: dict[str, Shape] = field(default_factory=dict)
@@ -30,7 +25,7 @@ class Builder:
     def constant(self, *shape: int, scale: float = 1.0, positive: bool = False) -> str:
         rng = np.random.default_rng(self.rng.randrange(1 << 30))
         name = f"c{len(self.constants)}"
-        value = rng.integers(-3, 4, shape) if self.whole else rng.standard_normal(shape) * scale
+        value = rng.standard_normal(shape) * scale
         self.constants[name] = (np.abs(value) + 0.5 if positive else value).astype(np.float32)
         return name
 
@@ -80,7 +75,8 @@ def transposed(b: Builder) -> None:
     pads = [rng.randint(0, kernel[0] - 1), rng.randint(0, kernel[1] - 1), 0, 0]
     k = rng.randint(1, 3)
     out = [(s - 1) * t + r - p for s, t, r, p in zip((h, w), strides, kernel, pads, strict=False)]
-    b.add("ConvTranspose", [x, b.constant(c, k, *kernel, scale=0.5)], (n, k, out[0], out[1]), strides=strides, pads=pads)
+    weight = b.constant(c, k, *kernel, scale=0.5)
+    b.add("ConvTranspose", [x, weight], (n, k, out[0], out[1]), strides=strides, pads=pads)
 
 
 def pool(b: Builder) -> None:
@@ -90,7 +86,7 @@ def pool(b: Builder) -> None:
     pads = [min(p, kernel[i % 2] - 1) for i, p in enumerate(pads)]
     strides = [rng.randint(1, 2), rng.randint(1, 3)]
     out = _outputs((h, w), kernel, strides, [1, 1], pads)
-    average = rng.random() < 0.5 and not b.whole
+    average = rng.random() < 0.5
     attributes = {"count_include_pad": rng.randint(0, 1)} if average else {}
     b.add("AveragePool" if average else "MaxPool", [x], (n, c, *out), kernel_shape=kernel, strides=strides, pads=pads,
           **attributes)
@@ -99,7 +95,7 @@ def pool(b: Builder) -> None:
 def activation(b: Builder) -> None:
     x = b.pick()
     shape = b.shapes[x]
-    op_type = b.rng.choice(["Relu"] if b.whole else ["Relu", "Sigmoid", "LeakyRelu", "HardSwish", "PRelu", "Clip", "SiLU"])
+    op_type = b.rng.choice(["Relu", "Sigmoid", "LeakyRelu", "HardSwish", "PRelu", "Clip", "SiLU"])
     if op_type == "SiLU":
         gate = b.add("Sigmoid", [x], shape)
         b.add("Mul", [x, gate], shape)
@@ -122,7 +118,7 @@ def binary(b: Builder) -> None:
     same = [name for name, other in b.shapes.items() if other == shape]
     scalars = [name for name, other in b.shapes.items() if other == (*shape[:2], 1, 1)]
     other = b.rng.choice([*same, *scalars, b.constant(shape[1], 1, 1)])
-    b.add(b.rng.choice(["Add", "Sub", "Max"] if b.whole else ["Add", "Mul", "Sub", "Max"]), [x, other], shape)
+    b.add(b.rng.choice(["Add", "Mul", "Sub", "Max"]), [x, other], shape)
 
 
 def concatenation(b: Builder) -> None:
@@ -155,7 +151,7 @@ def movement(b: Builder) -> None:
     kind = b.rng.randrange(4)
     if kind == 0 and h * w <= 60:
         b.add("Resize", [x, "", "", b.whole_numbers(n, c, 2 * h, 2 * w)], (n, c, 2 * h, 2 * w),
-              mode="nearest" if b.whole else b.rng.choice(["nearest", "linear"]))
+              mode=b.rng.choice(["nearest", "linear"]))
     elif kind == 1:
         b.add("Transpose", [x], (n, c, w, h), perm=[0, 1, 3, 2])
     elif kind == 2:
@@ -167,7 +163,7 @@ def movement(b: Builder) -> None:
 def statistics(b: Builder) -> None:
     x = b.pick()
     n, c, h, w = b.shapes[x]
-    kind = b.rng.choice(["GlobalMaxPool"] if b.whole else ["GlobalAveragePool", "Softmax", "InstanceNormalization", "LRN"])
+    kind = b.rng.choice(["GlobalAveragePool", "Softmax", "InstanceNormalization", "LRN"])
     if kind.startswith("Global"):
         b.add(kind, [x], (n, c, 1, 1))
     elif kind == "Softmax":
@@ -184,19 +180,16 @@ KINDS = {
 }  # fmt: skip
 
 
-def random_network(seed: int, *, whole: bool = False, nodes: int = 7) -> onnx.ModelProto:
+def random_network(seed: int, *, nodes: int = 7) -> onnx.ModelProto:
     """A model with every result that nothing reads as an output; sometimes with a classifier at its end."""
     rng = random.Random(seed)
-    b = Builder(rng, whole)
+    b = Builder(rng)
     b.shapes["x"] = (rng.randint(1, 3), rng.randint(1, 8), rng.randint(3, 13), rng.randint(3, 13))
     given = {"x": b.shapes["x"]}
-    kinds = dict(KINDS)
-    if whole:
-        del kinds[batch_normalization]
     while len(b.nodes) < nodes:
-        rng.choices(list(kinds), list(kinds.values()))[0](b)
+        rng.choices(list(KINDS), list(KINDS.values()))[0](b)
     x = b.pick()
-    n, c, h, w = b.shapes[x]
+    _, c, h, w = b.shapes[x]
     if rng.random() < 0.3 and c * h * w <= 600:
         b.nodes.append(helper.make_node("Flatten", [x], ["flat"], name="flat"))
         weight = b.constant(rng.randint(2, 9), c * h * w, scale=0.2)

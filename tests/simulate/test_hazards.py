@@ -8,9 +8,9 @@ from dataclasses import replace
 import onnx
 import pytest
 from onnx import helper
-
 from tests.simulate.build import arrange, machine, schedule_of
 from tests.simulate.models import model, normal
+
 from tilewright.mapping.mapping import Loop, Mapping
 from tilewright.mapping.problem import NestProblem
 from tilewright.plan.expand import expand

@@ -8,10 +8,10 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper
-
 from tests.simulate.build import claim_of, machine, schedule_of, tiled
 from tests.simulate.models import model
 from tests.simulate.mutations import KINDS, Mutation, mutate
+
 from tilewright.arch.accelerator import Accelerator
 from tilewright.arch.load import load_arch
 from tilewright.plan.lower import lower

@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
 from tests.simulate.build import machine
 from tests.simulate.models import run
 from tests.simulate.random_networks import random_network
+
 from tilewright.arch.accelerator import Accelerator
 from tilewright.arch.load import load_arch
 
