@@ -149,12 +149,12 @@ def mappings_of(draw: Draw, problem: NestProblem) -> Mapping:
     normalises = work is not None and work.kind == "normalise"
     free = [d for d, extent in nest.dims if extent > 1 and d not in nest.whole and d != "pass"]
     loops: list[Loop] = []
-    for _ in range(draw(st.integers(0, 5)) if free else 0):
+    for _ in range(draw(st.sampled_from((0, 1, 2, 3, 3, 4, 4, 5))) if free else 0):
         dim = draw(st.sampled_from(free))
         tile = draw(st.integers(1, ranges[dim]))
         loops.append(Loop(dim, tile))
         ranges[dim] = tile
-    depths = {o.name: draw(st.integers(0, len(loops))) for o in nest.operands}
+    depths = {o.name: draw(st.just(len(loops)) | st.integers(0, len(loops))) for o in nest.operands}
     if normalises:
         rows = [loop for loop in loops if loop.dim in work.reduced]
         split = any(ranges[dim] < nest.extents[dim] for dim in work.reduced)

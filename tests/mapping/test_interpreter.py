@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise, product
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.mapping.cases import macs, mappings_of, problems_of, vectors
+from tests.mapping.machines import MACHINES
 from tilewright.mapping.evaluate import evaluate
 from tilewright.mapping.interpreter import interpret
 from tilewright.mapping.interpreter_time import interpreted_cycles
 from tilewright.mapping.legal import problems
-from tilewright.mapping.mapping import Mapping
+from tilewright.mapping.mapping import Keep, Loop, Mapping
+from tilewright.mapping.nests import default_problem, gemm
 from tilewright.mapping.problem import NestProblem
 from tilewright.mapping.tiling import Tiling, without_single_loops
 from tilewright.mapping.traffic import Moves, moves_in, visits
@@ -61,6 +64,32 @@ def test_multiply_accumulates_move_and_take_what_the_interpreter_sees(data: st.D
     mapping = data.draw(mappings_of(problem))
     assume(not problems(problem, mapping))
     compare(problem, mapping)
+
+
+@settings(max_examples=300)
+@given(st.data())
+def test_a_mapping_is_refused_just_when_a_spilled_tile_returns_in_the_next_step(data: st.DataObject) -> None:
+    problem = data.draw(problems_of(macs, {"double": MACHINES["double"]}))
+    mapping = data.draw(mappings_of(problem))
+    steps = interpret(problem, mapping)
+    returns = False
+    for before, after in pairwise(steps):
+        spilled = [move.box for move in before.moves if move.cause == "spill"]
+        read_back = [move.box for move in after.moves if move.cause == "readback"]
+        for out, back in product(spilled, read_back):
+            returns = returns or all(a & b for a, b in zip(out, back, strict=True))
+    assert any("still drains" in sentence for sentence in problems(problem, mapping)) == returns
+
+
+def test_visits_of_one_tile_that_follow_on_each_other_are_refused() -> None:
+    # K is 5 in chunks of 4: the second chunk has a single inner chunk, so that C moves on with the tile still there.
+    nest = gemm(M=2, N=5, K=6)
+    problem = default_problem(nest, MACHINES["double"], "nhwc")
+    keeps = tuple(Keep(operand.name, "pad") for operand in nest.operands)
+    mapping = Mapping((Loop("N", 4), Loop("K", 3), Loop("N", 2), *keeps))
+    assert any("still drains" in sentence for sentence in problems(problem, mapping))
+    even = default_problem(gemm(M=2, N=8, K=6), MACHINES["double"], "nhwc")
+    assert problems(even, mapping) == ()
 
 
 @settings(max_examples=300)

@@ -23,11 +23,12 @@ Indices = tuple[frozenset[int], ...]
 
 @dataclass(frozen=True)
 class Moved:
-    """One transfer: ``kind`` is load, stream or store."""
+    """One transfer: ``kind`` is load, stream or store; ``box`` has the indices moved along every axis."""
 
     kind: str
     operand: str
     cause: str
+    box: Indices
     elements: int
     runs: int
     size_bytes: int
@@ -178,6 +179,7 @@ def _refills(
                     kind,
                     operand.name,
                     "weight" if operand.role == "weight" and constant else "load",
+                    moved,
                     _size(moved),
                     _stretches(problem, operand, moved),
                     -(-_size(moved) * bits // 8),
@@ -220,8 +222,8 @@ def _visits(
         if len(begun) > 1 or len(complete) > 1:
             raise AssertionError("a visit finds some of its elements begun or complete and others not")
 
-        def moved(kind: str, cause: str, bits: int, size: int = _size(box), runs: int = runs) -> Moved:
-            return Moved(kind, output.name, cause, size, runs, -(-size * bits // 8))
+        def moved(kind: str, cause: str, bits: int, box: Indices = box, runs: int = runs) -> Moved:
+            return Moved(kind, output.name, cause, box, _size(box), runs, -(-_size(box) * bits // 8))
 
         if begun == {True}:
             steps[first].moves.append(moved("load", "readback", widths.accumulator))
