@@ -85,7 +85,7 @@ def test_a_mapping_that_does_not_fit_is_an_error(tilewright, tmp_path) -> None:
 def test_a_nest_that_fits_in_no_way_ends_with_code_3(tilewright, tmp_path) -> None:
     machine = tmp_path / "small.yaml"
     machine.write_text(
-        "name: small\nclock: 1 GHz\nmemories:\n  - {name: dram}\n  - {name: glb, size: 5 B, scratchpad: true}\n"
+        "name: small\nclock: 1 GHz\nmemories:\n  - {name: dram}\n  - {name: glb, size: 6 B, scratchpad: true}\n"
         "array: {axes: {mac: 4}}\nvector: {lanes: 1, energy: 1 pJ}\n"
     )
     outcome = tilewright("map", "--conv", CONV, "--arch", machine)

@@ -9,8 +9,6 @@ from tilewright.cli import text
 if TYPE_CHECKING:
     from tilewright.schedule.schedule import Group, Schedule
 
-UNITS = {"latency": "cycles", "energy": "pJ", "edp": "pJ*cycles", "traffic": "B"}
-
 
 def summary(schedule: Schedule) -> str:
     """Operators, totals, bytes by cause, bound and gap, notes of the rewrites."""
@@ -43,8 +41,8 @@ def _row(schedule: Schedule, group: Group) -> tuple[object, ...]:
 
 def _totals(schedule: Schedule) -> str:
     network, arch, moved = schedule.placed.network, schedule.arch, schedule.dram_bytes
-    unit = UNITS[schedule.objective]
     time = schedule.cycles / float(arch.clock_hz)
+    above = text.percent(schedule.gap)
     pairs = [
         ("network", f"{network.name}, {len(schedule.groups)} operators, {schedule.macs:,} MACs"),
         ("machine", f"{arch.name}, {float(arch.clock_hz) / 1e6:,.0f} MHz"),
@@ -55,10 +53,19 @@ def _totals(schedule: Schedule) -> str:
         ("DRAM", f"{text.size(moved.total)}: read {moved.read:,} B, written {moved.write:,} B"),
         ("by cause", ", ".join(f"{cause} {count:,} B" for cause, count in schedule.bytes_by_cause.items())),
         ("scratchpad", f"peak {schedule.scratchpad_peak_bytes:,} of {arch.scratchpad.size_bytes or 0:,} B"),
-        ("bound", f"{schedule.bound:.6g} {unit} for this strategy; the schedule is {text.percent(schedule.gap)} above"),
-        ("floor", f"{schedule.floor:.6g} {unit} for any schedule (compulsory traffic, peak compute)"),
+        ("bound", f"{_amount(schedule.bound, schedule.objective)} for this strategy; {above} above it"),
+        ("floor", f"{_amount(schedule.floor, schedule.objective)} for any schedule (compulsory traffic, peak compute)"),
     ]
     return text.fields(pairs)
+
+
+def _amount(value: float, objective: str) -> str:
+    """A cost in the objective's unit."""
+    if objective == "energy":
+        return text.energy(value)
+    if objective == "edp":
+        return f"{value:.6g} pJ*cycles"
+    return f"{value:,.0f} " + ("cycles" if objective == "latency" else "B")
 
 
 def _utilisation(schedule: Schedule) -> str:

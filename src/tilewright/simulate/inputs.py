@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -38,7 +39,7 @@ def read_inputs(path: str | Path, network: Network) -> dict[str, Array]:
             found = {name: file[name] for name in file.files}
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (ValueError, EOFError, KeyError) as error:
+    except (ValueError, EOFError, KeyError, BadZipFile) as error:
         raise InputError(f"{path}: is not an .npz file of plain arrays: {error}") from error
     problems = _problems(found, network)
     if problems:
