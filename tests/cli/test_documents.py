@@ -33,9 +33,21 @@ def test_the_python_examples_print_what_they_say(page: Path) -> None:
     assert result.failed == 0
 
 
-def test_the_python_of_the_readme_runs(capsys) -> None:
+def readme_python() -> str:
     (code,) = re.findall(r"```python\n(.*?)```", PAGES[0].read_text("utf-8"), re.DOTALL)
+    return str(code)
+
+
+def test_the_python_of_the_readme_runs_on_a_small_network(small_model: Path, capsys) -> None:
+    code = readme_python().replace('"resnet18"', f'"{small_model}", batch=1')
+    assert str(small_model) in code
     exec(compile(code, "README.md", "exec"), {})
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+@pytest.mark.long
+def test_the_python_of_the_readme_runs(capsys) -> None:
+    exec(compile(readme_python(), "README.md", "exec"), {})
     assert len(capsys.readouterr().out.splitlines()) == 2
 
 

@@ -42,7 +42,7 @@ def _row(schedule: Schedule, group: Group) -> tuple[object, ...]:
 def _totals(schedule: Schedule) -> str:
     network, arch, moved = schedule.placed.network, schedule.arch, schedule.dram_bytes
     time = schedule.cycles / float(arch.clock_hz)
-    above = text.percent(schedule.gap)
+    bound = _amount(schedule.bound, schedule.objective)
     pairs = [
         ("network", f"{network.name}, {len(schedule.groups)} operators, {schedule.macs:,} MACs"),
         ("machine", f"{arch.name}, {float(arch.clock_hz) / 1e6:,.0f} MHz"),
@@ -53,7 +53,7 @@ def _totals(schedule: Schedule) -> str:
         ("DRAM", f"{text.size(moved.total)}: read {moved.read:,} B, written {moved.write:,} B"),
         ("by cause", ", ".join(f"{cause} {count:,} B" for cause, count in schedule.bytes_by_cause.items())),
         ("scratchpad", f"peak {schedule.scratchpad_peak_bytes:,} of {arch.scratchpad.size_bytes or 0:,} B"),
-        ("bound", f"{_amount(schedule.bound, schedule.objective)} for this strategy; {above} above it"),
+        ("bound", f"{bound} for this strategy; the schedule is {text.percent(schedule.gap)} above"),
         ("floor", f"{_amount(schedule.floor, schedule.objective)} for any schedule (compulsory traffic, peak compute)"),
     ]
     return text.fields(pairs)
