@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hypothesis import strategies as st
-
 from tests.mapping.machines import MACHINES
+
 from tilewright.arch.accelerator import Accelerator
 from tilewright.errors import UsageError
 from tilewright.mapping.homes import home
@@ -25,7 +25,9 @@ small = st.integers(1, 5)
 def convolutions(draw: Draw) -> LoopNest:
     """Strides, dilation, uneven padding, groups; inputs larger or smaller than the output needs."""
     while True:
-        sizes = {name: draw(st.integers(1, most)) for name, most in zip("KCYXRSNG", (4, 4, 7, 5, 3, 3, 2, 2), strict=True)}
+        sizes = {
+            name: draw(st.integers(1, most)) for name, most in zip("KCYXRSNG", (4, 4, 7, 5, 3, 3, 2, 2), strict=True)
+        }
         pads = tuple(draw(st.integers(0, 3)) for _ in range(4))
         extra = {axis: draw(st.none() | st.integers(1, 12)) for axis in "HW"}
         strides, dilation = (draw(st.integers(1, 3)), draw(st.integers(1, 2))), draw(st.integers(1, 3))
@@ -47,7 +49,9 @@ def transposed_phases(draw: Draw) -> LoopNest:
     phase = draw(st.integers(0, stride - 1))
     K, C = draw(small), draw(small)
     size = draw(st.integers(1, 7))
-    read = Operand("input", "input", (_axis("C", C, 0), Axis((("Y", 1), ("R", 1)), size, 1, offset=draw(st.integers(-2, 0)))))
+    read = Operand(
+        "input", "input", (_axis("C", C, 0), Axis((("Y", 1), ("R", 1)), size, 1, offset=draw(st.integers(-2, 0))))
+    )
     weight = Operand("weight", "weight", (_axis("C", C, 0), _axis("K", K, 1), _axis("R", taps, 2)))
     output = Operand("output", "output", (_axis("K", K, 0), Axis((("Y", stride),), rows * stride, 1, offset=phase)))
     return LoopNest((("K", K), ("C", C), ("Y", rows), ("R", taps)), (read, weight, output))
@@ -75,7 +79,13 @@ def resizes(draw: Draw) -> LoopNest:
     C, Y, size = draw(small), draw(st.integers(1, 9)), draw(st.integers(1, 6))
     numerator, divisor = draw(st.integers(1, 4)), draw(st.integers(1, 4))
     rows = Axis(
-        (("Y", numerator),), size, 1, draw(st.integers(-3, 3)), divisor=divisor, reach=draw(st.integers(0, 1)), clamp=True
+        (("Y", numerator),),
+        size,
+        1,
+        draw(st.integers(-3, 3)),
+        divisor=divisor,
+        reach=draw(st.integers(0, 1)),
+        clamp=True,
     )
     read = Operand("input", "input", (_axis("C", C, 0), rows))
     output = Operand("output", "output", (_axis("C", C, 0), _axis("Y", Y, 1)))
@@ -121,7 +131,9 @@ vectors = st.one_of(pools(), resizes(), elementwise(), reductions(), normalisati
 
 
 @st.composite
-def problems_of(draw: Draw, nests: st.SearchStrategy[LoopNest], machines: dict[str, Accelerator] = MACHINES) -> NestProblem:
+def problems_of(
+    draw: Draw, nests: st.SearchStrategy[LoopNest], machines: dict[str, Accelerator] = MACHINES
+) -> NestProblem:
     """A nest on a machine; feature maps in either layout, some inside larger ones; weights that may be activations."""
     nest = draw(nests)
     arch = machines[draw(st.sampled_from(sorted(machines)))]
@@ -133,9 +145,7 @@ def problems_of(draw: Draw, nests: st.SearchStrategy[LoopNest], machines: dict[s
             bindings.append(Binding(operand.name, packed=True, constant=True))
             continue
         wider = draw(st.sampled_from((1, 1, 2)))
-        grown = tuple(
-            replace(axis, size=axis.size * wider) if axis.tensor_axis == 1 else axis for axis in operand.axes
-        )
+        grown = tuple(replace(axis, size=axis.size * wider) if axis.tensor_axis == 1 else axis for axis in operand.axes)
         bindings.append(Binding(operand.name, tensor_strides(replace(operand, axes=grown), layout)))
     parameters = tuple(draw(st.lists(st.integers(1, 9), max_size=2)))
     return NestProblem(nest, arch, tuple(bindings), parameters, activations=draw(st.integers(0, 1)))

@@ -12,7 +12,10 @@ ALL = ("input", "weight", "output")
 
 def dram(**changes: Any) -> Memory:
     fields: dict[str, Any] = {
-        "read_bandwidth": Fraction(7, 2), "write_bandwidth": Fraction(7, 2), "read_pj": 64.0, "write_pj": 65.0,
+        "read_bandwidth": Fraction(7, 2),
+        "write_bandwidth": Fraction(7, 2),
+        "read_pj": 64.0,
+        "write_pj": 65.0,
         "setup_cycles": 3,
     }
     return Memory("dram", None, ALL, **(fields | changes))
@@ -20,13 +23,19 @@ def dram(**changes: Any) -> Memory:
 
 def pad(size_bytes: int = 1 << 20, **changes: Any) -> Memory:
     fields: dict[str, Any] = {
-        "keeps": ALL, "read_bandwidth": Fraction(16), "write_bandwidth": Fraction(16), "read_pj": 2.0, "write_pj": 1.5,
+        "keeps": ALL,
+        "read_bandwidth": Fraction(16),
+        "write_bandwidth": Fraction(16),
+        "read_pj": 2.0,
+        "write_pj": 1.5,
         "scratchpad": True,
     }
     return Memory("pad", size_bytes, **(fields | changes))
 
 
-def machine(*inner: Memory, scratchpad: Memory | None = None, store: Memory | None = None, **changes: Any) -> Accelerator:
+def machine(
+    *inner: Memory, scratchpad: Memory | None = None, store: Memory | None = None, **changes: Any
+) -> Accelerator:
     """A machine of a backing store, a scratchpad and memories inside it; 4 x 3 positions."""
     fields: dict[str, Any] = {
         "name": "made by hand",

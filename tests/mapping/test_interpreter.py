@@ -7,9 +7,9 @@ from itertools import pairwise, product
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-
 from tests.mapping.cases import macs, mappings_of, problems_of, vectors
 from tests.mapping.machines import MACHINES
+
 from tilewright.mapping.evaluate import evaluate
 from tilewright.mapping.interpreter import interpret
 from tilewright.mapping.interpreter_time import interpreted_cycles
@@ -41,9 +41,7 @@ def compare(problem: NestProblem, mapping: Mapping) -> None:
     claimed = {
         (int(step), moves.operand, moves.cause): (int(elements), int(runs), int(size))
         for moves in fast_moves(problem, mapping)
-        for step, elements, runs, size in zip(
-            moves.step, moves.elements, moves.runs, moves.transfer_bytes, strict=True
-        )
+        for step, elements, runs, size in zip(moves.step, moves.elements, moves.runs, moves.transfer_bytes, strict=True)
         if elements
     }
     assert claimed == seen

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import numpy as np
 
 from tilewright.mapping.tiling import Chunks, IntArray
 from tilewright.workload.nest import Axis
+
+# Tables of recent mappings: a search changes one loop at a time and finds most of them again.
+TABLES_KEPT = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +36,12 @@ class Span:
     start: IntArray
     count: IntArray
     step: IntArray
+
+    @cached_property
+    def steps(self) -> tuple[int, ...]:
+        """The distinct steps of spans of more than one index; (1,) if there are none."""
+        long = np.broadcast_to(self.step, self.count.shape)[self.count > 1]
+        return tuple(np.unique(long).tolist()) or (1,)
 
 
 def progression(axis: Axis, ranges: list[tuple[IntArray, IntArray]]) -> Progression:
@@ -85,34 +95,41 @@ def fresh(axis: Axis, now: Progression, before: Progression) -> Span:
     return clip(axis, now, after=np.where(aligned, before.last, -1))
 
 
-def table_ranges(axis: Axis, chunks: Dict[str, Chunks]) -> list[tuple[IntArray, IntArray]]:
+def table_ranges(chunks: tuple[Chunks, ...]) -> list[tuple[IntArray, IntArray]]:
     """Starts and lengths of an axis' dimensions, shaped so that they broadcast to a table over all their chunks."""
-    dims = axis.dims
-    shape = [1] * len(dims)
     found = []
-    for place, dim in enumerate(dims):
-        own = (*shape[:place], -1, *shape[place + 1 :])
-        found.append((chunks[dim].start.reshape(own), chunks[dim].length.reshape(own)))
+    for place, one in enumerate(chunks):
+        shape = [1] * len(chunks)
+        shape[place] = -1
+        found.append((one.start.reshape(shape), one.length.reshape(shape)))
     return found
 
 
 def footprint_table(axis: Axis, chunks: Dict[str, Chunks]) -> Span:
     """The footprint along an axis for every combination of chunks of its dimensions."""
-    return clip(axis, progression(axis, table_ranges(axis, chunks)))
+    return _footprints(axis, tuple(chunks[dim] for dim in axis.dims))
+
+
+@lru_cache(maxsize=TABLES_KEPT)
+def _footprints(axis: Axis, chunks: tuple[Chunks, ...]) -> Span:
+    return clip(axis, progression(axis, table_ranges(chunks)))
 
 
 def fresh_table(axis: Axis, chunks: Dict[str, Chunks], dim: str) -> Span:
     """The same while the innermost loop slides along ``dim``: the whole footprint in the first chunk of a sweep,
     afterwards only what the chunk before lacked."""
-    place = axis.dims.index(dim)
-    ranges = table_ranges(axis, chunks)
+    return _fresh(axis, tuple(chunks[d] for d in axis.dims), axis.dims.index(dim))
+
+
+@lru_cache(maxsize=TABLES_KEPT)
+def _fresh(axis: Axis, chunks: tuple[Chunks, ...], place: int) -> Span:
+    ranges = table_ranges(chunks)
     now = progression(axis, ranges)
     start, length = ranges[place]
     shifted = list(ranges)
     shifted[place] = (np.roll(start, 1, axis=place), np.roll(length, 1, axis=place))
     new, all_of_it = fresh(axis, now, progression(axis, shifted)), clip(axis, now)
-    counter = chunks[dim].counter.reshape(start.shape)
-    begins = np.broadcast_to(counter == 0, new.count.shape)
+    begins = np.broadcast_to(chunks[place].counter.reshape(start.shape) == 0, new.count.shape)
     return Span(
         np.where(begins, all_of_it.start, new.start),
         np.where(begins, all_of_it.count, new.count),

@@ -17,7 +17,7 @@ import numpy as np
 
 from tilewright.mapping.footprint import footprint_table, fresh_table, progression, table_ranges
 from tilewright.mapping.problem import NestProblem
-from tilewright.mapping.tiling import Chunks, FloatArray, split, whole
+from tilewright.mapping.tiling import FloatArray, chunk_chain
 from tilewright.workload.nest import Axis, Operand
 
 
@@ -33,11 +33,6 @@ class AxisTables:
     increment: dict[str, FloatArray]
 
 
-@lru_cache(maxsize=20_000)
-def _chunks(extent: int, tile: int) -> Chunks:
-    return split(whole(extent), tile)
-
-
 def _exact(axis: Axis) -> bool:
     return axis.offset == 0 and not axis.is_window and not axis.clamp
 
@@ -47,9 +42,9 @@ def _entry(axis: Axis, extents: tuple[int, ...], tiles: tuple[int, ...]) -> tupl
     """(total, most, step, then per dimension slid and increment) of an axis for one tile of each dimension."""
     if axis.terms and axis.terms == ((axis.dims[0], 1),) and axis.size == extents[0] and _exact(axis):
         return (float(extents[0]), float(tiles[0]), 1.0)
-    chunks = {dim: _chunks(e, t) for dim, e, t in zip(axis.dims, extents, tiles, strict=True)}
+    chunks = {dim: chunk_chain(e, (t,)) for dim, e, t in zip(axis.dims, extents, tiles, strict=True)}
     counts = footprint_table(axis, chunks).count
-    ranges = progression(axis, table_ranges(axis, chunks))
+    ranges = progression(axis, table_ranges(tuple(chunks.values())))
     found = [float(counts.sum()), float(counts.max()), float(np.broadcast_to(ranges.step, counts.shape).reshape(-1)[0])]
     if axis.is_window:
         for place, dim in enumerate(axis.dims):
@@ -129,7 +124,7 @@ class Grid:
         total = self.product(dim for dim in self.dims if dim in above and dim not in operand.dims)
         for axis in operand.axes:
             tables = self.tables(axis)
-            total = total * self.below(tables.slid[last] if last in tables.slid else tables.total, above)
+            total = total * self.below(tables.slid.get(last or "", tables.total), above)
         return total
 
     def footprint(self, operand: Operand, above: frozenset[str]) -> FloatArray:

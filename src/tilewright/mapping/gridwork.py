@@ -74,33 +74,34 @@ class _Unrolled:
         array = grid.problem.arch.array
         nest = grid.problem.nest
         dims = tuple(dim for dim, extent in nest.dims if extent > 1)
-        axes = array.axes
-        best: FloatArray | None = None
+        best = np.full(grid.shape, np.inf)
         chosen = np.zeros(grid.shape, dtype=np.int64)
-        choices = assignments(array, dims)
-        for number, assignment in enumerate(choices):
-            steps, used = np.ones((1,) * len(grid.dims)), np.ones((1,) * len(grid.dims))
-            for dim in dims:
-                width = prod(size for (_, size), mine in zip(axes, assignment, strict=True) if mine == dim)
-                share = np.ceil(grid.tile[dim] / width) if width > 1 else grid.tile[dim]
-                steps = steps * share
-                if width > 1:
-                    used = used * np.ceil(grid.tile[dim] / share)
-            key = np.broadcast_to(steps + used / (4.0 * array.size), grid.shape)
-            if best is None:
-                best = key.copy()
-            else:
-                better = key < best
-                chosen[better] = number
-                best[better] = key[better]
+        # Assignments that give every dimension the same positions cost the same; the first of them stands for all.
+        choices: dict[tuple[tuple[str, int], ...], tuple[str | None, ...]] = {}
+        for assignment in assignments(array, dims):
+            widths: dict[str, int] = {}
+            for (_, size), dim in zip(array.axes, assignment, strict=True):
+                if dim is not None:
+                    widths[dim] = widths.get(dim, 1) * size
+            choices.setdefault(tuple(sorted(widths.items())), assignment)
+        for number, spread in enumerate(choices):
+            # Steps as a fraction of those without unrolling; among equals, fewer positions.
+            left, used = np.ones((1,) * len(grid.dims)), np.ones((1,) * len(grid.dims))
+            for dim, width in spread:
+                share = np.ceil(grid.tile[dim] / width)
+                left = left * (share / grid.tile[dim])
+                used = used * np.ceil(grid.tile[dim] / share)
+            key = left * (1 + used * 1e-9)
+            better = key < best
+            np.copyto(chosen, number, where=better)
+            np.copyto(best, key, where=better)
+        taken = list(choices.values())
         self._grid = grid
-        self._dims = dims
         self.busy = np.zeros(grid.shape)
-        self.positions = {axis: np.ones(grid.shape) for axis, _ in axes}
-        self.unrolls: dict[str, dict[str, BoolArray]] = {axis: {} for axis, _ in axes}
-        self.share = {dim: np.broadcast_to(grid.tile[dim], grid.shape).copy() for dim in grid.tile}
+        self.positions = {axis: np.ones(grid.shape) for axis, _ in array.axes}
+        self.unrolls: dict[str, dict[str, BoolArray]] = {axis: {} for axis, _ in array.axes}
         for number in np.unique(chosen).tolist():
-            self._take(choices[number], chosen == number)
+            self._take(taken[number], chosen == number)
 
     def _take(self, assignment: tuple[str | None, ...], mask: BoolArray) -> None:
         grid = self._grid

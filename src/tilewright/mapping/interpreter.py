@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import pairwise, product
 from math import prod
 
 from tilewright.mapping.mapping import Loop, Mapping
@@ -85,8 +85,10 @@ def _walk(
 
 def axis_indices(axis: Axis, ranges: Ranges) -> frozenset[int]:
     """In-bounds indices that an axis needs: those touched, and the holes between them where a window is concerned."""
-    touched = [axis.offset + sum(c * v for (_, c), v in zip(axis.terms, values, strict=True))
-               for values in product(*(ranges[dim] for dim in axis.dims))]
+    touched = [
+        axis.offset + sum(c * v for (_, c), v in zip(axis.terms, values, strict=True))
+        for values in product(*(ranges[dim] for dim in axis.dims))
+    ]
     if axis.divisor > 1 or axis.reach or axis.clamp:
         touched = [index for v in touched for index in (v // axis.divisor, v // axis.divisor + axis.reach)]
         if axis.clamp:
@@ -116,7 +118,7 @@ def _stretches(problem: NestProblem, operand: Operand, indices: Indices) -> int:
     length, runs, going = 1, 1, True
     places = [sorted(stride * index for index in along) for stride, along in zip(binding.strides, indices, strict=True)]
     for along in sorted((p for p in places if len(p) > 1), key=lambda p: p[1] - p[0]):
-        going = going and all(b - a == length for a, b in zip(along, along[1:], strict=False))
+        going = going and all(b - a == length for a, b in pairwise(along))
         if going:
             length *= len(along)
         else:
@@ -126,7 +128,9 @@ def _stretches(problem: NestProblem, operand: Operand, indices: Indices) -> int:
 
 def _innermost_used(mapping: Mapping, operand: Operand, loops: list[tuple[int, Loop]]) -> int:
     above = len(mapping.loops_above(operand.name))
-    return max((k + 1 for k, (place, loop) in enumerate(loops) if place < above and loop.dim in operand.dims), default=0)
+    return max(
+        (k + 1 for k, (place, loop) in enumerate(loops) if place < above and loop.dim in operand.dims), default=0
+    )
 
 
 def _spans(counters: list[tuple[int, ...]], depth: int) -> Iterator[tuple[int, int, tuple[int, ...]]]:

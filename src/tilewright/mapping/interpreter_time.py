@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from math import ceil, prod
 
 from tilewright.mapping.interpreter import StepSeen
@@ -42,9 +43,7 @@ def _group(problem: NestProblem, step: StepSeen, kind: str, vectors: list[int]) 
     return dram.setup_cycles * runs + (ceil(size / rate) if rate else 0)
 
 
-def _roofline(
-    problem: NestProblem, steps: list[StepSeen], times: list[tuple[int, int, int, int]], vectors: int
-) -> int:
+def _roofline(problem: NestProblem, steps: list[StepSeen], times: list[tuple[int, int, int, int]], vectors: int) -> int:
     dram, pad = problem.arch.dram, problem.arch.scratchpad
     moves = [move for step in steps for move in step.moves]
     loaded = sum(m.size_bytes for m in moves if m.kind == "load") + vectors
@@ -59,15 +58,14 @@ def _roofline(
     )
 
 
-def _port(shared, reading, writing, read, written):  # type: ignore[no-untyped-def]
+def _port(shared: bool, reading: Fraction | None, writing: Fraction | None, read: int, written: int) -> int:
+    """Cycles of some bytes through one port for both directions, or one for each."""
     if shared:
         return ceil((read + written) / reading) if reading else 0
     return max(ceil(read / reading) if reading else 0, ceil(written / writing) if writing else 0)
 
 
-def _tile(
-    problem: NestProblem, mapping: Mapping, step: StepSeen, steps: list[StepSeen]
-) -> tuple[int, int, int, int]:
+def _tile(problem: NestProblem, mapping: Mapping, step: StepSeen, steps: list[StepSeen]) -> tuple[int, int, int, int]:
     """(cycles, busy cycles, bytes read, bytes written at the scratchpad) of a step; passes add."""
     pad, nest = problem.arch.scratchpad, problem.nest
     passes = _mac(problem, mapping, step, steps) if nest.work is None else _vector(problem, step, steps)
@@ -89,7 +87,7 @@ def _accumulates(problem: NestProblem, steps: list[StepSeen]) -> bool:
     return any(len(step.ranges[dim]) < nest.extents[dim] for step in steps for dim in reductions)
 
 
-def _positions(problem: NestProblem, mapping: Mapping, step: StepSeen) -> tuple[int, dict[str, tuple[str, int]]]:
+def _positions(mapping: Mapping, step: StepSeen) -> tuple[int, dict[str, tuple[str, int]]]:
     """Points of the busiest position, and per axis its dimension and the positions used."""
     busiest = {dim: len(values) for dim, values in step.ranges.items()}
     used = {}
@@ -104,11 +102,9 @@ def _shared(operand: Operand, axes: tuple[str, ...], used: dict[str, tuple[str, 
     return prod(count for axis, (dim, count) in used.items() if axis in axes and dim not in operand.dims)
 
 
-def _mac(
-    problem: NestProblem, mapping: Mapping, step: StepSeen, steps: list[StepSeen]
-) -> list[tuple[int, int, int]]:
+def _mac(problem: NestProblem, mapping: Mapping, step: StepSeen, steps: list[StepSeen]) -> list[tuple[int, int, int]]:
     arch, nest = problem.arch, problem.nest
-    busy, used = _positions(problem, mapping, step)
+    busy, used = _positions(mapping, step)
     points = prod(len(values) for values in step.ranges.values())
     inner = arch.memories[arch.memories.index(arch.scratchpad) + 1 :]
     read = written = 0

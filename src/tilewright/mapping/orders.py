@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import permutations, product
+from itertools import pairwise, permutations, product
 
 from tilewright.mapping.homes import PASS, accumulated_dims, home, streams
 from tilewright.mapping.mapping import Keep, Loop, Mapping, Node
@@ -79,15 +79,31 @@ def _signature(problem: NestProblem, operand: Operand, dims: tuple[str, ...]) ->
     )
 
 
+def filter_taps(problem: NestProblem) -> frozenset[str]:
+    """Reduction dimensions that share a window axis with another dimension: a filter's rows and columns."""
+    return frozenset(
+        dim
+        for operand in problem.nest.inputs
+        for axis in operand.axes
+        if len(axis.terms) > 1
+        for dim in axis.dims
+        if dim in accumulated_dims(problem.nest)
+    )
+
+
 def _permutations(problem: NestProblem, dims: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """Orders of dimensions; of neighbours that all operands use alike, without windows, only the nest's order."""
+    """Orders of dimensions; filter taps stay together, and of neighbours that all operands use alike, without
+    windows, only the nest's order is taken."""
     if PASS in dims:
         yield dims
         return
     use = {dim: tuple((dim in o.dims, dim in window_dims(o) and dim) for o in problem.nest.operands) for dim in dims}
     place = {dim: k for k, dim in enumerate(dims)}
-    for order in permutations(dims):
-        if all(use[a] != use[b] or place[a] < place[b] for a, b in zip(order, order[1:], strict=False)):
+    taps = tuple(dim for dim in dims if dim in filter_taps(problem))
+    units = [(dim,) for dim in dims if dim not in taps] + ([taps] if taps else [])
+    for arrangement in permutations(units):
+        order = tuple(dim for unit in arrangement for dim in unit)
+        if all(use[a] != use[b] or place[a] < place[b] for a, b in pairwise(order)):
             yield order
 
 

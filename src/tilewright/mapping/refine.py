@@ -20,11 +20,11 @@ MOST_STEPS_LISTED = 1_500_000
 
 @dataclass(frozen=True)
 class Judged:
-    """A legal mapping and its exact cost; smaller keys are better: the objective, then fewer steps."""
+    """A legal mapping and its exact cost; smaller keys are better: the objective, then energy, cycles, steps."""
 
     mapping: Mapping
     cost: NestCost
-    key: tuple[float, int]
+    key: tuple[float, float, int, int]
 
 
 class Judge:
@@ -56,7 +56,7 @@ class Judge:
         cost = evaluate(self.problem, mapping)
         self.evaluated += 1
         self._listed += steps
-        return Judged(mapping, cost, (cost.value(self._objective), cost.steps))
+        return Judged(mapping, cost, (cost.value(self._objective), cost.energy_pj, cost.cycles, cost.steps))
 
 
 def refine(judge: Judge, start: Judged, most: int = MOST_EVALUATIONS) -> Judged:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -63,11 +63,19 @@ def split(chunks: Chunks, tile: int) -> Chunks:
     return Chunks(chunks.start[parent] + counter * tile, length, counter, trips, first)
 
 
+@lru_cache(maxsize=4096)
+def chunk_chain(extent: int, tiles: tuple[int, ...]) -> Chunks:
+    """The chunks of a dimension below nested loops of those tiles; equal arguments give the same object."""
+    return split(chunk_chain(extent, tiles[:-1]), tiles[-1]) if tiles else whole(extent)
+
+
 def chunk_levels(nest: LoopNest, loops: tuple[Loop, ...]) -> tuple[dict[str, Chunks], ...]:
     """The chunks of every dimension below the first k loops, for k = 0 .. number of loops."""
-    levels = [{dim: whole(extent) for dim, extent in nest.dims}]
+    levels = [{dim: chunk_chain(extent, ()) for dim, extent in nest.dims}]
+    tiles: dict[str, tuple[int, ...]] = {}
     for loop in loops:
-        levels.append({**levels[-1], loop.dim: split(levels[-1][loop.dim], loop.tile)})
+        tiles[loop.dim] = (*tiles.get(loop.dim, ()), loop.tile)
+        levels.append({**levels[-1], loop.dim: chunk_chain(nest.extents[loop.dim], tiles[loop.dim])})
     return tuple(levels)
 
 

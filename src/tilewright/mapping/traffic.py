@@ -92,7 +92,7 @@ def box_runs(problem: NestProblem, operand: Operand, level: Level, tables: list[
     # The step of an axis differs between boxes only where a ragged chunk leaves one row of a window. Boxes of equal
     # steps have their axes in equal order.
     steps = [np.broadcast_to(table.step, table.count.shape) for table in tables]
-    kinds = [np.unique(step[table.count > 1]).tolist() or [1] for step, table in zip(steps, tables, strict=True)]
+    kinds = [table.steps for table in tables]
     strides = list(binding.strides)
     if all(len(kind) == 1 for kind in kinds):
         runs = contiguous_runs(counts, [s * kind[0] for s, kind in zip(strides, kinds, strict=True)], elements)
