@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import random
 
-from tilewright.mapping.search import NestResult
-
 from tilewright.errors import InfeasibleError
 from tilewright.mapping.evaluate import evaluate
 from tilewright.mapping.homes import PASS, home
 from tilewright.mapping.legal import problems
 from tilewright.mapping.mapping import Keep, Loop, Mapping, Node
 from tilewright.mapping.problem import NestProblem
+from tilewright.mapping.search import NestResult
 from tilewright.mapping.tiling import step_tile
 from tilewright.mapping.unroll import direct_unrolling
 

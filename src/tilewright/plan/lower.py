@@ -9,6 +9,7 @@ from tilewright.errors import InfeasibleError
 from tilewright.mapping.buffers import OperandBuffer, operand_buffers
 from tilewright.memory.bestfit import pack
 from tilewright.memory.buffer import Buffer as Room
+from tilewright.memory.validate import problems
 from tilewright.plan.arrays import ArrayTable
 from tilewright.plan.expand import iterations
 from tilewright.plan.plan import Buffer, Plan, PlannedOperator, Program, TensorPlace
@@ -139,5 +140,8 @@ def _addressed(arch: Accelerator, operator: str, buffers: list[Buffer]) -> tuple
         if packing.status != "feasible":
             place = f"partition {region} of {scratchpad.name}" if region else scratchpad.name
             raise InfeasibleError(f"{operator}: no addresses in {place} ({size} B): {packing.reason}")
+        wrong = problems(rooms, packing.offsets, size, arch.alignment_bytes)
+        if wrong:  # a defect of the packer: the validator shares no code with it
+            raise RuntimeError(f"{operator}: wrong addresses: {'; '.join(wrong)}")
         offsets.update({r.name: base + o for r, o in zip(rooms, packing.offsets, strict=True)})
     return tuple(replace(b, address_bytes=offsets.get(b.name)) for b in buffers)
