@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from tilewright.plan.step import Region, Step, View
-from tilewright.simulate.dram import linear
 from tilewright.simulate.geometry import Grid, MissingHaloError, Ranges, expand, touched
 from tilewright.simulate.kernels import normalise
 from tilewright.simulate.kernels.accumulate import combine, contribution, epilogue, finish
@@ -102,7 +101,8 @@ class Computation:
             if room is None:
                 return None
             self._note(self._reads, room)
-            machine.demand(room, linear(running.parameter_ids[tensor], (elements,), (1,)), f"parameter '{role}'")
+            ids = machine.maps.numbering.of(running.parameter_ids[tensor], (elements,), (1,))
+            machine.demand(room, ids, f"parameter '{role}'")
             found[role] = found[tensor] = machine.values(room, (elements,))
         return found
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from tilewright.plan.plan import DramArray, Plan, TensorPlace
 from tilewright.plan.step import Move
+from tilewright.simulate.numbering import Numbering
 from tilewright.simulate.regions import Array
 from tilewright.workload.nest import Operand
 
@@ -48,6 +49,7 @@ class FeatureMaps:
 
     def __init__(self, plan: Plan, ids: IdSpace, dtype: np.dtype[Any], initial: Callable[[str], Array | None]) -> None:
         self._plan, self._dtype, self._initial = plan, dtype, initial
+        self.numbering = Numbering()
         self.first_id = {a.name: ids.take(a.name, a.elements) for a in plan.arrays if a.kind == "feature map"}
         self._values: dict[str, Array] = {}
         self._written: dict[str, Array] = {}
@@ -95,7 +97,7 @@ class FeatureMaps:
         self._touch(move.array)
         if move.array in self._ids:
             return _box(self._ids[move.array], move.offset, move.strides, move.counts)
-        return linear(self.first_id[move.array] + move.offset, move.counts, move.strides)
+        return self.numbering.of(self.first_id[move.array] + move.offset, move.counts, move.strides)
 
     def tallies(self, move: Move) -> Array:
         """A view of the tallies of a transfer's box in a partial-sum array."""
@@ -120,19 +122,6 @@ class FeatureMaps:
 def operand_strides(place: TensorPlace, operand: Operand) -> tuple[int, ...]:
     """Elements in DRAM between index i and i + 1 of each axis of an operand."""
     return tuple(place.strides[axis.tensor_axis] * axis.scale if place.strides else 1 for axis in operand.axes)
-
-
-def linear(first: int, counts: tuple[int, ...], strides: tuple[int, ...]) -> Array:
-    """Whole numbers ``first + sum(j * stride)`` for every element of a box.
-
-    >>> linear(10, (2, 3), (100, 1)).tolist()
-    [[10, 11, 12], [110, 111, 112]]
-    """
-    total: Array = np.array(first, dtype=np.int64)
-    for count, stride in zip(reversed(counts), reversed(strides), strict=True):
-        shape = (count,) + (1,) * total.ndim
-        total = (np.arange(count, dtype=np.int64) * stride).reshape(shape) + total
-    return total
 
 
 def last_uses(plan: Plan) -> dict[int, list[str]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from tilewright.plan.plan import Plan, Program
 from tilewright.plan.step import Move, Step
+from tilewright.simulate.blas import one_thread
 from tilewright.simulate.compute import Computation
 from tilewright.simulate.dram import last_uses
 from tilewright.simulate.hazards import Hazard, HazardLog, StopExecution
@@ -97,7 +98,8 @@ def run_plan(
             tensors = {a.name: a.tensor for a in plan.arrays if a.kind == "parameter"}
             clock = Clock(plan.arch, program, running.part, tensors)
             try:
-                _Sequencer(running, clock, log).run(steps)
+                with one_thread():
+                    _Sequencer(running, clock, log).run(steps)
             finally:
                 totals.add(clock.finish(), clock)
             machine.maps.forget(finished.get(number, ()))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from tilewright.plan.plan import DramArray, Plan, Program
 from tilewright.plan.step import Move, Step, View
-from tilewright.simulate.dram import linear, operand_strides
+from tilewright.simulate.dram import operand_strides
 from tilewright.simulate.machine import Machine
 from tilewright.simulate.regions import Array
 from tilewright.simulate.tally import Tally
@@ -41,7 +41,8 @@ class RunningProgram:
     def _image(self, name: str, array: DramArray, steps: Sequence[Step]) -> WeightImage:
         operand = self.nest.operand(name)
         value = logical_weight(operand, self._constant(array.tensor), self.part)
-        image = WeightImage(operand, value, self.machine.ids.take(array.tensor, value.size), array.elements)
+        first = self.machine.ids.take(array.tensor, value.size)
+        image = WeightImage(operand, value, first, array.elements, self.machine.maps.numbering)
         for problem in image.define(steps, name):
             self.machine.log.report("weight image", problem)
         return image
@@ -59,7 +60,7 @@ class RunningProgram:
             return image.identities(starts, counts, steps)
         first, strides = self._linear[operand]
         first += sum(a * b for a, b in zip(starts, strides, strict=True))
-        return linear(first, counts, tuple(a * b for a, b in zip(steps, strides, strict=True)))
+        return self.machine.maps.numbering.of(first, counts, tuple(a * b for a, b in zip(steps, strides, strict=True)))
 
     def of_view(self, view: View) -> Array:
         return self.identities(view.operand, view.starts, view.counts, view.steps)
@@ -98,7 +99,7 @@ class RunningProgram:
         room = machine.room(move.region, move.counts, what)
         if room is None:
             return
-        ids = linear(self.parameter_ids[array.name] + move.offset, move.counts, move.strides)
+        ids = self.machine.maps.numbering.of(self.parameter_ids[array.name] + move.offset, move.counts, move.strides)
         low, high = (int(ids.min()), int(ids.max())) if ids.size else (0, 0)
         first = self.parameter_ids[array.name]
         if low < first or high >= first + array.elements:

@@ -7,11 +7,11 @@ from math import prod
 import numpy as np
 
 from tilewright.plan.step import Region
-from tilewright.simulate.dram import linear
 from tilewright.simulate.geometry import Ranges
 from tilewright.simulate.kernels import normalise
 from tilewright.simulate.kernels.tile import Tile
 from tilewright.simulate.machine import Room
+from tilewright.simulate.numbering import linear
 from tilewright.simulate.program import RunningProgram
 from tilewright.simulate.regions import Array
 from tilewright.simulate.tally import Tally

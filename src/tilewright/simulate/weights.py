@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from tilewright.plan.step import Move, Step
-from tilewright.simulate.dram import linear
+from tilewright.simulate.numbering import Numbering
 from tilewright.simulate.regions import Array
 from tilewright.workload.nest import Operand
 from tilewright.workload.part import Part
@@ -38,9 +38,12 @@ def logical_weight(operand: Operand, value: Array, part: Part) -> Array:
 class WeightImage:
     """One weight as one program loads it."""
 
-    def __init__(self, operand: Operand, value: Array, first_id: int, elements: int) -> None:
+    def __init__(
+        self, operand: Operand, value: Array, first_id: int, elements: int, numbering: Numbering
+    ) -> None:
         self._value, self._first_id, self._elements = value, first_id, elements
         self._strides = dense(tuple(axis.size for axis in operand.axes))
+        self._numbering = numbering
         self._tiles: dict[int, tuple[Tile, int]] = {}
 
     def define(self, steps: Iterable[Step], operand: str) -> list[str]:
@@ -71,7 +74,7 @@ class WeightImage:
     def identities(self, starts: tuple[int, ...], counts: tuple[int, ...], steps: tuple[int, ...]) -> Array:
         """The identities of a box of the weight."""
         first = self._first_id + sum(a * b for a, b in zip(starts, self._strides, strict=True))
-        return linear(first, counts, tuple(a * b for a, b in zip(steps, self._strides, strict=True)))
+        return self._numbering.of(first, counts, tuple(a * b for a, b in zip(steps, self._strides, strict=True)))
 
     def values(self, move: Move) -> Array:
         """What a transfer brings; its box must lie in the weight."""
