@@ -166,30 +166,29 @@ class Estimate:
         tiles = np.maximum(self.work.busy, self.work.port)
         if arch.timing == "roofline":
             return self._roofline(flows)
-        every: FloatArray = np.zeros((1,) * len(self.grid.dims))
-        edges = every + (self._parameter_bytes / float(arch.dram.read_bandwidth) if arch.dram.read_bandwidth else 0.0)
-        for flow in flows:
-            every = every + flow.cycles
-            edges = edges + flow.cycles / flow.refills
+        zero: FloatArray = np.zeros((1,) * len(self.grid.dims))
+        names = [operand.name for operand in self.grid.problem.nest.operands]
+        flowing = [streams(self.grid.problem, name) for name in names]
         if arch.buffering == "single":
-            streamed = [
-                flow
-                for o, flow in zip(self.grid.problem.nest.operands, flows, strict=True)
-                if streams(self.grid.problem, o.name)
-            ]
-            inside = sum((flow.cycles for flow in streamed), np.zeros((1,) * len(self.grid.dims)))
-            return every - inside + np.maximum(tiles, inside)
-        # Refills of an outer keep fall into steps in which all keeps further in are refilled too.
+            inside = sum((flow.cycles for flow, inner in zip(flows, flowing, strict=True) if inner), zero)
+            outside = sum((flow.cycles for flow, inner in zip(flows, flowing, strict=True) if not inner), zero)
+            return outside + np.maximum(tiles, inside)
+        each = [flow.cycles / flow.refills for flow in flows]
+        # The first loads and the last stores overlap nothing; streams flow inside their own steps.
+        edges = zero + (self._parameter_bytes / float(arch.dram.read_bandwidth) if arch.dram.read_bandwidth else 0.0)
+        edges = edges + sum((one for one, inner in zip(each, flowing, strict=True) if not inner), zero)
+        first = sum((one for one, inner in zip(each, flowing, strict=True) if inner), zero)
         tile = tiles / self.grid.steps
-        ranked = sorted(zip(order.places, flows, strict=True), key=lambda pair: len(pair[0].above))
-        burst: FloatArray = sum((flow.cycles / flow.refills for flow in flows), every * 0.0)
-        done: FloatArray = every * 0.0
-        total = edges
-        for _, flow in ranked:
-            times = np.maximum(flow.refills - done, 0.0)
+        total = edges + np.maximum(tile, first)
+        # Refills of an outer keep fall into steps in which all keeps further in are refilled too.
+        burst: FloatArray = sum(each, zero)
+        done: FloatArray = zero + 1.0
+        ranked = sorted(range(len(flows)), key=lambda k: len(order.places[k].above))
+        for k in ranked:
+            times = np.maximum(flows[k].refills - done, 0.0)
             total = total + times * np.maximum(tile, burst)
-            burst = burst - flow.cycles / flow.refills
-            done = np.maximum(done, flow.refills)
+            burst = burst - each[k]
+            done = np.maximum(done, flows[k].refills)
         return total + (self.grid.steps - done) * tile
 
     def _roofline(self, flows: list[Flow]) -> FloatArray:

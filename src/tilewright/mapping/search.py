@@ -26,7 +26,7 @@ from tilewright.mapping.refine import Judge, Judged, refine
 from tilewright.mapping.smallest import room_needed
 from tilewright.mapping.tiling import MOST_STEPS
 
-EXACT = 24
+EXACT = 32
 STARTS = 2
 
 
@@ -90,16 +90,15 @@ def _search(problem: NestProblem, objective: str, max_steps: int, judge: Judge) 
     for dims in dimension_sets(problem):
         if tight or not found.best:
             found.explore(dims)
-    judged: list[Judged] = []
-    for number, candidate in enumerate(found.best):
-        if judged and (number >= EXACT or judge.spent):
+    judged: dict[Mapping, Judged] = {}
+    for candidate in found.best:
+        if judged and (judge.evaluated >= EXACT or judge.spent):
             break
         one = judge.judge(build(problem, candidate.order, dict(candidate.tiles)))
-        judged += [one] if one is not None else []
-    if not judged:
-        return None
-    judged.sort(key=lambda one: one.key)
-    return min((refine(judge, start) for start in judged[:STARTS]), key=lambda one: one.key)
+        if one is not None:
+            judged[one.mapping] = one
+    starts = sorted(judged.values(), key=lambda one: one.key)[:STARTS]
+    return min((refine(judge, start) for start in starts), key=lambda one: one.key, default=None)
 
 
 def _nothing_fits(problem: NestProblem, max_steps: int) -> TilewrightError:
