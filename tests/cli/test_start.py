@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -65,3 +66,23 @@ def test_ctrl_c_without_an_answer_ends_with_code_6(tilewright, monkeypatch) -> N
     outcome = tilewright("ops")
     assert outcome.code == 6
     assert outcome.problems == ["stopped by Ctrl-C before there was any answer"]
+
+
+def test_ctrl_c_while_searching_is_one_sentence_and_leaves_no_files(tmp_path: Path) -> None:
+    # A shell that runs tests in the background has its children ignore SIGINT; this one must not.
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "from tilewright.cli.app import main; main()"
+    )
+    command = [sys.executable, "-c", code, "schedule", "resnet50", "--arch", "simba", "--progress", "-o", "out"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        shown = process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    assert re.fullmatch(r"scheduling \d+ of \d+, about \d+ s left: .*\n", shown)
+    assert rest.splitlines()[-1] == "error: stopped by Ctrl-C before there was any answer"
+    assert all(line.startswith("scheduling ") for line in rest.splitlines()[:-1])
+    assert process.returncode == 6
+    assert not (tmp_path / "out").exists()
