@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import onnx
 import pytest
 from tests.simulate.build import machine
-from tests.simulate.models import run
+from tests.simulate.models import check, run
 from tests.simulate.random_networks import random_network
 
 from tilewright.arch.accelerator import Accelerator
 from tilewright.arch.load import load_arch
+from tilewright.schedule.run import schedule
+from tilewright.workload.onnx_import import load_model
 
 NETWORKS = 300
 BATCHES = 15
@@ -43,3 +46,12 @@ def test_random_networks_run_as_predicted_and_compute_what_onnxruntime_computes(
         name, arch = machines[seed % len(machines)]
         errors = run(random_network(seed), tmp_path, arch=arch, seed=seed)
         assert all(error.agrees for error in errors), (seed, name, errors)
+
+
+@pytest.mark.parametrize("seed", [*range(4), *(pytest.param(seed, marks=pytest.mark.long) for seed in range(4, 60))])
+def test_schedules_that_were_searched_for_run_as_predicted_too(seed: int, tmp_path: Path) -> None:
+    onnx.save(random_network(1000 + seed, nodes=5), tmp_path / "model.onnx")
+    arch = list(MACHINES.values())[seed % len(MACHINES)]
+    objective = ("latency", "energy", "edp", "traffic")[seed % 4]
+    errors = check(schedule(load_model(tmp_path / "model.onnx"), arch, objective))
+    assert all(error.agrees for error in errors)

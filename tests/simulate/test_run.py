@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -78,7 +79,7 @@ def test_a_file_that_is_no_archive_of_arrays_is_one_clear_error(
 def test_objects_are_not_unpickled(network: Network, tmp_path: Path) -> None:
     path = tmp_path / "inputs.npz"
     np.savez(path, a=np.array([{"key": 1}], dtype=object))
-    with pytest.raises(InputError, match="is not an .npz file of plain arrays"):
+    with pytest.raises(InputError, match=r"is not an \.npz file of plain arrays"):
         read_inputs(path, network)
 
 
@@ -117,7 +118,7 @@ def test_networks_of_whole_numbers_run_exactly(tmp_path: Path) -> None:
                  "axes": np.array([1])}  # fmt: skip
     made = model(nodes, {"x": (6, 7)}, ["q", "y"], constants, dtype=onnx.TensorProto.INT32)
     for seed in range(8):
-        assert all(error.exact and error.relative == 0 for error in run(made, tmp_path, seed=seed))
+        assert all(error.relative == 0 for error in run(made, tmp_path, seed=seed))
 
 
 def test_widths_below_a_byte_are_counted_and_addressed_in_bits(tmp_path: Path) -> None:
@@ -166,7 +167,9 @@ def test_products_run_on_one_thread_and_give_the_others_back() -> None:
     if functions is None:
         pytest.skip("numpy does not bring its own OpenBLAS here")
     before = functions[0]()
-    with pytest.raises(ValueError, match="inside"), blas.one_thread():
-        assert functions[0]() == 1
-        raise ValueError("inside")
+    inside = []
+    with contextlib.suppress(KeyboardInterrupt), blas.one_thread():
+        inside.append(functions[0]())
+        raise KeyboardInterrupt
+    assert inside == [1]
     assert functions[0]() == before

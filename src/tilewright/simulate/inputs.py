@@ -33,9 +33,10 @@ def _seeded(tensor: Tensor, seed: int) -> Array:
 def read_inputs(path: str | Path, network: Network) -> dict[str, Array]:
     """The inputs in an .npz file with one array per network input; InputError lists all that does not fit."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not hasattr(file, "files"):
-                raise InputError(f"{path}: holds one array without a name; save the inputs by name with numpy.savez")
+        opened = np.load(path, allow_pickle=False)
+        if isinstance(opened, np.ndarray):
+            raise InputError(f"{path}: holds one array without a name; save the inputs by name with numpy.savez")
+        with opened as file:
             found = {name: file[name] for name in file.files}
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
