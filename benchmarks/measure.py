@@ -3,6 +3,7 @@
     python benchmarks/measure.py                     # everything; takes a while
     python benchmarks/measure.py networks            # every network on mobile-npu
     python benchmarks/measure.py machines            # four networks on every shipped machine
+    python benchmarks/measure.py speed               # seconds, in a process that has imported everything before
 
 Networks are the shipped ones and, where the folder ``../shared/models`` exists, those in it. Exit code 5 if an
 execution differs from its claim.
@@ -118,13 +119,33 @@ def machines() -> list[Row]:
     return [_shown(source, machine, cut) for source, cut in FOUR.items() for machine in catalog()]
 
 
+def speed() -> list[Row]:
+    """The least of three times that each stage of two networks takes."""
+    rows = []
+    for name in ("resnet18", "mobilenet_v2"):
+        best = [float("inf")] * 3
+        for _ in range(3):
+            moments = [time.perf_counter()]
+            network = tw.load_model(name)
+            moments.append(time.perf_counter())
+            schedule = tw.schedule(network, tw.load_arch("mobile-npu"))
+            moments.append(time.perf_counter())
+            matched = tw.simulate(schedule).matched
+            moments.append(time.perf_counter())
+            best = [min(old, end - start) for old, start, end in zip(best, moments, moments[1:], strict=False)]
+        rows.append(Row(f"| {name} | " + " | ".join(f"{seconds:.2f}" for seconds in best) + " |", matched))
+        print(rows[-1].text, flush=True)
+    return rows
+
+
 def _shown(source: str, machine: str, cut: Cut) -> Row:
     row = measure(source, machine, cut)
     print(row.text, flush=True)
     return row
 
 
-TABLES = {"networks": networks, "machines": machines}
+TABLES = {"networks": networks, "machines": machines, "speed": speed}
+HEADS = {"speed": "| network on mobile-npu | import, s | schedule, s | execute and compare, s |\n|---|--:|--:|--:|"}
 
 
 def write(name: str, rows: list[Row]) -> None:
@@ -134,7 +155,7 @@ def write(name: str, rows: list[Row]) -> None:
         f"Made by `python benchmarks/measure.py {name}` at commit {commit.stdout.strip() or 'unknown'}, "
         f"Python {platform.python_version()}, {os.cpu_count()} cores."
     )
-    body = "\n".join([made, "", HEAD, *(row.text for row in rows)])
+    body = "\n".join([made, "", HEADS.get(name, HEAD), *(row.text for row in rows)])
     page = PAGE.read_text("utf-8")
     mark = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- end -->)", re.DOTALL)
     PAGE.write_text(mark.sub(lambda found: found[1] + body + found[2], page), "utf-8")
