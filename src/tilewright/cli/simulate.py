@@ -96,7 +96,7 @@ class Executed:
         plural = "s" if run.outputs_compared != 1 else ""
         return (
             f"execution matched: {run.bytes_executed:,} bytes, {run.cycles_executed:,} cycles,"
-            f" {run.outputs_compared} output{plural} within 1e-4"
+            f" {run.outputs_compared} output{plural} {_within(max((o.tolerance for o in run.outputs), default=0.0))}"
         )
 
     def settle(self) -> None:
@@ -147,6 +147,14 @@ def _summed(run: Run, key: Literal["tensor", "cause"]) -> list[tuple[str, int, i
 def _tensors(run: Run) -> str:
     rows = [(text.shortened(t.tensor, 48), t.cause, t.predicted, t.executed) for t in run.tensors]
     return text.table(["tensor", "cause", "DRAM B predicted", "DRAM B executed"], rows, left=2)
+
+
+def _within(tolerance: float) -> str:
+    """
+    >>> _within(1e-4), _within(0.0)
+    ('within 1e-4', 'exactly')
+    """
+    return "within " + f"{tolerance:.0e}".replace("e-0", "e-") if tolerance else "exactly"
 
 
 def _finite(value: float) -> float | None:

@@ -275,7 +275,8 @@ def _without_late_windows(node: OnnxNode, source: ValueType, result: ValueType) 
     """
     attributes = {attribute.name: attribute for attribute in node.proto.attribute}
     axes = len(source.shape) - 2
-    if "ceil_mode" not in attributes or not attributes["ceil_mode"].i or "auto_pad" in attributes:
+    automatic = "auto_pad" in attributes and attributes["auto_pad"].s not in (b"", b"NOTSET")
+    if "ceil_mode" not in attributes or not attributes["ceil_mode"].i or automatic:
         return result
     strides = attributes["strides"].ints if "strides" in attributes else [1] * axes
     pads = attributes["pads"].ints if "pads" in attributes else [0] * (2 * axes)

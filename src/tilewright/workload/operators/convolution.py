@@ -7,6 +7,7 @@ from tilewright.workload.operators.emitter import Emitter
 from tilewright.workload.operators.node import Node
 from tilewright.workload.operators.registry import constraint, imports
 from tilewright.workload.operators.windows import explicit_pads, per_axis
+from tilewright.workload.parts.transposed import kernel_reaches_every_phase
 
 
 @constraint("Conv", "ConvTranspose")
@@ -37,8 +38,39 @@ def transposed_channels_fit_groups(node: Node) -> bool:
 
 @constraint("Conv", "ConvTranspose")
 def bias_per_channel(node: Node) -> bool:
-    """The bias has one element per output channel."""
-    return not node.has(2) or node.elements(2) == node.out_shape()[1]
+    """The bias is a vector with one element per output channel."""
+    return not node.has(2) or node.shape(2) == node.out_shape()[1:2]
+
+
+@constraint("ConvTranspose")
+def little_output_padding(node: Node) -> bool:
+    """Output padding is smaller than the stride or the dilation of its axis."""
+    axes = zip(
+        per_axis(node, "output_padding", 0), per_axis(node, "strides"), per_axis(node, "dilations"), strict=True
+    )
+    return all(0 <= extra < max(stride, dilation) for extra, stride, dilation in axes)
+
+
+@constraint("ConvTranspose")
+def output_within_reach(node: Node) -> bool:
+    """An output shape, if asked for, has one size per spatial axis, at least that of the input and less than a stride
+    beyond what the input reaches through kernel and output padding."""
+    asked = node.integers("output_shape")
+    if asked is None or len(asked) != node.rank() - 2:
+        return asked is None
+    axes = zip(node.shape()[2:], asked, _full_sizes(node), per_axis(node, "strides"), strict=True)
+    return all(least <= size < full + stride for least, size, full, stride in axes)
+
+
+@constraint("ConvTranspose")
+def kernel_reaches_the_output(node: Node) -> bool:
+    """The kernel reaches every row and column of the output: where a stride is larger than the kernel, or has a common
+    divisor with the dilation, some get nothing but the bias."""
+    pads, _ = _pads(node)
+    begins = pads[: len(pads) // 2]
+    return kernel_reaches_every_phase(
+        node.out_shape()[2:], node.shape(1)[2:], per_axis(node, "strides"), per_axis(node, "dilations"), begins
+    )
 
 
 @imports("Conv", kind="Conv")
@@ -55,35 +87,38 @@ def conv(node: Node, emitter: Emitter) -> None:
 @imports("ConvTranspose", kind="ConvTranspose")
 def conv_transpose(node: Node, emitter: Emitter) -> None:
     """A transposed convolution; an output shape that is asked for becomes pads and output padding."""
-    kernel = node.shape(1)[2:]
-    strides, dilations = per_axis(node, "strides"), per_axis(node, "dilations")
-    extra = per_axis(node, "output_padding", 0)
-    pads = node.integers("pads") or (0,) * (2 * len(kernel))
-    mode = node.text("auto_pad", "NOTSET")
-    if mode != "NOTSET" or node.integers("output_shape") is not None:
-        pads, extra = _pads_for_output(node, kernel, strides, dilations, extra, odd_at_end=mode == "SAME_UPPER")
+    pads, extra = _pads(node)
     emitter.emit(
-        node, "ConvTranspose", node.inputs[:2], parameters=bias(node), strides=strides, dilations=dilations, pads=pads,
-        groups=node.integer("group", 1), output_padding=extra,
+        node, "ConvTranspose", node.inputs[:2], parameters=bias(node), strides=per_axis(node, "strides"),
+        dilations=per_axis(node, "dilations"), pads=pads, groups=node.integer("group", 1), output_padding=extra,
     )
 
 
-def _pads_for_output(
-    node: Node, kernel: tuple[int, ...], strides: tuple[int, ...], dilations: tuple[int, ...], extra: tuple[int, ...],
-    *, odd_at_end: bool,
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Pads and output padding that give the output shape which was asked for.
+def _pads(node: Node) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Pads and output padding; where an output shape was asked for, those that give it.
 
     What the full result has too much is cut from both ends; what it lacks is appended as zeros.
     """
+    extra = per_axis(node, "output_padding", 0)
+    mode = node.text("auto_pad", "NOTSET")
+    if mode == "NOTSET" and node.integers("output_shape") is None:
+        return node.integers("pads") or (0,) * (2 * len(extra)), extra
     begins, ends, appended = [], [], []
-    for axis, taps in enumerate(kernel):
-        full = strides[axis] * (node.shape()[2 + axis] - 1) + extra[axis] + (taps - 1) * dilations[axis] + 1
-        surplus = max(0, full - node.out_shape()[2 + axis])
-        begins.append(surplus // 2 if odd_at_end else surplus - surplus // 2)
+    for more, full, size in zip(extra, _full_sizes(node), node.out_shape()[2:], strict=True):
+        surplus = max(0, full - size)
+        begins.append(surplus // 2 if mode == "SAME_UPPER" else surplus - surplus // 2)
         ends.append(surplus - begins[-1])
-        appended.append(extra[axis] + max(0, node.out_shape()[2 + axis] - full))
+        appended.append(more + max(0, size - full))
     return (*begins, *ends), tuple(appended)
+
+
+def _full_sizes(node: Node) -> tuple[int, ...]:
+    """The size of every spatial axis of a transposed convolution before anything is cut."""
+    axes = zip(
+        node.shape()[2:], node.shape(1)[2:], per_axis(node, "strides"), per_axis(node, "dilations"),
+        per_axis(node, "output_padding", 0), strict=True,
+    )
+    return tuple(stride * (size - 1) + more + (taps - 1) * dilation + 1 for size, taps, stride, dilation, more in axes)
 
 
 def bias(node: Node) -> tuple[Parameter, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tilewright.workload.operators.emitter import Emitter
-from tilewright.workload.operators.node import Node
+from tilewright.workload.operators.node import Node, broadcasts_to
 from tilewright.workload.operators.registry import constraint, imports
 
 BINARY = ("Add", "Sub", "Mul", "Div", "Pow")
@@ -94,6 +94,12 @@ def limits_known(node: Node) -> bool:
     return all(not node.has(slot) or node.folds(slot) for slot in (1, 2))
 
 
+@constraint("Clip")
+def limits_are_numbers(node: Node) -> bool:
+    """Each limit is a single number."""
+    return all(not node.has(slot) or node.elements(slot) == 1 for slot in (1, 2))
+
+
 @imports("Clip", kind="Elementwise")
 def clip(node: Node, emitter: Emitter) -> None:
     """Limits left out are the largest float32 numbers."""
@@ -106,6 +112,12 @@ def clip(node: Node, emitter: Emitter) -> None:
 def constant_slope(node: Node) -> bool:
     """The slope is a constant."""
     return node.constant(1)
+
+
+@constraint("PRelu")
+def slope_broadcasts(node: Node) -> bool:
+    """The slope can be broadcast to the shape of the input."""
+    return broadcasts_to(node.shape(1), node.shape())
 
 
 @imports("PRelu", kind="Elementwise")

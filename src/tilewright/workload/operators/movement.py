@@ -58,6 +58,12 @@ def expand(node: Node, emitter: Emitter) -> None:
     emitter.emit(node, "Identity" if node.shape() == node.out_shape() else "Expand", node.inputs[:1])
 
 
+@constraint("Transpose")
+def every_axis_once(node: Node) -> bool:
+    """The permutation, if given, names every axis once."""
+    return sorted(node.integers("perm") or range(node.rank())) == list(range(node.rank()))
+
+
 @imports("Transpose", kind="Transpose")
 def transpose(node: Node, emitter: Emitter) -> None:
     """Axes in another order; reversed if none is given."""

@@ -103,3 +103,14 @@ class Node:
         kind = self._values.types.get(name)
         text = "x".join(str(extent) for extent in kind.shape) or "scalar" if kind else "?"
         return f"constant {text}" if name in self._values.constants else text if name else "none"
+
+
+def broadcasts_to(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
+    """Whether an array of a shape can be repeated to a target shape, aligned at the last axis.
+
+    >>> broadcasts_to((3, 1), (2, 3, 4)), broadcasts_to((2, 3), (1, 3))
+    (True, False)
+    """
+    return len(shape) <= len(target) and all(
+        extent in (1, wanted) for extent, wanted in zip(shape[::-1], target[::-1], strict=False)
+    )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tilewright.workload.network import Parameter, Value
 from tilewright.workload.operators.emitter import Emitter
-from tilewright.workload.operators.node import Node
+from tilewright.workload.operators.node import Node, broadcasts_to
 from tilewright.workload.operators.registry import constraint, imports
 
 
@@ -14,6 +14,12 @@ from tilewright.workload.operators.registry import constraint, imports
 def two_axes(node: Node) -> bool:
     """Both factors have two axes."""
     return node.rank(0) == 2 and node.rank(1) == 2
+
+
+@constraint("Gemm")
+def third_broadcasts(node: Node) -> bool:
+    """The third input, if there is one, can be broadcast to the shape of the result."""
+    return not node.has(2) or broadcasts_to(node.shape(2), node.out_shape())
 
 
 @constraint("Gemm", "MatMul")

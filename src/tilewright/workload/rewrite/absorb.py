@@ -42,7 +42,7 @@ def activation(editor: Editor, operator: Operator) -> Activation | None:
         return Activation(function, arguments(operator))
     if function == "PRelu":
         return _prelu(editor, operator)
-    if len(operator.inputs) == 1:
+    if len(operator.inputs) == 1 and "float" in editor.tensor(operator.output).dtype:  # integers divide otherwise
         return _affine(function, scalars(operator))
     return None
 
