@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from tilewright.plan.plan import Plan, Program
@@ -51,6 +52,7 @@ class _Totals:
     dram: Ports = field(default_factory=Ports)
     scratchpad: Ports = field(default_factory=Ports)
     traffic: dict[tuple[str, str], int] = field(default_factory=dict)
+    outputs: dict[str, Array] = field(default_factory=dict)
 
     def add(self, time: PartTime, clock: Clock) -> None:
         self.cycles += time.cycles
@@ -77,40 +79,10 @@ def run_plan(
 
     ``progress`` is called before each program with its number, how many there are, and its operator.
     """
-    constants = {tensor.name for tensor in plan.tensors if tensor.constant}
-
-    def initial(name: str) -> Array | None:
-        return inputs[name] if name in inputs else constant(name) if name in constants else None
-
     log = HazardLog(stop=stop_at_hazard)
-    machine = Machine(plan, log, initial)
     totals = _Totals()
-    outputs: dict[str, Array] = {}
-    parameters = {a.name: machine.ids.take(a.name, a.elements) for a in plan.arrays if a.kind == "parameter"}
-    finished = last_uses(plan)
-    try:
-        for number, program in enumerate(plan.programs):
-            if progress is not None:
-                progress(number, len(plan.programs), program.operator)
-            log.at(program.operator, program.part, -1)
-            steps = list(expand(program))
-            running = RunningProgram(machine, program, steps, constant, parameters)
-            tensors = {a.name: a.tensor for a in plan.arrays if a.kind == "parameter"}
-            clock = Clock(plan.arch, program, running.part, tensors)
-            try:
-                with one_thread():
-                    _Sequencer(running, clock, log).run(steps)
-            finally:
-                totals.add(clock.finish(), clock)
-            machine.maps.forget(finished.get(number, ()))
-            machine.forget()
-        log.at("network", 0, -1)
-        for name in plan.outputs:
-            outputs[name], complete = machine.maps.tensor(name)
-            if not complete:
-                log.report("dram unwritten", f"output '{name}' has elements that nothing has written")
-    except StopExecution:
-        pass
+    with suppress(StopExecution):
+        _run(plan, expand, constant, inputs, log, totals, progress)
     return Execution(
         cycles=totals.cycles,
         engine_cycles=(("dma", totals.dma), ("array", totals.array), ("vector", totals.vector)),
@@ -119,9 +91,48 @@ def run_plan(
             (plan.arch.dram.name, totals.dram.read_bytes, totals.dram.write_bytes),
             (plan.arch.scratchpad.name, totals.scratchpad.read_bytes, totals.scratchpad.write_bytes),
         ),
-        outputs=outputs,
+        outputs=totals.outputs,
         hazards=tuple(log.found),
     )
+
+
+def _run(
+    plan: Plan,
+    expand: Expand,
+    constant: Constant,
+    inputs: Mapping[str, Array],
+    log: HazardLog,
+    totals: _Totals,
+    progress: Progress | None,
+) -> None:
+    """Run every program and take the results of the network, all into ``totals``."""
+    constants = {tensor.name for tensor in plan.tensors if tensor.constant}
+
+    def initial(name: str) -> Array | None:
+        return inputs[name] if name in inputs else constant(name) if name in constants else None
+
+    machine = Machine(plan, log, initial)
+    vectors = [array for array in plan.arrays if array.kind == "parameter"]
+    parameters = {array.name: machine.ids.take(array.name, array.elements) for array in vectors}
+    finished = last_uses(plan)
+    for number, program in enumerate(plan.programs):
+        if progress is not None:
+            progress(number, len(plan.programs), program.operator)
+        log.at(program.operator, program.part, -1)
+        running = RunningProgram(machine, program, constant, parameters)
+        clock = Clock(plan.arch, program, running.part, {array.name: array.tensor for array in vectors})
+        try:
+            with one_thread():
+                _Sequencer(running, clock, log).run(expand(program))
+        finally:
+            totals.add(clock.finish(), clock)
+        machine.maps.forget(finished.get(number, ()))
+        machine.forget()
+    log.at("network", 0, -1)
+    for name in plan.outputs:
+        totals.outputs[name], complete = machine.maps.tensor(name)
+        if not complete:
+            log.report("dram unwritten", f"output '{name}' has elements that nothing has written")
 
 
 class _Sequencer:
@@ -132,35 +143,38 @@ class _Sequencer:
         self._machine = running.machine
         self._computation = Computation(running)
 
-    def run(self, steps: Sequence[Step]) -> None:
+    def run(self, steps: Iterable[Step]) -> None:
         arch = self._machine.plan.arch
         if arch.timing == "pipelined" and arch.buffering == "double":
-            self._overlapped(steps)
-        else:
-            for number, step in enumerate(steps):
-                self._at(number)
-                self._load(step.loads)
-                self._compute(step)
-                self._store(step.stores)
+            self._overlapped(iter(steps))
+            return
+        for number, step in enumerate(steps):
+            self._at(number)
+            self._load(step.loads)
+            self._compute(step)
+            self._store(step.stores)
 
-    def _overlapped(self, steps: Sequence[Step]) -> None:
-        """Beside the compute of step i run the stores of the step before it, then the loads of the one after.
+    def _overlapped(self, steps: Iterator[Step]) -> None:
+        """Beside the compute of a step run the stores of the one before it, then the loads of the one after.
 
         As these must share no bytes with the compute, which is checked, it does not matter that it comes first here.
         """
-        if not steps:
-            return
         self._at(0)
-        self._load(steps[0].loads)
-        for number, step in enumerate(steps):
+        step = next(steps, None)
+        stores: tuple[Move, ...] = ()
+        if step is not None:
+            self._load(step.loads)
+        number = 0
+        while step is not None:
             self._at(number)
-            stores = steps[number - 1].stores if number else ()
-            loads = steps[number + 1].loads if number + 1 < len(steps) else ()
+            following = next(steps, None)
+            loads = following.loads if following is not None else ()
             self._compute(step)
             self._check_apart((*stores, *loads))
             self._store(stores)
             self._load(loads)
-        self._store(steps[-1].stores)
+            step, stores, number = following, step.stores, number + 1
+        self._store(stores)
 
     def _at(self, number: int) -> None:
         self._log.at(self._running.program.operator, self._running.program.part, number)

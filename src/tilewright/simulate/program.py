@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from tilewright.plan.plan import DramArray, Plan, Program
-from tilewright.plan.step import Move, Step, View
+from tilewright.plan.step import Move, View
 from tilewright.simulate.dram import operand_strides
-from tilewright.simulate.machine import Machine
+from tilewright.simulate.machine import Machine, Room
 from tilewright.simulate.regions import Array
 from tilewright.simulate.tally import Tally
 from tilewright.simulate.weights import WeightImage, logical_weight
@@ -20,7 +20,7 @@ class RunningProgram:
     """A program on a machine: the numbers its operands' elements are known by, and loads and stores that check them."""
 
     def __init__(
-        self, machine: Machine, program: Program, steps: Sequence[Step], constant: Constant, parameters: dict[str, int]
+        self, machine: Machine, program: Program, constant: Constant, parameters: dict[str, int]
     ) -> None:
         plan = machine.plan
         self.machine, self.program = machine, program
@@ -32,20 +32,17 @@ class RunningProgram:
         self.parameter_values: dict[str, Array] = {}
         self._constant = constant
         self._images = {
-            t.operand: self._image(t.operand, plan.array[t.array], steps)
+            t.operand: self._image(t.operand, plan.array[t.array])
             for t in program.transfers
             if t.cause == "weight"
         }
         self._linear = {o.name: self._placed(plan, o) for o in self.nest.operands if o.name not in self._images}
 
-    def _image(self, name: str, array: DramArray, steps: Sequence[Step]) -> WeightImage:
+    def _image(self, name: str, array: DramArray) -> WeightImage:
         operand = self.nest.operand(name)
         value = logical_weight(operand, self._constant(array.tensor), self.part)
         first = self.machine.ids.take(array.tensor, value.size)
-        image = WeightImage(operand, value, first, array.elements, self.machine.maps.numbering)
-        for problem in image.define(steps, name):
-            self.machine.log.report("weight image", problem)
-        return image
+        return WeightImage(operand, value, first, array.elements, self.machine.maps.numbering)
 
     def _placed(self, plan: Plan, operand: Operand) -> tuple[int, tuple[int, ...]]:
         place = plan.place[self.part.tensor(operand.name)]
@@ -73,18 +70,14 @@ class RunningProgram:
         if room is None:
             return
         if move.cause == "weight":
-            image = self._images[move.operand]
-            if image.contains(move):
-                ids = image.identities(move.starts, move.counts, move.steps)
-                machine.write(room, ids, image.values(move))
-            else:
-                machine.log.report("dram out of range", f"{what} names indices that the weight does not have")
-            return
-        if move.cause == "parameter":
-            self._load_parameter(move, what)
-            return
-        if not machine.in_dram(move):
-            return
+            self._load_weight(move, room, what)
+        elif move.cause == "parameter":
+            self._load_parameter(move, room, what)
+        elif machine.in_dram(move):
+            self._load_feature_map(move, room, what)
+
+    def _load_feature_map(self, move: Move, room: Room, what: str) -> None:
+        machine = self.machine
         written = machine.maps.written(move)
         if not written.all():
             machine.log.report(
@@ -93,12 +86,19 @@ class RunningProgram:
         tallies = machine.maps.tallies(move) if move.cause == "readback" else None
         machine.write(room, machine.maps.identities(move), machine.maps.values(move), tallies)
 
-    def _load_parameter(self, move: Move, what: str) -> None:
+    def _load_weight(self, move: Move, room: Room, what: str) -> None:
+        image = self._images[move.operand]
+        if not image.contains(move):
+            self.machine.log.report("dram out of range", f"{what} names indices that the weight does not have")
+            return
+        fault = image.fault(move)
+        if fault is not None:
+            self.machine.log.report("weight image", fault)
+        self.machine.write(room, image.identities(move.starts, move.counts, move.steps), image.values(move))
+
+    def _load_parameter(self, move: Move, room: Room, what: str) -> None:
         machine = self.machine
         array = machine.plan.array[move.array]
-        room = machine.room(move.region, move.counts, what)
-        if room is None:
-            return
         ids = self.machine.maps.numbering.of(self.parameter_ids[array.name] + move.offset, move.counts, move.strides)
         low, high = (int(ids.min()), int(ids.max())) if ids.size else (0, 0)
         first = self.parameter_ids[array.name]

@@ -6,11 +6,12 @@ or apart, so a tile's values can be cut from the model's weight when it is loade
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_left
+from math import prod
 
 import numpy as np
 
-from tilewright.plan.step import Move, Step
+from tilewright.plan.step import Move
 from tilewright.simulate.numbering import Numbering
 from tilewright.simulate.regions import Array
 from tilewright.workload.nest import Operand
@@ -36,7 +37,7 @@ def logical_weight(operand: Operand, value: Array, part: Part) -> Array:
 
 
 class WeightImage:
-    """One weight as one program loads it."""
+    """One weight as one program loads it: the tiles seen so far, by where they start in the array."""
 
     def __init__(
         self, operand: Operand, value: Array, first_id: int, elements: int, numbering: Numbering
@@ -44,32 +45,28 @@ class WeightImage:
         self._value, self._first_id, self._elements = value, first_id, elements
         self._strides = dense(tuple(axis.size for axis in operand.axes))
         self._numbering = numbering
-        self._tiles: dict[int, tuple[Tile, int]] = {}
+        self._tiles: dict[int, Tile] = {}
+        self._order: list[int] = []
 
-    def define(self, steps: Iterable[Step], operand: str) -> list[str]:
-        """Note every tile that the steps load; returns what contradicts the rest or leaves the array."""
-        problems = []
-        seen: set[tuple[int, Tile]] = set()
-        for step in steps:
-            for move in (*step.loads, *step.streams):
-                if move.cause != "weight" or move.operand != operand:
-                    continue
-                tile = (move.starts, move.counts, move.steps)
-                if (move.offset, tile) in seen:
-                    continue
-                seen.add((move.offset, tile))
-                if self._tiles.setdefault(move.offset, (tile, move.elements))[0] != tile:
-                    problems.append(f"two different tiles of '{operand}' are stored at element {move.offset}")
-                if not _is_dense(move):
-                    problems.append(f"the tile of '{operand}' at element {move.offset} is not stored without gaps")
-        end = 0
-        for offset, (_, elements) in sorted(self._tiles.items()):
-            if offset < end:
-                problems.append(f"tiles of '{operand}' overlap at element {offset}")
-            end = offset + elements
-        if end > self._elements or any(offset < 0 for offset in self._tiles):
-            problems.append(f"tiles of '{operand}' leave the array's {self._elements} elements")
-        return problems
+    def fault(self, move: Move) -> str | None:
+        """What is wrong with where a transfer finds its tile, given all tiles seen so far; None if nothing is."""
+        tile = (move.starts, move.counts, move.steps)
+        known = self._tiles.get(move.offset)
+        if known is not None:
+            return None if known == tile else f"two different tiles of '{move.operand}' stand at element {move.offset}"
+        at, end = bisect_left(self._order, move.offset), move.offset + move.elements
+        before = self._order[at - 1] if at else None
+        if before is not None and before + prod(self._tiles[before][1]) > move.offset:
+            return f"the tiles of '{move.operand}' at elements {before} and {move.offset} overlap"
+        if at < len(self._order) and self._order[at] < end:
+            return f"the tiles of '{move.operand}' at elements {move.offset} and {self._order[at]} overlap"
+        if move.offset < 0 or end > self._elements:
+            return f"the tile of '{move.operand}' at element {move.offset} leaves its array of {self._elements}"
+        if not _is_dense(move):
+            return f"the tile of '{move.operand}' at element {move.offset} is not stored without gaps"
+        self._tiles[move.offset] = tile
+        self._order.insert(at, move.offset)
+        return None
 
     def identities(self, starts: tuple[int, ...], counts: tuple[int, ...], steps: tuple[int, ...]) -> Array:
         """The identities of a box of the weight."""
