@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from pathlib import Path
 
 import onnx
 import pytest
 from onnx import helper
 from tests.simulate.build import arrange, machine, schedule_of
-from tests.simulate.models import model, normal
+from tests.simulate.models import model, normal, one_node
 
+from tilewright.mapping.legal import problems
 from tilewright.mapping.mapping import Loop, Mapping
 from tilewright.mapping.problem import NestProblem
 from tilewright.plan.expand import expand
@@ -183,3 +185,22 @@ def test_a_hazard_says_where_it_is_and_what_was_there_instead(network: Network, 
     assert "of 'x', but the bytes hold nothing" in str(found)
 
 
+
+
+def test_partial_sums_that_are_read_back_before_they_have_left_are_noticed(tmp_path: Path) -> None:
+    """In the last, ragged chunk of K one tile follows on itself: its sums are loaded while they are still drained."""
+    refused = []
+
+    def early(problem: NestProblem) -> Mapping:
+        loops = (Loop("K", 4), Loop("C", 1), Loop("K", 2))
+        mapping = arrange(problem, loops, {"input": 3, "weight": 3, "output": 3})
+        refused.append(problems(problem, mapping))
+        return mapping
+
+    onnx.save(one_node("Conv", [(1, 3, 4, 4)], [normal(1, 6, 3, 1, 1)]), tmp_path / "model.onnx")
+    network = load_model(tmp_path / "model.onnx")
+    double = lower(schedule_of(network, machine(), early))
+    assert [hazard.kind for hazard in run(network, double).hazards] == ["dram unwritten"]
+    single = lower(schedule_of(network, machine(buffering="single"), early))
+    assert run(network, single).hazards == ()
+    assert [len(texts) for texts in refused] == [1, 0]

@@ -173,7 +173,8 @@ class _Sequencer:
             self._check_apart((*stores, *loads))
             self._store(stores)
             self._load(loads)
-            step, stores, number = following, step.stores, number + 1
+            stores = step.stores
+            step, number = following, number + 1
         self._store(stores)
 
     def _at(self, number: int) -> None:
