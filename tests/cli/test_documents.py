@@ -16,6 +16,7 @@ import pytest
 
 from tilewright.cli.ops import operators_markdown
 from tilewright.serial import schema
+from tilewright.workload.operators import supported
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -111,6 +112,7 @@ def test_a_page_that_shows_something_else_is_noticed(shown_again) -> None:
 
 def test_the_operator_table_is_current(request) -> None:
     current("docs/operators.md", operators_markdown(), request)
+    assert f"[{len(supported())} operators]" in PAGES[0].read_text("utf-8")
 
 
 def test_the_json_schemas_are_current(request) -> None:

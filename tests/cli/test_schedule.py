@@ -72,7 +72,7 @@ def test_the_table_has_a_line_per_operator_and_the_totals(tilewright, command) -
 def test_the_same_command_writes_the_same_bytes(tilewright, built: Path, tmp_path: Path) -> None:
     other = built.parent / "again"
     assert tilewright("schedule", built.parent / "model.onnx", "--arch", MACHINE, "--batch", 1, "-o", other).code == 0
-    for name in ("plan.json", "model.json"):
+    for name in ("schedule.json", "plan.json", "summary.txt", "model.json"):
         assert (other / name).read_bytes() == (built / name).read_bytes()
 
 

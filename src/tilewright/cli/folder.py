@@ -37,19 +37,23 @@ def check_writable(folder: Path) -> None:
         raise InputError(f"{folder}: is a file; -o needs a folder (it is made if it does not exist)")
 
 
-def save(folder: Path, schedule: Schedule, summary: str) -> None:
-    """Write the folder's four files, or none of them; other files in the folder are left alone."""
+def save(folder: Path, schedule: Schedule) -> None:
+    """Write the folder's four files, or none of them; other files in the folder are left alone.
+
+    The seconds that the search took are left out: the same input gives the same bytes.
+    """
+    from tilewright.cli.summary import summary
     from tilewright.plan.lower import lower
     from tilewright.workload import zoo
 
     source = schedule.placed.network.reference.path
     if source not in zoo.shipped():
         source = os.path.relpath(source, folder)
-    schedule = relocated(schedule, source)
+    schedule = replace(relocated(schedule, source), seconds=0.0)
     contents = {
         SCHEDULE: to_json(schedule, "schedule"),
         PLAN: to_json(lower(schedule), "plan"),
-        SUMMARY: summary.rstrip() + "\n",
+        SUMMARY: summary(schedule) + "\n",
         MODEL: to_json(schedule.placed.network.reference, "model"),
     }
     write_all(folder, contents)

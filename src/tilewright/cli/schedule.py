@@ -74,7 +74,7 @@ def schedule_verb(
             show(head | {"status": status, "reasons": str(error).splitlines()})
         raise
     if output is not None:
-        folder.save(output, result, summary(result))
+        folder.save(output, result)
     printed = document(result)
     if not as_json:
         print(summary(result))

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 
 def summary(schedule: Schedule) -> str:
-    """Operators, totals, bytes by cause, bound and gap, notes of the rewrites."""
+    """Operators, totals, bytes by cause, bound and gap, notes of the rewrites.
+
+    A schedule that took no seconds is one from a file, where the same input gives the same bytes.
+    """
     blocks = [_operators(schedule), _totals(schedule)]
     if schedule.placed.network.notes:
         blocks.append("\n".join(f"note: {note}" for note in schedule.placed.network.notes))
@@ -42,11 +45,12 @@ def _row(schedule: Schedule, group: Group) -> tuple[object, ...]:
 def _totals(schedule: Schedule) -> str:
     network, arch, moved = schedule.placed.network, schedule.arch, schedule.dram_bytes
     time = schedule.cycles / float(arch.clock_hz)
+    took = f", in {schedule.seconds:.1f} s" if schedule.seconds else ""
     bound = _amount(schedule.bound, schedule.objective)
     pairs = [
         ("network", f"{network.name}, {len(schedule.groups)} operators, {schedule.macs:,} MACs"),
         ("machine", f"{arch.name}, {float(arch.clock_hz) / 1e6:,.0f} MHz"),
-        ("strategy", f"{schedule.strategy}, {schedule.status} for {schedule.objective}, in {schedule.seconds:.1f} s"),
+        ("strategy", f"{schedule.strategy}, {schedule.status} for {schedule.objective}{took}"),
         ("cycles", f"{schedule.cycles:,} ({text.duration(time)}, {_utilisation(schedule)} of the array's peak)"),
         ("energy", f"{text.energy(schedule.energy_pj)} ({schedule.energy_pj:,.0f} pJ)"),
         ("edp", f"{schedule.edp:.6g} pJ*cycles"),
