@@ -31,7 +31,7 @@ class OperandBuffer:
     """Room for one operand, temporary (``statistics``, ``exponentials``) or parameter (``parameter0``...).
 
     ``counts`` are the largest extents per axis. ``slots`` footprints lie side by side; with ``ring_axis`` the buffer
-    is one ring of ``ring_length`` indices along that axis (then ``slots`` is 1). ``size_bytes`` counts the alignment
+    is one ring of ``ring_length`` places along that axis (then ``slots`` is 1). ``size_bytes`` counts the alignment
     in the scratchpad; in memories further in it is the size of the streamed tile, all positions together.
     """
 
@@ -85,11 +85,10 @@ def _operand_buffer(problem: NestProblem, mapping: Mapping, tiling: Tiling, oper
     ring_axis = None if operand.role == "output" else sliding_axis(operand, tiling, last_used)
     ring_length = 0
     if ring_axis is not None:
-        ring_length = counts[ring_axis]
-        if double and last_used == 1:
-            ring_length += largest_increment(operand.axes[ring_axis], chunks, tiling.loops[0].dim)
-        elif double:
-            ring_length *= 2
+        window, increment = ring_places(operand.axes[ring_axis], chunks, tiling.loops[last_used - 1].dim)
+        ring_length = window
+        if double:
+            ring_length += increment if last_used == 1 else window
     slots = 2 if double and several and ring_axis is None else 1
     return _buffer(
         problem,
@@ -113,21 +112,21 @@ def _buffer(problem: NestProblem, memory: Memory, buffer: OperandBuffer) -> Oper
     return replace(buffer, size_bytes=aligned(size, problem.arch.alignment_bytes if memory.scratchpad else 1))
 
 
-def largest_increment(axis: Axis, chunks: Dict[str, Chunks], dim: str) -> int:
-    """The most places of a ring that any move of a window along ``dim`` takes up.
+def ring_places(axis: Axis, chunks: Dict[str, Chunks], dim: str) -> tuple[int, int]:
+    """The most places of a ring that a window takes up, and the most that any move of it along ``dim`` adds.
 
     Places lie one step of the largest tile apart. A ragged last tile may have a wider step (its rows have holes that
-    the tile before filled), so that its few new indices reach further than their number says.
+    the tile before filled), so that its few indices reach further than their number says.
     """
     place = axis.dims.index(dim)
     held, new = footprint_table(axis, chunks), fresh_table(axis, chunks, dim)
     apart = int(np.broadcast_to(held.step, held.count.shape).reshape(-1)[0])
     last = held.start + (held.count - 1) * held.step
+    span = np.where(held.count > 0, (last - held.start) // apart + 1, 0)
     advance = (last - np.roll(last, 1, axis=place)) // apart
-    reach = np.where(new.count == held.count, (last - held.start) // apart + 1, advance)
-    reach = np.where(new.count > 0, reach, 0)
+    reach = np.where(new.count == held.count, span, np.where(new.count > 0, advance, 0))
     later = np.moveaxis(np.broadcast_to(reach, new.count.shape), place, 0)[chunks[dim].counter > 0]
-    return int(later.max())
+    return int(span.max()), int(later.max())
 
 
 def _temporaries(problem: NestProblem, mapping: Mapping) -> list[OperandBuffer]:

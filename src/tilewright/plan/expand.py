@@ -47,7 +47,8 @@ class _Place:
         if ring is None:
             slot = (self.turns - 1) % self.buffer.slots if self.turns else 0
             return Region(self.buffer.name, slot * self.footprint, self.strides)
-        length, apart = self.buffer.ring_length, self.buffer.ring_step
+        # A ring of no places belongs to windows that lie wholly in padding.
+        length, apart = max(1, self.buffer.ring_length), self.buffer.ring_step
         place = self.origin_place + (start - self.origin_index) // apart
         return Region(self.buffer.name, 0, self.strides, ring, place % length, length, max(1, step // apart))
 
