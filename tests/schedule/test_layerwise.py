@@ -1,0 +1,80 @@
+"""Layer by layer: every operator is there, costs add up, bounds hold, and what cannot be done is said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tilewright.arch.accelerator import Widths
+from tilewright.arch.load import load_arch
+from tilewright.errors import InfeasibleError, InputError, UsageError
+from tilewright.mapping.problem import OBJECTIVES
+from tilewright.schedule.run import schedule
+from tilewright.schedule.schedule import Schedule
+from tilewright.workload.onnx_import import load_model
+from tilewright.workload.storage import executed_parts
+
+
+@pytest.fixture(scope="module")
+def found() -> Schedule:
+    return schedule(load_model("ocr_classifier"), load_arch("mobile-npu"))
+
+
+def test_every_executed_operator_is_one_group_in_the_order_of_the_network(found: Schedule) -> None:
+    executed = [op.name for op in found.placed.network.operators if executed_parts(found.placed, op)]
+    assert [group.operators for group in found.groups] == [(name,) for name in executed]
+
+
+def test_nothing_costs_zero(found: Schedule) -> None:
+    assert all(group.cycles > 0 and group.energy_pj > 0 and group.dram_bytes > 0 for group in found.groups)
+
+
+def test_totals_are_sums_over_groups_and_over_tensors(found: Schedule) -> None:
+    assert found.cycles == sum(group.cycles for group in found.groups)
+    assert found.dram_bytes.total == sum(group.dram_bytes for group in found.groups)
+    assert found.dram_bytes.total == sum(moved for _, _, moved in found.traffic)
+    assert found.dram_bytes.total == found.dram_bytes.feature_maps + found.dram_bytes.weights
+    assert found.dram_bytes.total == sum(found.bytes_by_cause.values())
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_no_schedule_is_below_its_bound_nor_the_bound_below_the_floor(objective: str) -> None:
+    found = schedule(load_model("ocr_classifier"), load_arch("mobile-npu"), objective, timeout=1.0)
+    assert found.value >= found.bound >= found.floor > 0
+    assert found.gap >= 0
+
+
+def test_every_feature_map_is_written_once_and_no_less_than_once_read(found: Schedule) -> None:
+    moved = {(tensor, cause): size for tensor, cause, size in found.traffic}
+    for group in found.groups:
+        operator = found.placed.network.producer[
+            next(op.output for op in found.placed.network.operators if op.name == group.operators[0])
+        ]
+        assert moved[operator.output, "store"] == found.placed.network.by_name[operator.output].elements
+
+
+def test_a_network_needs_one_width_of_feature_maps() -> None:
+    arch = replace(load_arch("mobile-npu"), widths=Widths(input=8, weight=8, output=16, accumulator=32))
+    with pytest.raises(InputError, match=r"widths\.input is 8 and widths\.output 16 bits: make them equal"):
+        schedule(load_model("ocr_classifier"), arch)
+
+
+def test_unknown_objectives_and_strategies_are_answered_with_those_there_are() -> None:
+    network, arch = load_model("ocr_classifier"), load_arch("tiny")
+    with pytest.raises(UsageError, match="latency, energy, edp, traffic"):
+        schedule(network, arch, "speed")
+    with pytest.raises(UsageError, match="layerwise"):
+        schedule(network, arch, strategy="magic")
+
+
+def test_a_scratchpad_too_small_names_operator_memory_bytes_and_buffers() -> None:
+    arch = load_arch("mobile-npu")
+    small = replace(arch, memories=tuple(replace(m, size_bytes=40) if m.scratchpad else m for m in arch.memories))
+    with pytest.raises(InfeasibleError) as error:
+        schedule(load_model("ocr_classifier"), small)
+    text = str(error.value)
+    assert "Conv" in text
+    assert "scratchpad" in text
+    assert "40" in text
+    assert "output" in text
