@@ -153,8 +153,8 @@ def write(name: str, rows: list[Row]) -> None:
     )
     body = "\n".join([made, "", HEADS.get(name, HEAD), *(row.text for row in rows)])
     page = PAGE.read_text("utf-8")
-    mark = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- end -->)", re.DOTALL)
-    PAGE.write_text(mark.sub(lambda found: found[1] + body + found[2], page), "utf-8")
+    mark = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+    PAGE.write_text(mark.sub(lambda found: found[1] + body + "\n" + found[2], page), "utf-8")
 
 
 def main(wanted: list[str]) -> None:
