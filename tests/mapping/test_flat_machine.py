@@ -31,7 +31,14 @@ def flat(numbers: dict[str, Any]) -> Accelerator:
         own = numbers["dram" if size is None else "glb"]
         rate = Fraction(own["bytes_per_cycle"])
         return Memory(
-            name, size, ALL, read_bandwidth=rate, write_bandwidth=rate, read_pj=own["read"], write_pj=own["write"], **more
+            name,
+            size,
+            ALL,
+            read_bandwidth=rate,
+            write_bandwidth=rate,
+            read_pj=own["read"],
+            write_pj=own["write"],
+            **more,
         )
 
     mac = numbers["mac"]

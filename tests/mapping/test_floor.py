@@ -6,8 +6,8 @@ from itertools import product
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-
 from tests.mapping.cases import macs, mappings_of, problems_of, vectors
+
 from tilewright.mapping.evaluate import evaluate
 from tilewright.mapping.floor import floor
 from tilewright.mapping.interpreter import footprint

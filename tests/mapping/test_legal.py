@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
 from tests.mapping.machines import machine, pad, weights_inside
+
 from tilewright.arch.accelerator import Accelerator
 from tilewright.mapping.legal import problems
 from tilewright.mapping.mapping import Keep, Loop, Mapping, Node, Par
@@ -20,7 +20,9 @@ def kept(*names: str, memory: str = "pad") -> tuple[Node, ...]:
 ALL = kept("input", "weight", "output")
 
 
-def verdict(mapping: tuple[Node, ...], nest: LoopNest | None = None, arch: Accelerator | None = None) -> tuple[str, ...]:
+def verdict(
+    mapping: tuple[Node, ...], nest: LoopNest | None = None, arch: Accelerator | None = None
+) -> tuple[str, ...]:
     return problems(default_problem(nest or gemm(8, 8, 8), arch or machine(), "nhwc"), Mapping(mapping))
 
 
@@ -106,9 +108,7 @@ def test_the_vector_unit_never_spills() -> None:
     inside = Mapping((Loop("A", 2), *kept("output"), Loop("B", 2), *kept("input")))
     assert problems(problem, inside) == ()
     outside = Mapping((Loop("B", 2), Loop("A", 2), *kept("output", "input")))
-    assert problems(problem, outside) == (
-        "the vector unit cannot spill: a loop over B stands above the output's keep",
-    )
+    assert problems(problem, outside) == ("the vector unit cannot spill: a loop over B stands above the output's keep",)
 
 
 def test_split_rows_need_one_loop_over_passes() -> None:

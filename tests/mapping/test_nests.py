@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
 from tests.mapping.machines import machine
+
 from tilewright.errors import UsageError
 from tilewright.mapping.nests import conv2d, default_problem, depthwise, gemm
 

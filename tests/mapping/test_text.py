@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from tests.mapping.cases import macs, mappings_of, problems_of, vectors
 from tests.mapping.machines import machine, weights_inside
+
 from tilewright.errors import InputError
 from tilewright.mapping.mapping import Keep, Loop, Mapping, Par
 from tilewright.mapping.nests import gemm

@@ -1,4 +1,4 @@
-"""The direct unrolling takes fewest steps of all assignments, and its counts are those of positions walked one by one."""
+"""The direct unrolling takes fewest steps of all assignments, then fewest positions."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from math import prod
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from tests.mapping.machines import machine
+
 from tilewright.arch.accelerator import Accelerator, Array
 from tilewright.mapping.mapping import Par
 from tilewright.mapping.nests import conv2d, default_problem
@@ -46,7 +46,9 @@ def steps_and_positions(sizes: dict[str, int], tile: dict[str, int], by_axis: li
 
 @settings(max_examples=150)
 @given(arrays(), st.tuples(*(st.integers(1, 9) for _ in DIMS)))
-def test_no_assignment_takes_fewer_steps_or_as_many_with_fewer_positions(arch: Accelerator, sizes: tuple[int, ...]) -> None:
+def test_no_assignment_takes_fewer_steps_or_as_many_with_fewer_positions(
+    arch: Accelerator, sizes: tuple[int, ...]
+) -> None:
     tile = dict(zip(DIMS, sizes, strict=True))
     nest = conv2d(**tile)
     pars = direct_unrolling(default_problem(nest, arch, "nhwc"), nest.extents)
@@ -62,13 +64,19 @@ def test_no_assignment_takes_fewer_steps_or_as_many_with_fewer_positions(arch: A
 def test_axes_take_their_dimensions_in_order_and_chunks_of_equal_size() -> None:
     arch = machine(array=Array((("row", 4), ("column", 3))))
     nest = conv2d(K=8, C=3, Y=1, X=1)
-    assert direct_unrolling(default_problem(nest, arch, "nhwc"), nest.extents) == (Par("K", 2, "row"), Par("C", 1, "column"))
+    assert direct_unrolling(default_problem(nest, arch, "nhwc"), nest.extents) == (
+        Par("K", 2, "row"),
+        Par("C", 1, "column"),
+    )
 
 
 def test_one_dimension_may_lie_on_several_axes() -> None:
     arch = machine(array=Array((("row", 4), ("column", 3)), unroll=(("row", ("K",)), ("column", ("K",)))))
     nest = conv2d(K=24, C=5, Y=2, X=2)
-    assert direct_unrolling(default_problem(nest, arch, "nhwc"), nest.extents) == (Par("K", 6, "row"), Par("K", 2, "column"))
+    assert direct_unrolling(default_problem(nest, arch, "nhwc"), nest.extents) == (
+        Par("K", 6, "row"),
+        Par("K", 2, "column"),
+    )
 
 
 def test_an_array_of_one_position_unrolls_nothing() -> None:

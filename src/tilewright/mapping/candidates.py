@@ -12,6 +12,7 @@ from tilewright.mapping.grid import Grid
 from tilewright.mapping.homes import PASS
 from tilewright.mapping.orders import Order, filter_taps, orders
 from tilewright.mapping.problem import NestProblem
+from tilewright.mapping.refine import burden
 from tilewright.mapping.tiles import coarse_tiles, near_tiles
 from tilewright.mapping.tiling import FloatArray
 
@@ -114,11 +115,12 @@ class Candidates:
         """The best tile vectors of a grid under each of some orders, ranked together."""
         estimate = Estimate(Grid(self._problem, tiles), self._max_steps)
         steps = np.broadcast_to(estimate.grid.steps, estimate.grid.shape).reshape(-1)
+        weight = burden(steps) + 1e-12 * steps
         pool: list[Candidate] = []
         for order in some:
             if pool and self._budget.spent:
                 break
-            rank = self._ranks(estimate, order) * (1 + 1e-12 * steps)
+            rank = self._ranks(estimate, order) * weight
             chosen = np.argpartition(rank, PER_ORDER)[:PER_ORDER] if len(rank) > PER_ORDER else np.arange(len(rank))
             pool += [
                 Candidate(float(rank[place]), float(steps[place]), order, tuple(estimate.grid.vector(place).items()))

@@ -1,4 +1,4 @@
-"""A mapping: how one nest runs on one accelerator, as a list of loops, unrollings and keeps (docs/model.md, section 2)."""
+"""A mapping: how one nest runs on one accelerator, as loops, unrollings and keeps (docs/model.md, section 2)."""
 
 from __future__ import annotations
 

@@ -6,21 +6,36 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from time import monotonic
 
+import numpy as np
+
 from tilewright.mapping.evaluate import evaluate, steps_of
 from tilewright.mapping.legal import problems
 from tilewright.mapping.mapping import Loop, Mapping
 from tilewright.mapping.orders import assemble
 from tilewright.mapping.problem import NestCost, NestProblem
 from tilewright.mapping.tiles import all_tiles
-from tilewright.mapping.tiling import without_single_loops
+from tilewright.mapping.tiling import FloatArray, without_single_loops
 
+MANY_STEPS = 4_000
 MOST_EVALUATIONS = 160
 MOST_STEPS_LISTED = 1_500_000
 
 
+def burden(steps: FloatArray) -> FloatArray:
+    """What the search charges for many tile steps, as a factor: plans list and simulators execute every one.
+
+    More than a few thousand must gain half a per cent, ten times as many another two.
+
+    >>> burden(np.array([4000.0, 5000.0, 50000.0])).tolist()
+    [1.0, 1.005, 1.025]
+    """
+    return 1 + 0.005 * (steps > MANY_STEPS) + 0.02 * (steps > 10 * MANY_STEPS)
+
+
 @dataclass(frozen=True)
 class Judged:
-    """A legal mapping and its exact cost; smaller keys are better: the objective, then energy, cycles, steps."""
+    """A legal mapping and its exact cost; smaller keys are better: the objective (many steps are a burden), then
+    energy, cycles, steps."""
 
     mapping: Mapping
     cost: NestCost
@@ -56,7 +71,8 @@ class Judge:
         cost = evaluate(self.problem, mapping)
         self.evaluated += 1
         self._listed += steps
-        return Judged(mapping, cost, (cost.value(self._objective), cost.energy_pj, cost.cycles, cost.steps))
+        value = cost.value(self._objective) * float(burden(np.array(steps)))
+        return Judged(mapping, cost, (value, cost.energy_pj, cost.cycles, steps))
 
 
 def refine(judge: Judge, start: Judged, most: int = MOST_EVALUATIONS) -> Judged:

@@ -23,7 +23,7 @@ from tilewright.mapping.mapping import Mapping
 from tilewright.mapping.orders import build
 from tilewright.mapping.problem import OBJECTIVES, NestCost, NestProblem
 from tilewright.mapping.refine import Judge, Judged, refine
-from tilewright.mapping.smallest import room_needed
+from tilewright.mapping.smallest import is_cramped, room_needed
 from tilewright.mapping.tiling import MOST_STEPS
 
 EXACT = 32
@@ -84,8 +84,8 @@ def _result(
 
 def _search(problem: NestProblem, objective: str, max_steps: int, judge: Judge) -> Judged | None:
     """The best mapping found, or None if none is legal."""
-    # Tiles that stream into small memories at the array may have to be finer than a filter.
-    tight = any(streams(problem, operand.name) for operand in problem.nest.inputs)
+    # Where room is scarce tiles may have to be finer than a filter.
+    tight = any(streams(problem, operand.name) for operand in problem.nest.inputs) or is_cramped(problem)
     found = Candidates(problem, objective, max_steps, judge)
     for dims in dimension_sets(problem):
         if tight or not found.best:

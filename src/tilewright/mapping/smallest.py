@@ -8,14 +8,28 @@ from tilewright.mapping.buffers import operand_buffers, overflows, scratchpad_by
 from tilewright.mapping.evaluate import steps_of
 from tilewright.mapping.homes import PASS
 from tilewright.mapping.mapping import Loop, Mapping
-from tilewright.mapping.orders import assemble
+from tilewright.mapping.orders import assemble, filter_taps
 from tilewright.mapping.problem import NestProblem
+
+CRAMPED = 8
 
 
 def room_needed(problem: NestProblem) -> tuple[tuple[str, ...], int]:
     """Why the mapping of least room does not fit, sentence by sentence (none if it does), and its steps."""
     mapping = smallest_mapping(problem)
     return tuple(overflows(problem, mapping, operand_buffers(problem, mapping))), steps_of(problem, mapping)
+
+
+def is_cramped(problem: NestProblem) -> bool:
+    """Whether single points with whole filters take an eighth of the scratchpad or more."""
+    size = problem.arch.scratchpad.size_bytes
+    taps = filter_taps(problem)
+    if size is None or not taps:
+        return False
+    dims = [
+        dim for dim, extent in problem.nest.dims if extent > 1 and dim not in taps and dim not in problem.nest.whole
+    ]
+    return CRAMPED * scratchpad_bytes(problem, operand_buffers(problem, _tiled(problem, dims, []))) >= size
 
 
 def smallest_mapping(problem: NestProblem) -> Mapping:
