@@ -81,6 +81,16 @@ def load(place: Path, model: str | None = None) -> SavedRun:
     return SavedRun(relocated(schedule, source), replace(plan, model=replace(plan.model, path=source)))
 
 
+def is_untouched(saved: SavedRun) -> bool:
+    """Whether the program is the one that follows from the claim, as it is unless somebody changed the files."""
+    from tilewright.plan.lower import lower
+
+    try:
+        return lower(saved.schedule) == saved.plan
+    except Exception:  # a claim that was changed may fail in any way
+        return False
+
+
 def relocated(schedule: Schedule, source: str) -> Schedule:
     """The schedule with its model at another place."""
     network = schedule.placed.network

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import sys
@@ -10,10 +11,12 @@ from typing import ParamSpec
 
 import typer
 
-from tilewright.errors import LimitError, TilewrightError
+from tilewright.cli import text
+from tilewright.errors import InputError, LimitError, TilewrightError
 
 P = ParamSpec("P")
 DEFECT_CODE = 70  # the conventional "internal software error"; 0 to 6 belong to the user's cases
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF)
 _debug = False
 
 
@@ -43,9 +46,17 @@ def guarded(verb: Callable[P, None]) -> Callable[P, None]:
             # The reader of a pipe has seen enough. Python would complain once more while it shuts down.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
+        except MemoryError as error:
+            if _debug:
+                raise
+            raise typer.Exit(tell(LimitError(f"this needs more memory than there is: {error}"))) from None
         except Exception as error:
             if _debug:
                 raise
+            if isinstance(error, OSError) and error.errno in FULL:
+                # Files are read and written with errors of their own: this is standard output.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                raise typer.Exit(tell(InputError(f"standard output cannot be written: {error.strerror}"))) from None
             print(
                 f"error: a defect of Tilewright ({type(error).__name__}: {error}); please report it with the command"
                 " and what it reads. `tilewright --debug ...` shows where it happened",
@@ -58,6 +69,6 @@ def guarded(verb: Callable[P, None]) -> Callable[P, None]:
 
 def tell(error: TilewrightError) -> int:
     """Print an error's problems, one line each; its exit code."""
-    for problem in str(error).splitlines():
-        print(f"error: {problem}", file=sys.stderr)
+    for problem in str(error).split("\n"):
+        print(f"error: {text.printable(problem)}", file=sys.stderr)
     return error.exit_code

@@ -72,10 +72,12 @@ def input_shapes(texts: Iterable[str]) -> dict[str, tuple[int, ...]]:
     >>> input_shapes(["x=1,3,64,64"])
     {'x': (1, 3, 64, 64)}
     """
-    found = {}
+    found: dict[str, tuple[int, ...]] = {}
     for text in texts:
         name, value = _assignment(text, "--input-shape", "a name and its extents, such as x=1,3,64,64")
         where = f"--input-shape {text}"
+        if name in found:
+            raise UsageError(f"{where}: {name} is given twice")
         found[name] = tuple(_integer(part, where) for part in value.split(","))
     return found
 
@@ -86,8 +88,13 @@ def dims(texts: Iterable[str]) -> dict[str, int]:
     >>> dims(["batch=2"])
     {'batch': 2}
     """
-    pairs = [(text, _assignment(text, "--dim", "a name and its extent, such as batch=2")) for text in texts]
-    return {name: _integer(value, f"--dim {text}") for text, (name, value) in pairs}
+    found: dict[str, int] = {}
+    for text in texts:
+        name, value = _assignment(text, "--dim", "a name and its extent, such as batch=2")
+        if name in found:
+            raise UsageError(f"--dim {text}: {name} is given twice")
+        found[name] = _integer(value, f"--dim {text}")
+    return found
 
 
 def weights(text: str) -> str:

@@ -14,7 +14,7 @@ from tilewright.cli import folder, options, parse, text
 from tilewright.cli.document import show
 from tilewright.cli.guard import guarded
 from tilewright.cli.progress import Progress
-from tilewright.errors import CheckError
+from tilewright.errors import CheckError, InputError
 
 if TYPE_CHECKING:
     from tilewright.plan.plan import Plan
@@ -39,7 +39,15 @@ def simulate_verb(
     """Execute a plan on real tensors: bytes, cycles and results against the claim and onnxruntime."""
     parse.weights(weights)
     saved = folder.load(place, model)
-    result = execute(saved.schedule, saved.plan, weights, inputs, seed, progress)
+    try:
+        result = execute(saved.schedule, saved.plan, weights, inputs, seed, progress)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        if folder.is_untouched(saved):
+            raise
+        raise InputError(
+            f"{place}: was changed after 'tilewright schedule' wrote it and does not hold together"
+            f" ({type(error).__name__}: {error}); write it again with 'tilewright schedule ... -o DIR'"
+        ) from error
     if as_json:
         show(result.document)
     else:
@@ -82,8 +90,9 @@ class Executed:
         rows.append(("cycles", run.cycles_predicted, run.cycles_executed))
         busy = ", ".join(f"{engine} {cycles:,}" for engine, cycles in run.execution.engine_cycles)
         lines = [text.table(["", "predicted", "executed"], rows), "", f"cycles in which each engine is busy: {busy}"]
-        lines += [f"output {o.tensor}: error {o.relative:.2g} of its largest value" for o in run.outputs]
-        lines += [f"hazard: {hazard}" for hazard in run.hazards]
+        named = [f"output {o.tensor}: error {o.relative:.2g} of its largest value" for o in run.outputs]
+        named += [f"hazard: {hazard}" for hazard in run.hazards]
+        lines += [text.printable(line) for line in named]
         lines += [f"note: {note}" for note in self.notes]
         return "\n".join([*lines, self.verdict])
 

@@ -77,8 +77,17 @@ def shortened(name: str, width: int = 36) -> str:
     return name if len(name) <= width else ".." + name[2 - width :]
 
 
+def printable(name: str) -> str:
+    """A name without line ends and control characters, which a model may hold and a terminal would obey.
+
+    >>> printable("a\\nb\\x1b[2J")
+    'a\\\\nb\\\\x1b[2J'
+    """
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
+
+
 def _cell(value: object) -> str:
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) else printable(str(value))
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[object]], left: int = 1) -> str:

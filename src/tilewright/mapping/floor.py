@@ -24,7 +24,13 @@ def touched_indices(axis: Axis, extents: dict[str, int]) -> int:
     >>> rows = Axis((("Y", 2), ("R", 1)), 8, 2)
     >>> touched_indices(rows, {"Y": 4, "R": 1}), touched_indices(rows, {"Y": 4, "R": 2})
     (4, 8)
+    >>> touched_indices(Axis((("Y", 3),), 8, 2, offset=-1), {"Y": 10**12})   # 2, 5
+    2
     """
+    if len(axis.terms) == 1 and axis.divisor == 1 and axis.reach == 0 and not axis.clamp:
+        ((dim, coefficient),) = axis.terms
+        begin = max(0, -(axis.offset // coefficient))
+        return max(0, min(extents[dim], -((axis.offset - axis.size) // coefficient)) - begin)
     first = np.array([axis.offset])
     for dim, coefficient in axis.terms:
         first = np.unique((first[:, None] + coefficient * np.arange(extents[dim])[None, :]).reshape(-1))

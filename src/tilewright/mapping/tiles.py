@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from functools import lru_cache
+from operator import neg
 
 from tilewright.mapping.problem import NestProblem
+
+CLOSE = 4
 
 
 @lru_cache(maxsize=4096)
@@ -39,10 +43,14 @@ def array_multiples(problem: NestProblem, dim: str) -> tuple[int, ...]:
 def all_tiles(problem: NestProblem, dim: str) -> tuple[int, ...]:
     """Balanced tiles and multiples of the array's axes, largest first."""
     extent = problem.nest.extents[dim]
+    return _with_multiples(extent, array_multiples(problem, dim) if problem.nest.work is None else ())
+
+
+@lru_cache(maxsize=256)
+def _with_multiples(extent: int, sizes: tuple[int, ...]) -> tuple[int, ...]:
     tiles = set(balanced_tiles(extent))
-    if problem.nest.work is None:
-        for size in array_multiples(problem, dim):
-            tiles |= {-(-tile // size) * size for tile in balanced_tiles(extent)}
+    for size in sizes:
+        tiles |= {-(-tile // size) * size for tile in balanced_tiles(extent)}
     return tuple(sorted((tile for tile in tiles if tile <= extent), reverse=True))
 
 
@@ -56,9 +64,11 @@ def coarse_tiles(problem: NestProblem, dim: str, most: int) -> tuple[int, ...]:
     preferred = array_multiples(problem, dim) if problem.nest.work is None else ()
     for k in range(1, most - 1):
         wanted = tiles[0] / ratio**k
-        near = sorted(tiles, key=lambda tile: abs(tile / wanted - 1) if tile > wanted else wanted / tile - 1)
+        place = bisect_left(tiles, -wanted, key=neg)
+        around = tiles[max(0, place - CLOSE) : place + CLOSE]
+        near = sorted(around, key=lambda tile: abs(tile / wanted - 1) if tile > wanted else wanted / tile - 1)
         # Among close ones prefer a multiple of the array's axes.
-        close = [tile for tile in near[:4] if 0.8 < tile / wanted < 1.25]
+        close = [tile for tile in near[:CLOSE] if 0.8 < tile / wanted < 1.25]
         chosen.add(next((tile for size in reversed(preferred) for tile in close if tile % size == 0), near[0]))
     return tuple(sorted(chosen, reverse=True))
 
@@ -66,6 +76,7 @@ def coarse_tiles(problem: NestProblem, dim: str, most: int) -> tuple[int, ...]:
 def near_tiles(problem: NestProblem, dim: str, tile: int, reach: int) -> tuple[int, ...]:
     """The tiles next to one, ``reach`` on either side; the whole extent first."""
     tiles = all_tiles(problem, dim)
-    place = min(range(len(tiles)), key=lambda k: abs(tiles[k] - tile))
+    after = bisect_left(tiles, -tile, key=neg)
+    place = min(range(max(0, after - 1), min(after + 1, len(tiles))), key=lambda k: abs(tiles[k] - tile))
     near = set(tiles[max(0, place - reach) : place + reach + 1]) | {tile, tiles[0]}
     return tuple(sorted(near, reverse=True))

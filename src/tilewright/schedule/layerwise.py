@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tilewright.arch.accelerator import Accelerator
-from tilewright.errors import InfeasibleError
+from tilewright.errors import InfeasibleError, LimitError
 from tilewright.mapping.floor import floor
 from tilewright.mapping.problem import NestProblem
 from tilewright.mapping.search import NestResult, map_nest
@@ -37,8 +37,9 @@ def layerwise(
 ) -> Found:
     """Map every part of every operator on its own; equal problems are solved once.
 
-    ``deadline`` is a ``time.monotonic`` moment; past it each search returns the first legal mapping it has. Raises
-    InfeasibleError that names every operator which fits in no way.
+    ``deadline`` is a ``time.monotonic`` moment; past it each search returns the first legal mapping it has. A first
+    KeyboardInterrupt moves it to now; a second one passes through. Raises InfeasibleError that names every operator
+    which fits in no way, or LimitError that names the first which fits in too many steps only.
     """
     todo = [(op, parts) for op in placed.network.operators if (parts := executed_parts(placed, op))]
     known: dict[NestProblem, NestResult] = {}
@@ -52,12 +53,18 @@ def layerwise(
         for index, part in enumerate(parts):
             problem = nest_problem(placed, arch, operator, parts, index)
             if problem not in known:
-                left = None if deadline is None else max(0.0, deadline - time.monotonic())
+                where = f"{operator.kind} {operator.name} {part.label}".rstrip()
                 try:
-                    known[problem] = map_nest(problem, objective, timeout=left)
+                    try:
+                        known[problem] = map_nest(problem, objective, timeout=_left(deadline))
+                    except KeyboardInterrupt:
+                        deadline = time.monotonic()
+                        known[problem] = map_nest(problem, objective, timeout=0.0)
                 except InfeasibleError as error:
-                    reasons.append(f"{operator.kind} {operator.name} {part.label}".rstrip() + f": {error}")
+                    reasons.append(f"{where}: {error}")
                     break
+                except LimitError as error:
+                    raise LimitError(f"{where}: {error}") from None
             result = known[problem]
             problems.append(problem)
             traffic = tensor_traffic(placed, arch, operator, part, index, result.cost)
@@ -68,6 +75,11 @@ def layerwise(
     if progress is not None:
         progress("", len(todo), len(todo))
     return Found(tuple(groups), _bound(problems, objective))
+
+
+def _left(deadline: float | None) -> float | None:
+    """Seconds until a moment, if there is one."""
+    return None if deadline is None else max(0.0, deadline - time.monotonic())
 
 
 def _group(operator: Operator, parts: tuple[PartSchedule, ...]) -> Group:

@@ -1,0 +1,36 @@
+"""Ctrl-C: the first ends the search and keeps its answer, the second ends the program."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from tilewright.mapping.search import map_nest
+
+ARCH = ("--arch", "mobile-npu", "--batch", 1)
+
+
+@pytest.mark.parametrize(("times", "code"), [(1, 0), (2, 6)])
+def test_a_first_interrupt_keeps_what_was_found(
+    times: int, code: int, small_model: Path, tmp_path: Path, tilewright, monkeypatch
+) -> None:
+    timeouts: list[float | None] = []
+
+    def interrupted(problem, objective, *, timeout):
+        timeouts.append(timeout)
+        if 2 <= len(timeouts) < 2 + times:
+            raise KeyboardInterrupt
+        return map_nest(problem, objective, timeout=timeout)
+
+    monkeypatch.setattr(import_module("tilewright.schedule.layerwise"), "map_nest", interrupted)
+    outcome = tilewright("schedule", small_model, *ARCH, "-o", tmp_path / "out")
+    assert outcome.code == code
+    if code:
+        assert outcome.problems == ["stopped by Ctrl-C before there was any answer"]
+        assert not (tmp_path / "out").exists()
+    else:
+        assert timeouts[:2] == [None, None]
+        assert set(timeouts[2:]) == {0.0}
+        assert tilewright("simulate", tmp_path / "out").code == 0
