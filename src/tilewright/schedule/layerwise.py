@@ -42,31 +42,23 @@ def layerwise(
     which fits in no way, or LimitError that names the first which fits in too many steps only.
     """
     todo = [(op, parts) for op in placed.network.operators if (parts := executed_parts(placed, op))]
-    known: dict[NestProblem, NestResult] = {}
+    wanted = [[nest_problem(placed, arch, op, parts, index) for index in range(len(parts))] for op, parts in todo]
+    solver = _Solver(objective, deadline, len({problem for problems in wanted for problem in problems}))
     groups: list[Group] = []
-    problems: list[NestProblem] = []
     reasons: list[str] = []
-    for done, (operator, parts) in enumerate(todo):
+    for done, ((operator, parts), problems) in enumerate(zip(todo, wanted, strict=True)):
         if progress is not None:
             progress(operator.name, done, len(todo))
         schedules = []
-        for index, part in enumerate(parts):
-            problem = nest_problem(placed, arch, operator, parts, index)
-            if problem not in known:
-                where = f"{operator.kind} {operator.name} {part.label}".rstrip()
-                try:
-                    try:
-                        known[problem] = map_nest(problem, objective, timeout=_left(deadline))
-                    except KeyboardInterrupt:
-                        deadline = time.monotonic()
-                        known[problem] = map_nest(problem, objective, timeout=0.0)
-                except InfeasibleError as error:
-                    reasons.append(f"{where}: {error}")
-                    break
-                except LimitError as error:
-                    raise LimitError(f"{where}: {error}") from None
-            result = known[problem]
-            problems.append(problem)
+        for index, (part, problem) in enumerate(zip(parts, problems, strict=True)):
+            where = f"{operator.kind} {operator.name} {part.label}".rstrip()
+            try:
+                result = solver.solve(problem)
+            except InfeasibleError as error:
+                reasons.append(f"{where}: {error}")
+                break
+            except LimitError as error:
+                raise LimitError(f"{where}: {error}") from None
             traffic = tensor_traffic(placed, arch, operator, part, index, result.cost)
             schedules.append(PartSchedule(operator.name, index, result.mapping, result.cost, traffic))
         groups.append(_group(operator, tuple(schedules)))
@@ -74,12 +66,31 @@ def layerwise(
         raise InfeasibleError("\n".join(reasons))
     if progress is not None:
         progress("", len(todo), len(todo))
-    return Found(tuple(groups), _bound(problems, objective))
+    return Found(tuple(groups), _bound([problem for problems in wanted for problem in problems], objective))
 
 
-def _left(deadline: float | None) -> float | None:
-    """Seconds until a moment, if there is one."""
-    return None if deadline is None else max(0.0, deadline - time.monotonic())
+class _Solver:
+    """Solves each distinct problem once; those still to come share what is left of the time evenly."""
+
+    def __init__(self, objective: str, deadline: float | None, distinct: int) -> None:
+        self._objective, self._deadline, self._to_come = objective, deadline, distinct
+        self._known: dict[NestProblem, NestResult] = {}
+
+    def solve(self, problem: NestProblem) -> NestResult:
+        if problem not in self._known:
+            try:
+                result = map_nest(problem, self._objective, timeout=self._share())
+            except KeyboardInterrupt:
+                self._deadline = time.monotonic()
+                result = map_nest(problem, self._objective, timeout=0.0)
+            self._known[problem] = result
+            self._to_come -= 1
+        return self._known[problem]
+
+    def _share(self) -> float | None:
+        if self._deadline is None:
+            return None
+        return max(0.0, self._deadline - time.monotonic()) / max(1, self._to_come)
 
 
 def _group(operator: Operator, parts: tuple[PartSchedule, ...]) -> Group:
