@@ -23,6 +23,7 @@ CONV = ("--conv", "K C Y X", "R S N G H W stride dilation pad")
         (lambda text: parse.input_shapes([text]), "1,3,64,64", "x=1,3,64,64"),
         (lambda text: parse.input_shapes([text]), "x=1,0", "at least 1"),
         (lambda text: parse.dims([text]), "n=two", "not a whole number"),
+        (lambda text: parse.dims([text]), "n=9999999999999999", "too large"),
         (lambda text: parse.nest_sizes(text, *CONV), "K=1,C=1,Y=4", "X must be given"),
         (lambda text: parse.nest_sizes(text, *CONV), "K=1,C=1,Y=4,X=4,Q=2", "no 'Q' here"),
         (lambda text: parse.nest_sizes(text, *CONV), "K=1,K=1,C=1,Y=4,X=4", "given twice"),

@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tilewright
+from tilewright.errors import LimitError
 from tilewright.mapping.floor import touched_indices
 from tilewright.mapping.nests import default_problem
 from tilewright.mapping.problem import NestProblem
 from tilewright.mapping.tiles import all_tiles, coarse_tiles, near_tiles
+from tilewright.mapping.tiling import chunk_chain
 from tilewright.workload.nest import Axis
 
 
@@ -57,3 +59,13 @@ def test_touched_indices_of_one_dimension_are_counted_without_listing_them(coeff
                 listed = offset + coefficient * np.arange(extent)
                 axis = Axis((("Y", coefficient),), size, 0, offset=offset)
                 assert touched_indices(axis, {"Y": extent}) == ((listed >= 0) & (listed < size)).sum()
+
+
+def test_windows_too_many_to_be_listed_are_counted_too_low() -> None:
+    axis = Axis((("Y", 2), ("R", 1)), 2 * 10**12, 0, offset=-1)
+    assert 10**12 - 1 <= touched_indices(axis, {"Y": 10**12, "R": 3}) <= 2 * 10**12
+
+
+def test_a_dimension_is_not_cut_into_more_chunks_than_memory_holds() -> None:
+    with pytest.raises(LimitError, match="10000000000 chunks"):
+        chunk_chain(10**10, (1,))

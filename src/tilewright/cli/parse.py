@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from tilewright.errors import UsageError
 
+LARGEST = 2**40
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _ENERGY = {"pJ": 1.0, "nJ": 1e3, "uJ": 1e6, "mJ": 1e9, "J": 1e12}
 _BYTES = {"B": 1.0, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30, "kB": 1e3, "MB": 1e6, "GB": 1e9}
@@ -56,6 +57,8 @@ def _integer(text: str, where: str, least: int = 1) -> int:
         raise UsageError(f"{where}: '{text}' is not a whole number") from None
     if value < least:
         raise UsageError(f"{where}: {value} is too small, at least {least} is needed")
+    if value > LARGEST:
+        raise UsageError(f"{where}: {value} is too large, at most {LARGEST} is supported")
     return value
 
 

@@ -15,11 +15,14 @@ from tilewright.mapping.problem import NestProblem
 from tilewright.mapping.tiling import Tiling
 from tilewright.workload.nest import Axis, LoopNest, Operand
 
+MOST_LISTED = 2**24
+
 
 def touched_indices(axis: Axis, extents: dict[str, int]) -> int:
     """Indices of an axis that at least one point touches.
 
-    With a stride larger than the filter some rows lie between windows and need never be moved.
+    With a stride larger than the filter some rows lie between windows and need never be moved. Windows too many to
+    be listed are counted too low.
 
     >>> rows = Axis((("Y", 2), ("R", 1)), 8, 2)
     >>> touched_indices(rows, {"Y": 4, "R": 1}), touched_indices(rows, {"Y": 4, "R": 2})
@@ -28,9 +31,10 @@ def touched_indices(axis: Axis, extents: dict[str, int]) -> int:
     2
     """
     if len(axis.terms) == 1 and axis.divisor == 1 and axis.reach == 0 and not axis.clamp:
-        ((dim, coefficient),) = axis.terms
-        begin = max(0, -(axis.offset // coefficient))
-        return max(0, min(extents[dim], -((axis.offset - axis.size) // coefficient)) - begin)
+        return _touched_in_steps(axis, *axis.terms[0], extents)
+    if prod(extents[dim] for dim in axis.dims) > MOST_LISTED:  # those of one dimension alone: not too many
+        free = len(axis.terms) > 0 and axis.divisor == 1 and not axis.clamp
+        return max(_touched_in_steps(axis, *term, extents) for term in axis.terms) if free else 1
     first = np.array([axis.offset])
     for dim, coefficient in axis.terms:
         first = np.unique((first[:, None] + coefficient * np.arange(extents[dim])[None, :]).reshape(-1))
@@ -39,6 +43,12 @@ def touched_indices(axis: Axis, extents: dict[str, int]) -> int:
     if axis.clamp:
         first = np.unique(np.clip(first, 0, axis.size - 1))
     return int(((first >= 0) & (first < axis.size)).sum())
+
+
+def _touched_in_steps(axis: Axis, dim: str, coefficient: int, extents: dict[str, int]) -> int:
+    """In-bounds indices of an axis along one of its dimensions, the others standing at 0."""
+    begin = max(0, -(axis.offset // coefficient))
+    return max(0, min(extents[dim], -((axis.offset - axis.size) // coefficient)) - begin)
 
 
 def touched_elements(nest: LoopNest, operand: Operand) -> int:

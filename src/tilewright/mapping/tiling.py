@@ -21,6 +21,7 @@ IntArray = np.ndarray[Any, np.dtype[np.int64]]
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 MOST_STEPS = 5_000_000
+MOST_CHUNKS = 2**24
 _ZERO = np.zeros(1, dtype=np.int64)
 
 
@@ -48,7 +49,7 @@ def whole(extent: int) -> Chunks:
 
 
 def split(chunks: Chunks, tile: int) -> Chunks:
-    """Every chunk cut into pieces of ``tile``, the last of each possibly shorter.
+    """Every chunk cut into pieces of ``tile``, the last of each possibly shorter; LimitError if they are too many.
 
     >>> halves = split(whole(10), 6)
     >>> quarters = split(halves, 4)
@@ -56,6 +57,8 @@ def split(chunks: Chunks, tile: int) -> Chunks:
     ([0, 4, 6], [4, 2, 4], [2, 1])
     """
     trips = -(-chunks.length // tile)
+    if (total := int(trips.sum())) > MOST_CHUNKS:
+        raise LimitError(f"tiles of {tile} cut a dimension into {total} chunks; at most {MOST_CHUNKS} can be evaluated")
     first = np.cumsum(trips) - trips
     parent = np.repeat(np.arange(len(chunks)), trips)
     counter = np.arange(len(parent)) - first[parent]
