@@ -34,6 +34,12 @@ def interpreted_cycles(problem: NestProblem, mapping: Mapping, steps: list[StepS
     return total
 
 
+def array_side_bytes(problem: NestProblem, mapping: Mapping, steps: list[StepSeen]) -> int:
+    """Bytes read and written at the scratchpad by all computations, transfers left out."""
+    times = [_tile(problem, mapping, step, steps) for step in steps]
+    return sum(read + written for _, _, read, written in times)
+
+
 def _group(problem: NestProblem, step: StepSeen, kind: str, vectors: list[int]) -> int:
     dram = problem.arch.dram
     rate = dram.write_bandwidth if kind == "store" else dram.read_bandwidth
