@@ -223,7 +223,7 @@ CASES: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
      {"strides": [2, 2], "output_shape": [10, 12], "auto_pad": "SAME_UPPER"}),
     ("ConvTranspose", ([1, 4, 5, 6], floats(4, 2, 4, 3)), {"strides": [2, 3], "auto_pad": "SAME_LOWER"}),
     ("ConvTranspose", ([1, 4, 5, 6], floats(4, 2, 3, 3)), {"strides": [2, 2], "auto_pad": "SAME_UPPER"}),
-    ("ConvTranspose", ([1, 4, 5], floats(4, 3, 4)), {"strides": [2], "group": 2, "dilations": [2]}),
+    ("ConvTranspose", ([1, 4, 5], floats(4, 3, 4)), {"strides": [2], "group": 2, "dilations": [3]}),
     ("Gemm", ([3, 4], floats(4, 5), floats(5)), {}),
     ("Gemm", ([4, 3], floats(5, 4), floats(1, 5)), {"transA": 1, "transB": 1, "alpha": 0.5, "beta": 2.0}),
     ("Gemm", ([3, 4], floats(4, 5), floats(3, 5)), {"beta": 0.25}),
