@@ -25,15 +25,13 @@ _NONE = np.zeros(1, dtype=np.int64)
 class Pass:
     """One pass of one step each: busy cycles, and bits read and written at the scratchpad's array side.
 
-    Arrays have an entry per step, or one for all; ``reads`` and ``writes`` pair operands with bits. ``runs`` is 1 in
-    the steps that have this pass.
+    Arrays have an entry per step, or one for all; ``reads`` and ``writes`` pair operands with bits.
     """
 
     busy: IntArray
     reads: tuple[tuple[str, IntArray], ...]
     writes: tuple[tuple[str, IntArray], ...]
     operations: IntArray
-    runs: IntArray
 
 
 def step_footprint(operand: Operand, level: Level) -> IntArray:
@@ -112,7 +110,7 @@ def array_pass(problem: NestProblem, mapping: Mapping, tiling: Tiling) -> Pass:
         reads.append((output.name, begun * bits))
         writes.append((output.name, words * bits))
     busy = compute_cycles(mapping.pars, level)
-    return Pass(busy, tuple(reads), tuple(writes), _NONE, np.ones(1, dtype=np.int64))
+    return Pass(busy, tuple(reads), tuple(writes), _NONE)
 
 
 def vector_passes(problem: NestProblem, mapping: Mapping, tiling: Tiling) -> tuple[Pass, ...]:
@@ -138,16 +136,15 @@ def _vector_pass(
     operations: IntArray,
     reads: tuple[tuple[str, IntArray], ...],
     writes: tuple[tuple[str, IntArray], ...],
-    runs: IntArray | None = None,
+    runs: IntArray | int = 1,
 ) -> Pass:
-    runs = np.ones(1, dtype=np.int64) if runs is None else runs
+    """A pass of the vector unit; ``runs`` is 1 in the steps that have it and 0 in the others."""
     busy = -(-operations // problem.arch.vector.lanes)
     return Pass(
         busy * runs,
         tuple((name, bits * runs) for name, bits in reads),
         tuple((name, bits * runs) for name, bits in writes),
         operations * runs,
-        runs,
     )
 
 
