@@ -68,7 +68,7 @@ def test_ctrl_c_without_an_answer_ends_with_code_6(tilewright, monkeypatch) -> N
     assert outcome.problems == ["stopped by Ctrl-C before there was any answer"]
 
 
-def test_ctrl_c_while_searching_is_one_sentence_and_leaves_no_files(tmp_path: Path) -> None:
+def test_ctrl_c_while_searching_keeps_the_best_so_far(tmp_path: Path) -> None:
     # A shell that runs tests in the background has its children ignore SIGINT; this one must not.
     code = (
         "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
@@ -76,13 +76,13 @@ def test_ctrl_c_while_searching_is_one_sentence_and_leaves_no_files(tmp_path: Pa
     )
     command = [sys.executable, "-c", code, "schedule", "resnet50", "--arch", "simba", "--progress", "-o", "out"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as process:
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, text=True, **streams) as process:
         assert process.stderr is not None
         shown = process.stderr.readline()
         process.send_signal(signal.SIGINT)
-        rest = process.stderr.read()
+        printed, _ = process.communicate()
     assert re.fullmatch(r"scheduling \d+ of \d+, about \d+ s left: .*\n", shown)
-    assert rest.splitlines()[-1] == "error: stopped by Ctrl-C before there was any answer"
-    assert all(line.startswith("scheduling ") for line in rest.splitlines()[:-1])
-    assert process.returncode == 6
-    assert not (tmp_path / "out").exists()
+    assert process.returncode == 0
+    assert "feasible for edp" in printed
+    assert {path.name for path in (tmp_path / "out").iterdir()} >= {"schedule.json", "plan.json", "summary.txt"}

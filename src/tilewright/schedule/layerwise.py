@@ -14,6 +14,7 @@ from tilewright.mapping.search import NestResult, map_nest
 from tilewright.schedule.problems import nest_problem, tensor_traffic
 from tilewright.schedule.schedule import Group, PartSchedule
 from tilewright.workload.network import Operator
+from tilewright.workload.part import Part
 from tilewright.workload.storage import PlacedNetwork, executed_parts
 
 Progress = Callable[[str, int, int], None]
@@ -47,21 +48,17 @@ def layerwise(
     groups: list[Group] = []
     reasons: list[str] = []
     for done, ((operator, parts), problems) in enumerate(zip(todo, wanted, strict=True)):
-        if progress is not None:
-            progress(operator.name, done, len(todo))
-        schedules = []
-        for index, (part, problem) in enumerate(zip(parts, problems, strict=True)):
-            where = f"{operator.kind} {operator.name} {part.label}".rstrip()
-            try:
-                result = solver.solve(problem)
-            except InfeasibleError as error:
-                reasons.append(f"{where}: {error}")
-                break
-            except LimitError as error:
-                raise LimitError(f"{where}: {error}") from None
-            traffic = tensor_traffic(placed, arch, operator, part, index, result.cost)
-            schedules.append(PartSchedule(operator.name, index, result.mapping, result.cost, traffic))
-        groups.append(_group(operator, tuple(schedules)))
+        try:
+            if progress is not None:
+                progress(operator.name, done, len(todo))
+            group = _group(placed, arch, operator, parts, problems, solver)
+        except KeyboardInterrupt:
+            solver.hurry()
+            group = _group(placed, arch, operator, parts, problems, solver)
+        except InfeasibleError as error:
+            reasons.append(str(error))
+            continue
+        groups.append(group)
     if reasons:
         raise InfeasibleError("\n".join(reasons))
     if progress is not None:
@@ -78,14 +75,13 @@ class _Solver:
 
     def solve(self, problem: NestProblem) -> NestResult:
         if problem not in self._known:
-            try:
-                result = map_nest(problem, self._objective, timeout=self._share())
-            except KeyboardInterrupt:
-                self._deadline = time.monotonic()
-                result = map_nest(problem, self._objective, timeout=0.0)
-            self._known[problem] = result
+            self._known[problem] = map_nest(problem, self._objective, timeout=self._share())
             self._to_come -= 1
         return self._known[problem]
+
+    def hurry(self) -> None:
+        """From now on take the first legal mapping of every problem."""
+        self._deadline = time.monotonic()
 
     def _share(self) -> float | None:
         if self._deadline is None:
@@ -93,12 +89,26 @@ class _Solver:
         return max(0.0, self._deadline - time.monotonic()) / max(1, self._to_come)
 
 
-def _group(operator: Operator, parts: tuple[PartSchedule, ...]) -> Group:
-    tile: dict[str, int] = {}
-    for part in parts[:1]:
-        for loop in part.mapping.loops:
-            tile[loop.dim] = loop.tile
-    return Group((operator.name,), tuple(tile.items()), "recompute", (), (), parts)
+def _group(
+    placed: PlacedNetwork,
+    arch: Accelerator,
+    operator: Operator,
+    parts: tuple[Part, ...],
+    problems: list[NestProblem],
+    solver: _Solver,
+) -> Group:
+    """One operator as a group of its own; errors name it."""
+    schedules = []
+    for index, (part, problem) in enumerate(zip(parts, problems, strict=True)):
+        where = f"{operator.kind} {operator.name} {part.label}".rstrip()
+        try:
+            result = solver.solve(problem)
+        except (InfeasibleError, LimitError) as error:
+            raise type(error)(f"{where}: {error}") from None
+        traffic = tensor_traffic(placed, arch, operator, part, index, result.cost)
+        schedules.append(PartSchedule(operator.name, index, result.mapping, result.cost, traffic))
+    tile = {loop.dim: loop.tile for loop in schedules[0].mapping.loops}
+    return Group((operator.name,), tuple(tile.items()), "recompute", (), (), tuple(schedules))
 
 
 def _bound(problems: list[NestProblem], objective: str) -> float:
