@@ -61,7 +61,7 @@ def test_arrays_in_dram_do_not_overlap(plan: Plan) -> None:
 
 def test_a_plan_grows_with_operators_and_not_with_tiles() -> None:
     network = load_model("ocr_classifier", until=UNTIL)
-    coarse, fine = (lower(schedule(network, load_arch(name), "latency")) for name in ("mobile-npu", "hwc"))
+    coarse, fine = (lower(schedule(network, load_arch(name), "latency")) for name in ("mobile-npu", "tiny"))
     steps = [sum(iterations(program) for program in plan.programs) for plan in (coarse, fine)]
     sizes = [len(to_json(plan, "plan")) for plan in (coarse, fine)]
     assert steps[1] > 5 * steps[0]
