@@ -1,4 +1,4 @@
-"""Random networks on several machines: bytes and cycles as predicted, numbers as onnxruntime (issue 2, point 5)."""
+"""Random networks on several machines: bytes and cycles as predicted, numbers as onnxruntime."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.simulate.build import machine
 from tests.simulate.models import check, run
 from tests.simulate.random_networks import random_network
 
-from tilewright.arch.accelerator import Accelerator
+from tilewright.arch.accelerator import Accelerator, Widths
 from tilewright.arch.load import load_arch
 from tilewright.schedule.run import schedule
 from tilewright.workload.onnx_import import load_model
@@ -26,6 +26,17 @@ def small(arch: Accelerator, size_bytes: int) -> Accelerator:
     return replace(arch, memories=memories)
 
 
+def two_ports(arch: Accelerator) -> Accelerator:
+    """The machine with ports for reading and writing of different speeds, at every memory that is shared."""
+    memories = tuple(
+        replace(m, shared_port=False, write_bandwidth=m.write_bandwidth / 3)
+        if m.read_bandwidth and m.write_bandwidth
+        else m
+        for m in arch.memories
+    )
+    return replace(arch, memories=memories)
+
+
 MACHINES = {
     "double": machine(),
     "4 KiB": small(machine(alignment_bytes=16), 4096),
@@ -36,6 +47,7 @@ MACHINES = {
     "eyeriss": load_arch("eyeriss"),
     "hwc": load_arch("hwc"),
     "tpu": load_arch("tpu"),
+    "4 bits, two ports": two_ports(machine(widths=Widths(4, 4, 4, 12))),
 }
 
 

@@ -144,7 +144,10 @@ class TileTime:
         """Passes are (cycles, bits read, bits written); each takes the longer of computing and its port."""
         cycles, total = 0, Ports()
         for busy, read, write in passes:
-            ports = Ports(-(-(read + write) // 8) - write // 8, write // 8)
+            # Bits that pass one port are rounded up to bytes together, those of two ports each by itself.
+            written = write // 8 if self._arch.scratchpad.shared_port else -(-write // 8)
+            read_bytes = -(-(read + write) // 8) - written if self._arch.scratchpad.shared_port else -(-read // 8)
+            ports = Ports(read_bytes, written)
             cycles += max(busy, ports.cycles(self._arch.scratchpad))
             total.add(ports)
         return TileCost(cycles, compute, total)
