@@ -17,7 +17,7 @@ import re
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import tilewright as tw
@@ -30,33 +30,9 @@ PAGE = ROOT / "docs" / "measurements.md"
 MODELS = ROOT.parent / "shared" / "models"
 
 
-@dataclass(frozen=True)
-class Cut:
-    """A smaller piece of a network: another input shape, or only the part up to a tensor."""
-
-    input_shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    until: str | None = None
-
-    @property
-    def text(self) -> str:
-        shapes = ", ".join("x".join(map(str, shape)) for shape in self.input_shapes.values())
-        return ", ".join(filter(None, [shapes, f"up to {self.until}" if self.until else ""])) or "as it is"
-
-
-WHOLE = Cut()
-# Networks above 2 GMAC as they are.
-SMALLER = {
-    "fsrcnn_x2": Cut({"input": (1, 1, 275, 485)}),
-    "ppocr_v4_det": Cut({"x": (1, 3, 480, 480)}),
-    "resnet50": Cut({"input": (1, 3, 128, 128)}),
-    "unet": Cut({"input": (1, 1, 48, 48)}),
-    "unet_256": Cut({"input": (1, 1, 48, 48)}),
-    "vgg16": Cut({"input": (1, 3, 64, 64)}, "/features/features.30/MaxPool_output_0"),
-    "yolox_tiny": Cut({"images": (1, 3, 288, 288), "input": (1, 3, 288, 288)}),
-}
 FOUR = ("resnet18", "mobilenet_v2", "squeezenet", "ocr_classifier")
 # One multiplier and 4 KiB: at full size the millions of steps of this machine take an hour to execute.
-TINY = Cut({"input": (1, 3, 64, 64)})
+TINY = {"input": (1, 3, 64, 64)}
 HEAD = (
     "| network | input | machine | cycles | DRAM bytes | tensors | largest error "
     "| schedule, s | execute, s | matched |\n"
@@ -70,15 +46,14 @@ class Row:
     matched: bool
 
 
-def measure(source: str, machine: str, cut: Cut) -> Row:
-    """One line of a table; ``cut`` may name inputs that the network does not have."""
+def measure(source: str, machine: str, smaller: dict[str, tuple[int, ...]]) -> Row:
+    """One line of a table; ``smaller`` are input shapes, also of inputs that the network does not have."""
     name = Path(source).stem
-    shapes = {}
-    if cut.input_shapes:
-        inputs = tw.load_model(source).inputs
-        shapes = {key: shape for key, shape in cut.input_shapes.items() if key in inputs}
-    network = tw.load_model(source, input_shapes=shapes, until=cut.until)
-    where = f"| {name} | {Cut(shapes, cut.until).text} | {machine} |"
+    inputs = tw.load_model(source).inputs
+    shapes = {key: shape for key, shape in smaller.items() if key in inputs}
+    network = tw.load_model(source, input_shapes=shapes)
+    size = ", ".join("x".join(map(str, shape)) for shape in shapes.values()) or "as it is"
+    where = f"| {name} | {size} | {machine} |"
     began = time.perf_counter()
     try:
         schedule = tw.schedule(network, tw.load_arch(machine), objective="edp", strategy="layerwise")
@@ -107,12 +82,12 @@ def networks() -> list[Row]:
     """Every network on ``mobile-npu``."""
     files = sorted(MODELS.glob("*.onnx"))
     sources = [str(file) for file in files] or list(zoo.shipped())
-    return [_shown(source, "mobile-npu", SMALLER.get(Path(source).stem, WHOLE)) for source in sources]
+    return [_shown(source, "mobile-npu", {}) for source in sources]
 
 
 def machines() -> list[Row]:
     """Four networks on every shipped machine."""
-    return [_shown(name, machine, TINY if machine == "tiny" else WHOLE) for name in FOUR for machine in catalog()]
+    return [_shown(name, machine, TINY if machine == "tiny" else {}) for name in FOUR for machine in catalog()]
 
 
 def speed() -> list[Row]:
@@ -134,8 +109,8 @@ def speed() -> list[Row]:
     return rows
 
 
-def _shown(source: str, machine: str, cut: Cut) -> Row:
-    row = measure(source, machine, cut)
+def _shown(source: str, machine: str, smaller: dict[str, tuple[int, ...]]) -> Row:
+    row = measure(source, machine, smaller)
     print(row.text, flush=True)
     return row
 
