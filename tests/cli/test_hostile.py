@@ -43,9 +43,7 @@ CHANGES: dict[str, Change] = {
 
 
 @pytest.mark.parametrize("what", CHANGES)
-def test_a_plan_changed_by_hand_is_an_error_or_a_difference(
-    what: str, scheduled: Path, tilewright
-) -> None:
+def test_a_plan_changed_by_hand_is_an_error_or_a_difference(what: str, scheduled: Path, tilewright) -> None:
     file = scheduled / "plan.json"
     document = json.loads(file.read_text())
     keys, value = CHANGES[what]
@@ -96,7 +94,11 @@ def test_a_full_standard_output_is_one_message() -> None:
     with open("/dev/full", "w") as full:
         run = subprocess.run(
             [sys.executable, "-c", "from tilewright.cli.app import main; main()", "ops"],
-            stdout=full, stderr=subprocess.PIPE, text=True, env={**os.environ}, check=False,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ},
+            check=False,
         )
     assert run.returncode == 1
     assert run.stderr == "error: standard output cannot be written: No space left on device\n"

@@ -67,7 +67,9 @@ def address_shifted(plan: Plan, rng: random.Random) -> Mutation | None:
 def load_removed(plan: Plan, rng: random.Random) -> Mutation | None:
     number, steps = _steps(plan, rng)
     candidates: list[tuple[int, str, Move]] = [
-        (at, where, move) for at, step in enumerate(steps) for where in ("loads", "streams")
+        (at, where, move)
+        for at, step in enumerate(steps)
+        for where in ("loads", "streams")
         for move in getattr(step, where)
     ]
     at, where, gone = rng.choice(candidates)

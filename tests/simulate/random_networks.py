@@ -88,8 +88,15 @@ def pool(b: Builder) -> None:
     out = _outputs((h, w), kernel, strides, [1, 1], pads)
     average = rng.random() < 0.5
     attributes = {"count_include_pad": rng.randint(0, 1)} if average else {}
-    b.add("AveragePool" if average else "MaxPool", [x], (n, c, *out), kernel_shape=kernel, strides=strides, pads=pads,
-          **attributes)
+    b.add(
+        "AveragePool" if average else "MaxPool",
+        [x],
+        (n, c, *out),
+        kernel_shape=kernel,
+        strides=strides,
+        pads=pads,
+        **attributes,
+    )
 
 
 def activation(b: Builder) -> None:
@@ -150,8 +157,12 @@ def movement(b: Builder) -> None:
     n, c, h, w = b.shapes[x]
     kind = b.rng.randrange(4)
     if kind == 0 and h * w <= 60:
-        b.add("Resize", [x, "", "", b.whole_numbers(n, c, 2 * h, 2 * w)], (n, c, 2 * h, 2 * w),
-              mode=b.rng.choice(["nearest", "linear"]))
+        b.add(
+            "Resize",
+            [x, "", "", b.whole_numbers(n, c, 2 * h, 2 * w)],
+            (n, c, 2 * h, 2 * w),
+            mode=b.rng.choice(["nearest", "linear"]),
+        )
     elif kind == 1:
         b.add("Transpose", [x], (n, c, w, h), perm=[0, 1, 3, 2])
     elif kind == 2:
@@ -216,7 +227,5 @@ def _window(rng: random.Random, size: tuple[int, int]) -> tuple[list[int], list[
 def _outputs(
     size: tuple[int, int], kernel: list[int], strides: list[int], dilations: list[int], pads: list[int]
 ) -> tuple[int, int]:
-    out = [
-        (size[i] + pads[i] + pads[i + 2] - ((kernel[i] - 1) * dilations[i] + 1)) // strides[i] + 1 for i in range(2)
-    ]
+    out = [(size[i] + pads[i] + pads[i + 2] - ((kernel[i] - 1) * dilations[i] + 1)) // strides[i] + 1 for i in range(2)]
     return out[0], out[1]

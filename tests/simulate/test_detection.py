@@ -54,9 +54,7 @@ class WrongChannels(ConstantStore):
         return ConstantStore(self.network, "stored").reference_model()
 
 
-def run(
-    schedule: Schedule, change: Plan | None = None, store: ConstantStore | None = None, edit: object = None
-) -> Run:
+def run(schedule: Schedule, change: Plan | None = None, store: ConstantStore | None = None, edit: object = None) -> Run:
     network, plan = schedule.placed.network, change or lower(schedule)
 
     def steps(program: Program) -> Iterable[Step]:

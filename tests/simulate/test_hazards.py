@@ -65,7 +65,8 @@ def run(network: Network, plan: Plan, operator: str = "", edit: Edit | None = No
 def in_buffer(name: str, **changes: int) -> Change:
     """The plan with another address or size of one buffer."""
     return lambda plan: replace(
-        plan, buffers=tuple(replace(b, **changes) if b.name == name else b for b in plan.buffers)  # type: ignore[arg-type]
+        plan,
+        buffers=tuple(replace(b, **changes) if b.name == name else b for b in plan.buffers),  # type: ignore[arg-type]
     )
 
 
@@ -130,16 +131,20 @@ CASES: dict[str, tuple[str, str, Change, Edit | None]] = {
     "a load goes to other rows of the ring": ("overwritten", "pool", nothing, at(1, loads=loads_displaced)),
     "a sum is finished too early": ("incomplete", "conv", nothing, at(0, last=lambda step: True)),
     "a reduction step runs twice": ("incomplete", "conv", nothing, step_1_twice),
-    "a partial sum is stored as a result": (
-        "incomplete", "conv", nothing, at(1, last=lambda step: False)
-    ),
+    "a partial sum is stored as a result": ("incomplete", "conv", nothing, at(1, last=lambda step: False)),
     "a buffer is too small": ("outside buffer", "", in_buffer("conv/0/output", size_bytes=16), None),
     "a buffer stands at the end of the memory": (
-        "outside memory", "", in_buffer("conv/0/output", address_bytes=(1 << 20) - 4), None
+        "outside memory",
+        "",
+        in_buffer("conv/0/output", address_bytes=(1 << 20) - 4),
+        None,
     ),
     "a load arrives where the compute beside it reads": ("shared in one step", "conv", nothing, into_used_slot),
     "results lie on the window they are made from": (
-        "shared in one step", "", in_buffer("pool/0/output", address_bytes=0), None
+        "shared in one step",
+        "",
+        in_buffer("pool/0/output", address_bytes=0),
+        None,
     ),
     "a window lacks its last column": ("halo missing", "pool", nothing, at(1, views=narrower)),
     "a result is not stored": ("dram unwritten", "conv", nothing, at(1, stores=lambda step: ())),
@@ -171,7 +176,10 @@ def test_all_hazards_are_listed_when_the_execution_goes_on(network: Network, pla
         return [replace(step, loads=without_first_load(step)) for step in steps]
 
     done = execute(
-        plan, ConstantStore(network, "stored"), seeded_inputs(network), stop_at_hazard=False,
+        plan,
+        ConstantStore(network, "stored"),
+        seeded_inputs(network),
+        stop_at_hazard=False,
         steps=lambda p: edit(list(expand(plan, p))),
     )
     assert len(done.hazards) > 5
@@ -183,8 +191,6 @@ def test_a_hazard_says_where_it_is_and_what_was_there_instead(network: Network, 
     (found,) = run(network, plan, "conv", at(0, loads=without_first_load)).hazards
     assert str(found).startswith("conv step 0: unwritten: operand 'input' needs element ")
     assert "of 'x', but the bytes hold nothing" in str(found)
-
-
 
 
 def test_partial_sums_that_are_read_back_before_they_have_left_are_noticed(tmp_path: Path) -> None:

@@ -53,22 +53,38 @@ CASES: dict[str, onnx.ModelProto] = {
     ),
     "lrn": one_node("LRN", [(2, 9, 3, 4)], size=5, alpha=0.02, beta=0.6, bias=1.5),
     "nearest resize": one_node(
-        "Resize", [(1, 3, 5, 4)], [None, np.array([1, 1, 2, 3], np.float32)], mode="nearest",
-        coordinate_transformation_mode="asymmetric", nearest_mode="floor",
+        "Resize",
+        [(1, 3, 5, 4)],
+        [None, np.array([1, 1, 2, 3], np.float32)],
+        mode="nearest",
+        coordinate_transformation_mode="asymmetric",
+        nearest_mode="floor",
     ),
     "nearest resize, rounded": one_node(
-        "Resize", [(1, 3, 5, 4)], [None, None, np.array([1, 3, 7, 9], INT)], mode="nearest",
+        "Resize",
+        [(1, 3, 5, 4)],
+        [None, None, np.array([1, 3, 7, 9], INT)],
+        mode="nearest",
         nearest_mode="round_prefer_ceil",
     ),
     "linear resize": one_node(
-        "Resize", [(1, 3, 5, 4)], [None, np.array([1, 1, 2, 2], np.float32)], mode="linear",
+        "Resize",
+        [(1, 3, 5, 4)],
+        [None, np.array([1, 1, 2, 2], np.float32)],
+        mode="linear",
     ),
     "linear resize, corners aligned": one_node(
-        "Resize", [(1, 3, 5, 4)], [None, None, np.array([1, 3, 11, 7], INT)], mode="linear",
+        "Resize",
+        [(1, 3, 5, 4)],
+        [None, None, np.array([1, 3, 11, 7], INT)],
+        mode="linear",
         coordinate_transformation_mode="align_corners",
     ),
     "linear resize to less": one_node(
-        "Resize", [(1, 3, 9, 8)], [None, None, np.array([1, 3, 4, 3], INT)], mode="linear",
+        "Resize",
+        [(1, 3, 9, 8)],
+        [None, None, np.array([1, 3, 4, 3], INT)],
+        mode="linear",
     ),
     "global average pool": one_node("GlobalAveragePool", [(2, 5, 6, 7)]),
     "global max pool": one_node("GlobalMaxPool", [(2, 5, 6, 7)]),
@@ -81,15 +97,14 @@ CASES: dict[str, onnx.ModelProto] = {
     "layer normalization over two axes": one_node("LayerNormalization", [(2, 6, 8)], [normal(1, 6, 8)], axis=1),
     "instance normalization": one_node("InstanceNormalization", [(2, 3, 5, 4)], [normal(1, 3), normal(2, 3)]),
     "transpose": one_node("Transpose", [(2, 3, 4, 5)], perm=[0, 3, 1, 2]),
-    "pad": one_node(
-        "Pad", [(2, 3, 4, 5)], [np.array([0, 1, 2, 0, 0, 0, 1, 3], INT), np.float32(1.25)]
-    ),
+    "pad": one_node("Pad", [(2, 3, 4, 5)], [np.array([0, 1, 2, 0, 0, 0, 1, 3], INT), np.float32(1.25)]),
     "crop": one_node("Pad", [(1, 3, 6, 5)], [np.array([0, 0, -2, 1, 0, 0, -1, 0], INT)]),
     "expand": one_node("Expand", [(3, 1, 5)], [np.array([2, 3, 4, 5], INT)]),
     "reshape": one_node("Reshape", [(2, 6, 4, 5)], [np.array([2, 3, 40], INT)]),
     "slice": one_node(
-        "Slice", [(2, 9, 4, 5)], [np.array([1, 0], INT), np.array([8, 4], INT), np.array([1, 2], INT),
-                                  np.array([3, 2], INT)],
+        "Slice",
+        [(2, 9, 4, 5)],
+        [np.array([1, 0], INT), np.array([8, 4], INT), np.array([1, 2], INT), np.array([3, 2], INT)],
     ),
     "concat": one_node("Concat", [(2, 3, 4), (2, 5, 4)], axis=1),
     "matmul": one_node("MatMul", [(7, 9)], [normal(5, 9, 6)]),
@@ -126,9 +141,13 @@ def test_convolutions_of_any_form_compute_what_onnxruntime_computes(
     size = [draw(st.integers(max(1, r - 1), r + 6)) for r in reach]
     size = [max(s, r - pads[i] - pads[i + 2]) for i, (s, r) in enumerate(zip(size, reach, strict=True))]
     made = one_node(
-        "Conv", [(draw(st.integers(1, 2)), channels, *size)],
-        [normal(1, filters, channels // groups, *kernel), normal(2, filters)], group=groups, dilations=dilations,
-        pads=pads, strides=[draw(st.integers(1, 3)), draw(st.integers(1, 2))],
+        "Conv",
+        [(draw(st.integers(1, 2)), channels, *size)],
+        [normal(1, filters, channels // groups, *kernel), normal(2, filters)],
+        group=groups,
+        dilations=dilations,
+        pads=pads,
+        strides=[draw(st.integers(1, 3)), draw(st.integers(1, 2))],
     )
     check(made, draw(st.integers(0, 10**6)), tmp_path_factory)
 
@@ -145,9 +164,13 @@ def test_transposed_convolutions_of_any_form_compute_what_onnxruntime_computes(
     kernel = [draw(st.integers(s, 4)) for s in strides]
     pads = [draw(st.integers(0, k - 1)) for k in (*kernel, *kernel)]
     made = one_node(
-        "ConvTranspose", [(1, channels, draw(st.integers(3, 6)), draw(st.integers(4, 6)))],
-        [normal(1, channels, filters, *kernel), normal(2, filters * groups)], group=groups, strides=strides,
-        pads=pads, output_padding=[draw(st.integers(0, s - 1)) for s in strides],
+        "ConvTranspose",
+        [(1, channels, draw(st.integers(3, 6)), draw(st.integers(4, 6)))],
+        [normal(1, channels, filters, *kernel), normal(2, filters * groups)],
+        group=groups,
+        strides=strides,
+        pads=pads,
+        output_padding=[draw(st.integers(0, s - 1)) for s in strides],
     )
     check(made, draw(st.integers(0, 10**6)), tmp_path_factory)
 
@@ -160,8 +183,10 @@ def test_pools_of_any_form_compute_what_onnxruntime_computes(
     draw = data.draw
     kernel = [draw(st.integers(1, 4)), draw(st.integers(1, 3))]
     attributes = {
-        "kernel_shape": kernel, "strides": [draw(st.integers(1, 3)) for _ in kernel],
-        "pads": [draw(st.integers(0, k - 1)) for k in (*kernel, *kernel)], "ceil_mode": draw(st.integers(0, 1)),
+        "kernel_shape": kernel,
+        "strides": [draw(st.integers(1, 3)) for _ in kernel],
+        "pads": [draw(st.integers(0, k - 1)) for k in (*kernel, *kernel)],
+        "ceil_mode": draw(st.integers(0, 1)),
     }
     average = draw(st.booleans())
     if average:

@@ -130,9 +130,7 @@ def test_widths_below_a_byte_are_counted_and_addressed_in_bits(tmp_path: Path) -
 
 def test_several_outputs_and_an_input_that_is_read_twice_are_compared(network: Network) -> None:
     schedule = schedule_of(network, machine(), tiled(3))
-    done = simulate(
-        lower(schedule), ConstantStore(network), seeded_inputs(network), claim_of(schedule)
-    )
+    done = simulate(lower(schedule), ConstantStore(network), seeded_inputs(network), claim_of(schedule))
     assert done.matched
     assert [output.tensor for output in done.outputs] == ["y", "z"]
     assert done.outputs_compared == 2

@@ -37,8 +37,12 @@ class Builder:
         return name
 
     def op(
-        self, kind: str, *inputs: str, shape: Sequence[int] | None = None,
-        parameters: Sequence[Parameter] = (), **attributes: Value,
+        self,
+        kind: str,
+        *inputs: str,
+        shape: Sequence[int] | None = None,
+        parameters: Sequence[Parameter] = (),
+        **attributes: Value,
     ) -> str:
         """Append an operator; returns its output ``t<number>``. Only those that need it are told their shape."""
         number = len(self.operators)
@@ -64,8 +68,15 @@ class Builder:
         parameters = (Parameter("bias", self.constant((filters,)), (1,)),) if bias else ()
         size = 2 * pad - kernel + 1
         return self.op(
-            "Conv", x, w, shape=(batch, filters, height + size, width + size), parameters=parameters, strides=(1, 1),
-            dilations=(1, 1), pads=(pad,) * 4, groups=groups,
+            "Conv",
+            x,
+            w,
+            shape=(batch, filters, height + size, width + size),
+            parameters=parameters,
+            strides=(1, 1),
+            dilations=(1, 1),
+            pads=(pad,) * 4,
+            groups=groups,
         )
 
     def matmul(self, a: str, columns: int, bias: bool = True, trans_b: bool = False) -> str:
@@ -90,7 +101,10 @@ class Builder:
 
     def network(self, *outputs: str) -> Network:
         return Network(
-            "test", tuple(self.operators), tuple(self.tensors.values()), tuple(self.inputs),
+            "test",
+            tuple(self.operators),
+            tuple(self.tensors.values()),
+            tuple(self.inputs),
             outputs or (self.operators[-1].output,),
         )
 

@@ -147,8 +147,10 @@ def pool(x: list[Array], a: dict, p: dict, out: tuple[int, ...]) -> Array:
     for place in np.ndindex(*out[2:]):
         found = []
         for tap in np.ndindex(*a["kernel"]):
-            at = [i * s + t * d - b for i, s, t, d, (b, _) in
-                  zip(place, a["strides"], tap, a["dilations"], pads, strict=True)]
+            at = [
+                i * s + t * d - b
+                for i, s, t, d, (b, _) in zip(place, a["strides"], tap, a["dilations"], pads, strict=True)
+            ]
             inside = all(0 <= i < n for i, n in zip(at, source.shape[2:], strict=True))
             found.append(source[(slice(None), slice(None), *at)] if inside else np.full(out[:2], fill))
         stacked = np.stack(found)

@@ -126,8 +126,10 @@ def test_a_cycle(save):
 
 
 def test_a_value_that_nothing_produces(save):
-    refused(save([helper.make_node("Add", ["x", "ghost"], ["y"], name="n")], {"x": [2]}, ["y"]),
-            r"node 'n' \(Add\) reads 'ghost'")
+    refused(
+        save([helper.make_node("Add", ["x", "ghost"], ["y"], name="n")], {"x": [2]}, ["y"]),
+        r"node 'n' \(Add\) reads 'ghost'",
+    )
 
 
 def test_an_output_that_nothing_produces(save):
@@ -168,8 +170,11 @@ def test_tensors_of_absurd_size(save, single):
 
 
 def test_a_shape_that_depends_on_numbers(save):
-    nodes = [helper.make_node("Shape", ["x"], ["s"]), helper.make_node("Cast", ["x"], ["c"], to=7),
-             helper.make_node("Reshape", ["x", "c"], ["y"])]
+    nodes = [
+        helper.make_node("Shape", ["x"], ["s"]),
+        helper.make_node("Cast", ["x"], ["c"], to=7),
+        helper.make_node("Reshape", ["x", "c"], ["y"]),
+    ]
     refused(save(nodes, {"x": [2]}, ["y"]), "Cast.*element type stays the same|cannot be told", problems=2)
 
 
@@ -177,8 +182,12 @@ def test_a_shape_that_is_kept_in_another_file(save):
     shape = onnx.TensorProto(name="s", data_type=7, dims=[1], data_location=onnx.TensorProto.EXTERNAL)
     shape.external_data.add(key="location", value="w.bin")
     graph = helper.make_graph(
-        [helper.make_node("Reshape", ["x", "s"], ["y"])], "g", [helper.make_tensor_value_info("x", 1, [2, 3])],
-        [helper.make_tensor_value_info("y", 1, None)], [shape])
+        [helper.make_node("Reshape", ["x", "s"], ["y"])],
+        "g",
+        [helper.make_tensor_value_info("x", 1, [2, 3])],
+        [helper.make_tensor_value_info("y", 1, None)],
+        [shape],
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     refused(save(model), "value of 's' is needed to import the model, and it is kept in another file")
 
@@ -203,8 +212,12 @@ def test_graphs_inside_nodes(save):
 def test_inputs_that_are_no_dense_tensors(save):
     kind = helper.make_sequence_type_proto(helper.make_tensor_type_proto(1, [2]))
     graph = helper.make_graph(
-        [helper.make_node("SequenceAt", ["x", "k"], ["y"])], "g", [helper.make_value_info("x", kind)],
-        [helper.make_tensor_value_info("y", 1, None)], [numpy_helper.from_array(np.array(0), "k")])
+        [helper.make_node("SequenceAt", ["x", "k"], ["y"])],
+        "g",
+        [helper.make_value_info("x", kind)],
+        [helper.make_tensor_value_info("y", 1, None)],
+        [numpy_helper.from_array(np.array(0), "k")],
+    )
     refused(save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])), "input 'x'")
 
 

@@ -27,8 +27,12 @@ def external(path: Path, location: str, data: bytes | None = None, **entries: in
     for key, value in {"location": location, **entries}.items():
         weight.external_data.add(key=key, value=str(value))
     graph = helper.make_graph(
-        [helper.make_node("MatMul", ["x", "w"], ["y"])], "g", [helper.make_tensor_value_info("x", 1, [2, 4])],
-        [helper.make_tensor_value_info("y", 1, [2, 3])], [weight])
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        "g",
+        [helper.make_tensor_value_info("x", 1, [2, 4])],
+        [helper.make_tensor_value_info("y", 1, [2, 3])],
+        [weight],
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     path.write_bytes(model.SerializeToString())
     if data is not None:
@@ -111,11 +115,21 @@ def test_values_cannot_be_written_to():
 
 def test_integers_single_numbers_and_shapes_are_never_replaced(save):
     nodes = [
-        helper.make_node("ConstantOfShape", ["sizes"], ["filled"]), helper.make_node("Add", ["x", "filled"], ["a"]),
-        helper.make_node("Resize", ["a", "", "scales"], ["b"]), helper.make_node("Mul", ["b", "single"], ["y"]),
+        helper.make_node("ConstantOfShape", ["sizes"], ["filled"]),
+        helper.make_node("Add", ["x", "filled"], ["a"]),
+        helper.make_node("Resize", ["a", "", "scales"], ["b"]),
+        helper.make_node("Mul", ["b", "single"], ["y"]),
     ]
-    path = save(nodes, {"x": [1, 1, 2, 3]}, ["y"], {
-        "sizes": np.array([2, 3]), "scales": np.array([1, 1, 2, 2], np.float32), "single": np.array([[3]], np.float32)})
+    path = save(
+        nodes,
+        {"x": [1, 1, 2, 3]},
+        ["y"],
+        {
+            "sizes": np.array([2, 3]),
+            "scales": np.array([1, 1, 2, 2], np.float32),
+            "single": np.array([[3]], np.float32),
+        },
+    )
     network = load_model(path)
     store = ConstantStore(network, "seeded:0")
     assert set(store.replaced) == {"filled"}
@@ -137,9 +151,15 @@ def test_derived_constants_are_computed_from_the_values_in_use(save, single):
     (operator,) = network.operators
     assert np.allclose(store.value(operator.inputs[1]), 0.5 * store.value("i1"))
     assert np.allclose(store.value(operator.parameter("bias").tensor), 2 * store.value("i2")[0])
-    more = Network(network.name, network.operators, (*network.tensors, Tensor("half", (4, 5), constant=True)),
-                   network.inputs, network.outputs, network.reference,
-                   (*network.derived, Derived("half", "scale", (operator.inputs[1],), (("factor", 0.5),))))
+    more = Network(
+        network.name,
+        network.operators,
+        (*network.tensors, Tensor("half", (4, 5), constant=True)),
+        network.inputs,
+        network.outputs,
+        network.reference,
+        (*network.derived, Derived("half", "scale", (operator.inputs[1],), (("factor", 0.5),))),
+    )
     assert np.allclose(ConstantStore(more, "seeded:1").value("half"), 0.25 * store.value("i1"))
 
 
@@ -185,8 +205,12 @@ def test_external_weights_that_are_too_short_are_said_so(tmp_path):
 def test_stripped_initializers_are_seeded_with_auto_and_refused_as_stored(save):
     weight = onnx.TensorProto(name="w", data_type=1, dims=[4, 3])
     graph = helper.make_graph(
-        [helper.make_node("MatMul", ["x", "w"], ["y"])], "g", [helper.make_tensor_value_info("x", 1, [2, 4])],
-        [helper.make_tensor_value_info("y", 1, [2, 3])], [weight])
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        "g",
+        [helper.make_tensor_value_info("x", 1, [2, 4])],
+        [helper.make_tensor_value_info("y", 1, [2, 3])],
+        [weight],
+    )
     path = save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8))
     assert ConstantStore(load_model(path)).value("w").std() > 0
     with pytest.raises(InputError, match="'w' were stripped from the file; run with --weights auto"):

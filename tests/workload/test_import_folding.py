@@ -64,8 +64,12 @@ class Chain:
             self.then("Gather", last, self.constant(0, -1), axis=0)
         elif kind == "range":
             first = self.then("Gather", last, self.constant(0, shape=()), axis=0)
-            span = self.then("Range", self.constant(1, shape=()),
-                             self.then("Add", first, self.constant(1, shape=())), self.constant(1, shape=()))
+            span = self.then(
+                "Range",
+                self.constant(1, shape=()),
+                self.then("Add", first, self.constant(1, shape=())),
+                self.constant(1, shape=()),
+            )
             self.then("Slice", span, self.constant(0), self.constant(3))
 
 
@@ -80,8 +84,12 @@ def test_a_chain_of_shape_arithmetic_folds_to_what_the_runtime_computes(shape, k
     sizes = chain.then("Slice", small, chain.constant(0), chain.constant(4))
     nodes = [*chain.nodes, node("ReduceSum", ["x"], "sum", keepdims=0), node("Expand", ["sum", sizes], "y")]
     graph = helper.make_graph(
-        nodes, "g", [helper.make_tensor_value_info("x", 1, shape)], [helper.make_tensor_value_info("y", 1, None)],
-        [numpy_helper.from_array(value, name) for name, value in chain.constants.items()])
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", 1, shape)],
+        [helper.make_tensor_value_info("y", 1, None)],
+        [numpy_helper.from_array(value, name) for name, value in chain.constants.items()],
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     (expected,) = session.run(None, {"x": np.ones(shape, np.float32)})
@@ -96,8 +104,10 @@ def test_a_chain_of_shape_arithmetic_folds_to_what_the_runtime_computes(shape, k
 def test_a_weight_is_known_through_constant_nodes_and_evaluated_only_on_demand(save):
     nodes = [
         node("Constant", [], "raw", value=numpy_helper.from_array(np.arange(12, dtype=np.float32).reshape(3, 4))),
-        node("Mul", ["raw", "two"], "doubled"), node("Transpose", ["doubled"], "w"),
-        node("Identity", ["w"], "same"), node("MatMul", ["x", "same"], "y"),
+        node("Mul", ["raw", "two"], "doubled"),
+        node("Transpose", ["doubled"], "w"),
+        node("Identity", ["w"], "same"),
+        node("MatMul", ["x", "same"], "y"),
     ]
     path = save(nodes, {"x": [2, 4]}, ["y"], {"two": np.float32(2)})
     network = load_model(path)
@@ -117,8 +127,11 @@ def test_constants_of_a_shape_are_weights_and_cost_no_memory_at_import(save):
 
 
 def test_only_the_shape_of_an_activation_makes_no_activation(save):
-    nodes = [node("Shape", ["x"], "s", start=1), node("ConstantOfShape", ["s"], "zeros"),
-             node("Add", ["x", "zeros"], "y")]
+    nodes = [
+        node("Shape", ["x"], "s", start=1),
+        node("ConstantOfShape", ["s"], "zeros"),
+        node("Add", ["x", "zeros"], "y"),
+    ]
     network = load_model(save(nodes, {"x": [2, 3, 4]}, ["y"]))
     assert [o.kind for o in network.operators] == ["Elementwise"]
     assert network.shape("zeros") == (3, 4)

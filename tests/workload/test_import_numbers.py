@@ -47,7 +47,10 @@ class WriteBack:
             return helper.make_tensor_value_info(name, 1, self.network.shape(name))
 
         graph = helper.make_graph(
-            self.nodes, "back", [info(n) for n in self.network.inputs], [info(n) for n in self.network.outputs],
+            self.nodes,
+            "back",
+            [info(n) for n in self.network.inputs],
+            [info(n) for n in self.network.outputs],
             [numpy_helper.from_array(value, name) for name, value in self.constants.items()],
         )
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
@@ -69,8 +72,16 @@ class WriteBack:
         self.with_bias(o, "Conv", x, strides=a["strides"], dilations=a["dilations"], pads=a["pads"], group=a["groups"])
 
     def convtranspose(self, o: Operator, x: list[str], a: dict[str, Any]) -> None:
-        self.with_bias(o, "ConvTranspose", x, strides=a["strides"], dilations=a["dilations"], pads=a["pads"],
-                       group=a["groups"], output_padding=a["output_padding"])
+        self.with_bias(
+            o,
+            "ConvTranspose",
+            x,
+            strides=a["strides"],
+            dilations=a["dilations"],
+            pads=a["pads"],
+            group=a["groups"],
+            output_padding=a["output_padding"],
+        )
 
     def matmul(self, o: Operator, x: list[str], a: dict[str, Any]) -> None:
         for slot, flag in enumerate(("trans_a", "trans_b")):
@@ -101,14 +112,26 @@ class WriteBack:
         extra = {"count_include_pad": int(a["count_include_pad"])} if a["function"] == "average" else {}
 
         def covers(ceil: bool) -> bool:
-            sizes = [shape[2 + k] + a["pads"][k] + a["pads"][k + spatial] - (a["kernel"][k] - 1) * a["dilations"][k] - 1
-                     for k in range(spatial)]
-            return all((-(-s // d) if ceil else s // d) + 1 == out[2 + k]
-                       for k, (s, d) in enumerate(zip(sizes, a["strides"], strict=True)))
+            sizes = [
+                shape[2 + k] + a["pads"][k] + a["pads"][k + spatial] - (a["kernel"][k] - 1) * a["dilations"][k] - 1
+                for k in range(spatial)
+            ]
+            return all(
+                (-(-s // d) if ceil else s // d) + 1 == out[2 + k]
+                for k, (s, d) in enumerate(zip(sizes, a["strides"], strict=True))
+            )
 
-        self.add({"max": "MaxPool", "average": "AveragePool"}[a["function"]], x, o.output, kernel_shape=a["kernel"],
-                 strides=a["strides"], dilations=a["dilations"], pads=a["pads"], ceil_mode=int(not covers(False)),
-                 **extra)
+        self.add(
+            {"max": "MaxPool", "average": "AveragePool"}[a["function"]],
+            x,
+            o.output,
+            kernel_shape=a["kernel"],
+            strides=a["strides"],
+            dilations=a["dilations"],
+            pads=a["pads"],
+            ceil_mode=int(not covers(False)),
+            **extra,
+        )
 
     def lrn(self, o: Operator, x: list[str], a: dict[str, Any]) -> None:
         self.add("LRN", x, o.output, **a)
@@ -219,8 +242,11 @@ CASES: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("ConvTranspose", ([1, 4, 5, 6], floats(4, 2, 3, 3), floats(2)), {"strides": [2, 3], "pads": [1, 0, 0, 1]}),
     ("ConvTranspose", ([1, 4, 5, 6], floats(4, 2, 3, 3)), {"strides": [2, 2], "output_padding": [1, 1]}),
     ("ConvTranspose", ([1, 4, 5, 6], floats(4, 2, 3, 3)), {"strides": [2, 2], "output_shape": [10, 13]}),
-    ("ConvTranspose", ([1, 4, 5, 6], floats(4, 2, 3, 3)),
-     {"strides": [2, 2], "output_shape": [10, 12], "auto_pad": "SAME_UPPER"}),
+    (
+        "ConvTranspose",
+        ([1, 4, 5, 6], floats(4, 2, 3, 3)),
+        {"strides": [2, 2], "output_shape": [10, 12], "auto_pad": "SAME_UPPER"},
+    ),
     ("ConvTranspose", ([1, 4, 5, 6], floats(4, 2, 4, 3)), {"strides": [2, 3], "auto_pad": "SAME_LOWER"}),
     ("ConvTranspose", ([1, 4, 5, 6], floats(4, 2, 3, 3)), {"strides": [2, 2], "auto_pad": "SAME_UPPER"}),
     ("ConvTranspose", ([1, 4, 5], floats(4, 3, 4)), {"strides": [2], "group": 2, "dilations": [3]}),
@@ -247,8 +273,11 @@ CASES: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("MaxPool", ([1, 2, 9, 8],), {"kernel_shape": [3, 3], "strides": [2, 2], "auto_pad": "SAME_LOWER"}),
     ("MaxPool", ([1, 2, 9],), {"kernel_shape": [3]}),
     ("AveragePool", ([1, 2, 9, 8],), {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]}),
-    ("AveragePool", ([1, 2, 9, 8],),
-     {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1], "count_include_pad": 1, "ceil_mode": 1}),
+    (
+        "AveragePool",
+        ([1, 2, 9, 8],),
+        {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1], "count_include_pad": 1, "ceil_mode": 1},
+    ),
     ("AveragePool", ([1, 2, 9, 8],), {"kernel_shape": [2, 2], "auto_pad": "SAME_UPPER"}),
     ("GlobalAveragePool", ([1, 2, 5, 4],), {}),
     ("GlobalMaxPool", ([1, 2, 5, 4],), {}),
@@ -341,22 +370,30 @@ def test_a_model_of_one_node_computes_the_same_after_import(op_type, inputs, att
 @given(st.data())
 def test_resized_positions_are_those_of_the_runtime(data):
     mode = data.draw(st.sampled_from(["nearest", "linear"]))
-    coordinates = data.draw(
-        st.sampled_from(["asymmetric", "half_pixel", "align_corners", "pytorch_half_pixel"]))
+    coordinates = data.draw(st.sampled_from(["asymmetric", "half_pixel", "align_corners", "pytorch_half_pixel"]))
     sizes = [data.draw(st.integers(1, 7)) for _ in range(2)]
     targets = [data.draw(st.integers(1, 12)) for _ in range(2)]
     nearest = data.draw(st.sampled_from(["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"]))
     position = {"sizes": ints(1, 1, *targets)}
     if data.draw(st.booleans()):
-        position = {"scales": np.array([1, 1, *(data.draw(st.sampled_from([0.5, 1, 1.5, 2, 3, 4])) for _ in "yx")],
-                                       np.float32)}
+        position = {
+            "scales": np.array([1, 1, *(data.draw(st.sampled_from([0.5, 1, 1.5, 2, 3, 4])) for _ in "yx")], np.float32)
+        }
     node = helper.make_node(
-        "Resize", ["x", "", *(["", "sizes"] if "sizes" in position else ["scales"])], ["y"], mode=mode,
-        coordinate_transformation_mode=coordinates, nearest_mode=nearest)
+        "Resize",
+        ["x", "", *(["", "sizes"] if "sizes" in position else ["scales"])],
+        ["y"],
+        mode=mode,
+        coordinate_transformation_mode=coordinates,
+        nearest_mode=nearest,
+    )
     graph = helper.make_graph(
-        [node], "g", [helper.make_tensor_value_info("x", 1, [1, 1, *sizes])],
+        [node],
+        "g",
+        [helper.make_tensor_value_info("x", 1, [1, 1, *sizes])],
         [helper.make_tensor_value_info("y", 1, None)],
-        [numpy_helper.from_array(value, name) for name, value in position.items()])
+        [numpy_helper.from_array(value, name) for name, value in position.items()],
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     if 0 in [int(s * k) for s, k in zip(sizes, position.get("scales", [1, 1, 1, 1])[2:], strict=True)]:
         return
@@ -366,8 +403,16 @@ def test_resized_positions_are_those_of_the_runtime(data):
         check(path)
 
 
-SMALL = ["googlenet", "mobilenet_v2_bn", "mobilenet_v3_large", "ppocr_cls_mobilenetv3s_trained", "resnet18",
-         "shufflenet_v2", "squeezenet1_1", "vit_tiny"]
+SMALL = [
+    "googlenet",
+    "mobilenet_v2_bn",
+    "mobilenet_v3_large",
+    "ppocr_cls_mobilenetv3s_trained",
+    "resnet18",
+    "shufflenet_v2",
+    "squeezenet1_1",
+    "vit_tiny",
+]
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -377,8 +422,12 @@ def test_a_shared_network_computes_the_same_after_import(name, shared):
 
 @pytest.mark.parametrize("name", ["yolox_tiny", "ppocr_v4_det", "fsrcnn_x2", "unet_256"])
 def test_a_large_shared_network_computes_the_same_at_a_smaller_input(name, shared):
-    small = {"yolox_tiny": None, "ppocr_v4_det": (1, 3, 64, 64), "fsrcnn_x2": (1, 1, 10, 12),
-             "unet_256": (1, 1, 16, 32)}[name]
+    small = {
+        "yolox_tiny": None,
+        "ppocr_v4_det": (1, 3, 64, 64),
+        "fsrcnn_x2": (1, 1, 10, 12),
+        "unet_256": (1, 1, 16, 32),
+    }[name]
     path = shared / "models" / f"{name}.onnx"
     network = load_model(path)
     check(path, input_shapes={network.inputs[0]: small} if small else None)

@@ -26,8 +26,10 @@ def conv(name: str = "conv", x: str = "x", y: str = "y", **attributes) -> onnx.N
 def test_light_models_of_the_onnx_package_import_with_the_shapes_of_onnx_itself(path):
     network = load_model(path)
     inferred = onnx.shape_inference.infer_shapes(onnx.load(path), data_prop=True).graph
-    known = {v.name: tuple(d.dim_value for d in v.type.tensor_type.shape.dim)
-             for v in (*inferred.value_info, *inferred.output)}
+    known = {
+        v.name: tuple(d.dim_value for d in v.type.tensor_type.shape.dim)
+        for v in (*inferred.value_info, *inferred.output)
+    }
     compared = [t for t in network.tensors if t.name in known and 0 not in known[t.name]]
     assert len(compared) > len(network.operators) / 2
     assert all(t.shape == known[t.name] for t in compared)
@@ -38,12 +40,15 @@ def test_light_models_are_nine():
     assert len(list(LIGHT.glob("*.onnx"))) == 9
 
 
-@pytest.mark.parametrize("options", [
-    {"dims": {"N": 2, "H": 8, "W": 9}},
-    {"batch": 2, "dims": {"H": 8, "W": 9}},
-    {"input_shapes": {"x": (2, 3, 8, 9)}},
-    {"input_shapes": {"x": (2, 3, 8, 9)}, "dims": {"H": 5}, "batch": 2},
-])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"dims": {"N": 2, "H": 8, "W": 9}},
+        {"batch": 2, "dims": {"H": 8, "W": 9}},
+        {"input_shapes": {"x": (2, 3, 8, 9)}},
+        {"input_shapes": {"x": (2, 3, 8, 9)}, "dims": {"H": 5}, "batch": 2},
+    ],
+)
 def test_open_axes_are_set_by_name_by_batch_or_by_whole_shapes(options, save):
     path = save([conv()], {"x": ["N", 3, "H", "W"]}, ["y"], {"w": WEIGHT})
     network = load_model(path, **options)
@@ -56,15 +61,18 @@ def test_an_axis_left_open_lists_the_input_and_how_to_set_it(save):
         load_model(path)
 
 
-@pytest.mark.parametrize(("options", "text"), [
-    ({"dims": {"n": 1}}, "no symbolic dimension 'n'.*'N'"),
-    ({"dims": {"N": 0}}, "dimension 'N' cannot be 0"),
-    ({"batch": 0}, "batch of 0"),
-    ({"input_shapes": {"z": (1, 3, 8, 8)}}, "no input 'z'"),
-    ({"input_shapes": {"x": (1, 3, 8)}}, "4 axes .* has 3"),
-    ({"input_shapes": {"x": (1, 3, 0, 8)}}, "below 1"),
-    ({"input_shapes": {"x": (1, 3, 8, 8)}, "batch": 2}, "starts with 1, and the batch given is 2"),
-])
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"dims": {"n": 1}}, "no symbolic dimension 'n'.*'N'"),
+        ({"dims": {"N": 0}}, "dimension 'N' cannot be 0"),
+        ({"batch": 0}, "batch of 0"),
+        ({"input_shapes": {"z": (1, 3, 8, 8)}}, "no input 'z'"),
+        ({"input_shapes": {"x": (1, 3, 8)}}, "4 axes .* has 3"),
+        ({"input_shapes": {"x": (1, 3, 0, 8)}}, "below 1"),
+        ({"input_shapes": {"x": (1, 3, 8, 8)}, "batch": 2}, "starts with 1, and the batch given is 2"),
+    ],
+)
 def test_a_wrong_choice_of_shapes_is_said_so(options, text, save):
     path = save([conv()], {"x": ["N", 3, 8, 8]}, ["y"], {"w": WEIGHT})
     with pytest.raises(InputError, match=text):
@@ -95,10 +103,18 @@ def test_a_batch_written_into_the_model_names_the_node_that_does_not_fit(shared,
 
 def test_an_output_that_ignores_the_batch_is_noted(save):
     node = helper.make_node("Reshape", ["x", "s"], ["y"])
-    path = save(helper.make_model(helper.make_graph(
-        [node], "g", [helper.make_tensor_value_info("x", 1, [1, 6])],
-        [helper.make_tensor_value_info("y", 1, [1, 6])],
-        [onnx.numpy_helper.from_array(np.array([1, -1]), "s")]), opset_imports=[helper.make_opsetid("", 17)]))
+    path = save(
+        helper.make_model(
+            helper.make_graph(
+                [node],
+                "g",
+                [helper.make_tensor_value_info("x", 1, [1, 6])],
+                [helper.make_tensor_value_info("y", 1, [1, 6])],
+                [onnx.numpy_helper.from_array(np.array([1, -1]), "s")],
+            ),
+            opset_imports=[helper.make_opsetid("", 17)],
+        )
+    )
     network = load_model(path, batch=4)
     assert network.shape("y") == (1, 24)
     assert "output 'y' keeps 1 as its first axis although the batch is 4" in network.notes[0]
@@ -114,21 +130,28 @@ def test_until_makes_a_tensor_the_only_output_and_drops_what_it_does_not_need(sh
     assert cut.reference.until == cut.outputs[0]
 
 
-@pytest.mark.parametrize(("until", "text"), [
-    ("/conv1/Conv_output_1", "did you mean '/conv1/Conv_output_0'"),
-    ("/conv1/Conv", "did you mean '/conv1/Conv_output_0'"),
-    ("input", "it is an input or an initializer"),
-    ("zzz", "no node produces a tensor 'zzz' to stop at$"),
-])
+@pytest.mark.parametrize(
+    ("until", "text"),
+    [
+        ("/conv1/Conv_output_1", "did you mean '/conv1/Conv_output_0'"),
+        ("/conv1/Conv", "did you mean '/conv1/Conv_output_0'"),
+        ("input", "it is an input or an initializer"),
+        ("zzz", "no node produces a tensor 'zzz' to stop at$"),
+    ],
+)
 def test_an_unknown_tensor_to_stop_at_gets_the_nearest_names(until, text):
     with pytest.raises(InputError, match=text):
         load_model("resnet18", until=until)
 
 
 def test_operators_get_unique_names(save):
-    nodes = [conv("", "x", "a", pads=[1] * 4), helper.make_node("Relu", ["a"], ["b"], name="same"),
-             helper.make_node("Relu", ["b"], ["c"], name="same"), helper.make_node("Relu", ["c"], ["d"]),
-             helper.make_node("Relu", ["d"], ["y"])]
+    nodes = [
+        conv("", "x", "a", pads=[1] * 4),
+        helper.make_node("Relu", ["a"], ["b"], name="same"),
+        helper.make_node("Relu", ["b"], ["c"], name="same"),
+        helper.make_node("Relu", ["c"], ["d"]),
+        helper.make_node("Relu", ["d"], ["y"]),
+    ]
     network = load_model(save(nodes, {"x": [1, 3, 8, 8]}, ["y"], {"w": WEIGHT}))
     assert [o.name for o in network.operators] == ["Conv@0", "same", "same#2", "Relu@0", "Relu@1"]
 
@@ -161,13 +184,21 @@ def test_constant_outputs_are_left_out_with_a_note(save):
 
 
 def test_functions_of_the_model_are_replaced_by_their_bodies(save):
-    body = helper.make_function("local", "Twice", ["a"], ["b"], [helper.make_node("Add", ["a", "a"], ["b"])],
-                                [helper.make_opsetid("", 17)])
+    body = helper.make_function(
+        "local", "Twice", ["a"], ["b"], [helper.make_node("Add", ["a", "a"], ["b"])], [helper.make_opsetid("", 17)]
+    )
     graph = helper.make_graph(
-        [helper.make_node("Twice", ["x"], ["y"], domain="local")], "g",
-        [helper.make_tensor_value_info("x", 1, [2, 3])], [helper.make_tensor_value_info("y", 1, None)])
-    model = helper.make_model(graph, functions=[body], ir_version=8,
-                              opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid("local", 1)])
+        [helper.make_node("Twice", ["x"], ["y"], domain="local")],
+        "g",
+        [helper.make_tensor_value_info("x", 1, [2, 3])],
+        [helper.make_tensor_value_info("y", 1, None)],
+    )
+    model = helper.make_model(
+        graph,
+        functions=[body],
+        ir_version=8,
+        opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid("local", 1)],
+    )
     assert [o["function"] for o in load_model(save(model)).operators] == ["Add"]
 
 

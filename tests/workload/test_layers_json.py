@@ -30,7 +30,10 @@ def test_every_layer_has_the_listed_dimensions(entry):
         sizes = {key: getattr(row, key) for key in ("N", "C", "H", "W", "M", "R", "S", "groups", "OH", "OW", "bias")}
         assert sizes == {key: layer[key] for key in sizes}
         assert (list(row.stride), list(row.pad), list(row.dilation)) == (
-            layer["stride"], layer["pad"], layer["dilation"])
+            layer["stride"],
+            layer["pad"],
+            layer["dilation"],
+        )
         assert (row.macs, row.batch, row.weight) == (layer["MACs"], layer.get("batch", 1), layer.get("weight", True))
         assert row.kind == ("MatMul" if layer["op"] == "Gemm" else layer["op"])
 

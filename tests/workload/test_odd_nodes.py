@@ -19,18 +19,30 @@ def floats(*shape: int) -> np.ndarray:
 IMAGE = [1, 3, 4, 5]
 REFUSED = {
     "a stride larger than the kernel": (
-        ("ConvTranspose", IMAGE, floats(3, 2, 1, 2)), {"strides": [2, 2]}, "reaches every row and column"),
+        ("ConvTranspose", IMAGE, floats(3, 2, 1, 2)),
+        {"strides": [2, 2]},
+        "reaches every row and column",
+    ),
     "a stride and a dilation with a common divisor": (
-        ("ConvTranspose", IMAGE, floats(3, 2, 3, 3)), {"strides": [2, 2], "dilations": [2, 2]},
-        "reaches every row and column"),
+        ("ConvTranspose", IMAGE, floats(3, 2, 3, 3)),
+        {"strides": [2, 2], "dilations": [2, 2]},
+        "reaches every row and column",
+    ),
     "too much output padding": (
-        ("ConvTranspose", IMAGE, floats(3, 2, 3, 3)), {"strides": [2, 2], "output_padding": [2, 0]},
-        "Output padding is smaller"),
+        ("ConvTranspose", IMAGE, floats(3, 2, 3, 3)),
+        {"strides": [2, 2], "output_padding": [2, 0]},
+        "Output padding is smaller",
+    ),
     "an output shape below the input's": (
-        ("ConvTranspose", IMAGE, floats(3, 2, 3, 3)), {"strides": [2, 2], "output_shape": [3, 3]}, "An output shape"),
+        ("ConvTranspose", IMAGE, floats(3, 2, 3, 3)),
+        {"strides": [2, 2], "output_shape": [3, 3]},
+        "An output shape",
+    ),
     "an output shape out of reach": (
-        ("ConvTranspose", IMAGE, floats(3, 2, 3, 3)), {"strides": [2, 2], "output_shape": [30, 30]},
-        "An output shape"),
+        ("ConvTranspose", IMAGE, floats(3, 2, 3, 3)),
+        {"strides": [2, 2], "output_shape": [30, 30]},
+        "An output shape",
+    ),
     "a bias that is a matrix": (("Conv", IMAGE, floats(4, 3, 3, 3), floats(4, 1)), {}, "The bias is a vector"),
     "a third factor of another width": (("Gemm", [2, 5], floats(5, 3), floats(4)), {}, "The third input"),
     "a third factor with more rows": (("Gemm", [1, 5], floats(5, 3), floats(2, 3)), {}, "The third input"),
@@ -55,8 +67,9 @@ def test_an_output_shape_just_beyond_the_reach_gets_output_padding(save, single)
 
 
 def test_a_late_window_is_left_out_also_where_automatic_padding_is_set_to_none(save, single):
-    model = single("MaxPool", [1, 3, 6, 6], kernel_shape=[2, 2], strides=[4, 4], ceil_mode=1, pads=[0, 0, 1, 1],
-                   auto_pad="NOTSET")
+    model = single(
+        "MaxPool", [1, 3, 6, 6], kernel_shape=[2, 2], strides=[4, 4], ceil_mode=1, pads=[0, 0, 1, 1], auto_pad="NOTSET"
+    )
     network = load_model(save(model))
     assert network.shape(network.outputs[0]) == (1, 3, 2, 2)
 

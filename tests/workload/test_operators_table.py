@@ -50,8 +50,12 @@ BROKEN = [
     ("Pad", ([4, 4], ints(1, 1, 1, 1)), {"mode": "reflect"}, "The mode is constant"),
     ("Resize", ([1, 1, 4, 4], None, np.array([1, 1, 2, 2], np.float32)), {"mode": "cubic"}, "nearest or linear"),
     ("Resize", ([1, 1, 4, 4], None, np.array([1, 2, 2, 2], np.float32)), {}, "only the last two change"),
-    ("Resize", ([1, 1, 4, 4], None, np.array([1, 1, 2, 2], np.float32)),
-     {"coordinate_transformation_mode": "tf_crop_and_resize"}, "Coordinates are asymmetric"),
+    (
+        "Resize",
+        ([1, 1, 4, 4], None, np.array([1, 1, 2, 2], np.float32)),
+        {"coordinate_transformation_mode": "tf_crop_and_resize"},
+        "Coordinates are asymmetric",
+    ),
     ("Resize", ([1, 1, 4, 4], None, np.array([1, 1, 2, 2], np.float32)), {"opset": 18, "antialias": 1}, "Antialiasing"),
     ("Upsample", ([1, 1, 4, 4], np.array([1, 1, 2, 0.5], np.float32)), {"opset": 9}, "does not enlarge one axis"),
     ("Gather", ([4, 4], ints(0, 1, 3)), {}, "with the same positive distance"),
@@ -83,8 +87,8 @@ def test_used_indices_of_a_pooling_are_refused(single, save):
 
 def test_all_rejected_nodes_are_reported_at_once(save):
     nodes = [
-        helper.make_node("Cast", ["x"], ["a"], to=10, name="first"), helper.make_node("Pad", ["x", "p"], ["b"],
-                                                                                       mode="edge", name="second"),
+        helper.make_node("Cast", ["x"], ["a"], to=10, name="first"),
+        helper.make_node("Pad", ["x", "p"], ["b"], mode="edge", name="second"),
         helper.make_node("Fancy", ["b"], ["c"], domain="com.example", name="third"),
         helper.make_node("Einsum", ["b"], ["d"], equation="ij->ji", name="fourth"),
         helper.make_node("Relu", ["c"], ["e"], name="behind"),
@@ -115,8 +119,11 @@ def test_the_table_has_every_required_operator_with_a_canonical_kind_and_sentenc
 def test_versions_of_the_table_agree_with_the_standard():
     for row in operators.table():
         first = int(row.opsets.rstrip("+").split("-")[0])
-        since = min(s.since_version for s in onnx.defs.get_all_schemas_with_history()
-                    if s.name == row.op_type and s.domain == "")
+        since = min(
+            s.since_version
+            for s in onnx.defs.get_all_schemas_with_history()
+            if s.name == row.op_type and s.domain == ""
+        )
         assert first == max(7, since)
 
 

@@ -76,17 +76,18 @@ def test_a_transposed_convolution_is_its_phases(case, extra):
     )
     assume(min(out) >= 1 and x.size * w.size <= POINTS)
     attributes = {name: case[name] for name in ("strides", "dilations", "pads")}
-    expected = run_node(
-        "ConvTranspose", {"x": x, "w": w}, group=case["groups"], output_padding=more, **attributes
-    )
+    expected = run_node("ConvTranspose", {"x": x, "w": w}, group=case["groups"], output_padding=more, **attributes)
     assert expected.shape[2:] == out
     operator, network = single(
-        "ConvTranspose", {"x": x.shape, "w": w.shape}, expected.shape, frozenset("w"), groups=case["groups"],
-        output_padding=more, **attributes,
+        "ConvTranspose",
+        {"x": x.shape, "w": w.shape},
+        expected.shape,
+        frozenset("w"),
+        groups=case["groups"],
+        output_padding=more,
+        **attributes,
     )
-    reached = kernel_reaches_every_phase(
-        out, case["kernel"], case["strides"], case["dilations"], case["pads"][:axes]
-    )
+    reached = kernel_reaches_every_phase(out, case["kernel"], case["strides"], case["dilations"], case["pads"][:axes])
     if not reached:
         with pytest.raises(InputError, match="without any input"):
             parts(operator, network)
@@ -101,8 +102,15 @@ def test_a_transposed_convolution_is_its_phases(case, extra):
 
 def test_phases_run_in_row_major_order():
     operator, network = single(
-        "ConvTranspose", {"x": (1, 2, 3, 3), "w": (2, 1, 4, 4)}, (1, 1, 6, 6), frozenset("w"), groups=1,
-        strides=(2, 2), dilations=(1, 1), pads=(1, 1, 1, 1), output_padding=(0, 0),
+        "ConvTranspose",
+        {"x": (1, 2, 3, 3), "w": (2, 1, 4, 4)},
+        (1, 1, 6, 6),
+        frozenset("w"),
+        groups=1,
+        strides=(2, 2),
+        dilations=(1, 1),
+        pads=(1, 1, 1, 1),
+        output_padding=(0, 0),
     )
     labels = [part.label for part in parts(operator, network)]
     assert labels == ["phase(0,0)", "phase(0,1)", "phase(1,0)", "phase(1,1)"]
@@ -110,8 +118,15 @@ def test_phases_run_in_row_major_order():
 
 def test_an_output_smaller_than_the_stride_has_only_the_phases_that_write_something():
     operator, network = single(
-        "ConvTranspose", {"x": (1, 1, 1), "w": (1, 1, 3)}, (1, 1, 2), frozenset("w"), groups=1,
-        strides=(3,), dilations=(1,), pads=(0, 1), output_padding=(0,),
+        "ConvTranspose",
+        {"x": (1, 1, 1), "w": (1, 1, 3)},
+        (1, 1, 2),
+        frozenset("w"),
+        groups=1,
+        strides=(3,),
+        dilations=(1,),
+        pads=(0, 1),
+        output_padding=(0,),
     )
     assert [part.label for part in parts(operator, network)] == ["phase(0)", "phase(1)"]
 
@@ -134,9 +149,7 @@ def test_an_output_smaller_than_the_stride_has_only_the_phases_that_write_someth
 def test_a_matrix_product_is_its_nest(a, b, trans_a, trans_b):
     rng = np.random.default_rng(1)
     left, right = small_integers(rng, a), small_integers(rng, b)
-    expected = np.matmul(
-        left.swapaxes(-1, -2) if trans_a else left, right.swapaxes(-1, -2) if trans_b else right
-    )
+    expected = np.matmul(left.swapaxes(-1, -2) if trans_a else left, right.swapaxes(-1, -2) if trans_b else right)
     operator, network = single("MatMul", {"a": a, "b": b}, expected.shape, trans_a=trans_a, trans_b=trans_b)
     (part,) = parts(operator, network)
     check_form(part)

@@ -33,7 +33,10 @@ def test_elementwise_operands_are_broadcast(shapes, out):
     names = [f"x{i}" for i in range(len(shapes))]
     arrays = {name: small_integers(rng, shape) for name, shape in zip(names, shapes, strict=True)}
     operator, network = single(
-        "Elementwise", {name: array.shape for name, array in arrays.items()}, out, function="Mul",
+        "Elementwise",
+        {name: array.shape for name, array in arrays.items()},
+        out,
+        function="Mul",
         constants=(None, None),
     )
     (part,) = parts(operator, network)
@@ -94,8 +97,14 @@ def test_a_pool_is_its_nest(case, function):
             "AveragePool", {"x": x}, opset=19, count_include_pad=int(function != "average"), **attributes
         )
     operator, network = single(
-        "Pool", {"x": x.shape}, expected.shape, function=function.split()[0], kernel=case["kernel_shape"],
-        strides=case["strides"], dilations=case["dilations"], pads=case["pads"],
+        "Pool",
+        {"x": x.shape},
+        expected.shape,
+        function=function.split()[0],
+        kernel=case["kernel_shape"],
+        strides=case["strides"],
+        dilations=case["dilations"],
+        pads=case["pads"],
         count_include_pad=function == "average with padding",
     )
     (part,) = parts(operator, network)
@@ -168,7 +177,11 @@ def test_nearest_resizing_reads_one_exact_place(mode, nearest, size, out):
     sizes = np.array([1, 1, out, 1], dtype=np.int64)
     expected = reference_resize(x, sizes, "nearest", nearest, mode)
     operator, network = single(
-        "Resize", {"x": x.shape}, expected.shape, mode="nearest", nearest_mode=nearest,
+        "Resize",
+        {"x": x.shape},
+        expected.shape,
+        mode="nearest",
+        nearest_mode=nearest,
         coordinates=((1, 0, 1), (1, 0, 1), source_rule(mode, size, out), (1, 0, 1)),
     )
     (part,) = parts(operator, network)
@@ -186,7 +199,11 @@ def test_linear_resizing_reads_the_two_neighbours(mode, size, out):
     expected = reference_resize(x, np.array([1, 1, out, 1], dtype=np.int64), "linear", "floor", mode)
     numerator, addend, denominator = rule = source_rule(mode, size, out)
     operator, network = single(
-        "Resize", {"x": x.shape}, expected.shape, mode="linear", nearest_mode="",
+        "Resize",
+        {"x": x.shape},
+        expected.shape,
+        mode="linear",
+        nearest_mode="",
         coordinates=((1, 0, 1), (1, 0, 1), rule, (1, 0, 1)),
     )
     (part,) = parts(operator, network)

@@ -48,9 +48,7 @@ class Graph:
 
     def batch_norm(self, x: str, channels: int = 4) -> str:
         scale, bias, mean = (self.constant(channels) for _ in range(3))
-        return self.op(
-            "BatchNormalization", x, scale, bias, mean, self.constant(channels, positive=True), epsilon=1e-3
-        )
+        return self.op("BatchNormalization", x, scale, bias, mean, self.constant(channels, positive=True), epsilon=1e-3)
 
     def number(self, value: float) -> str:
         return self.constant(value=value)

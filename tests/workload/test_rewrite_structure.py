@@ -136,5 +136,8 @@ def test_derivations_that_nobody_needs_are_dropped():
     needed = {name for derived in network.derived for name in derived.inputs} | known
     assert all(derived.tensor in needed for derived in network.derived)
     assert sorted(derived.function for derived in network.derived) == [
-        "bn_bias", "bn_weight", "scaled_vector", "scaled_weight",
+        "bn_bias",
+        "bn_weight",
+        "scaled_vector",
+        "scaled_weight",
     ]

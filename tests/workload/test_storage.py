@@ -116,10 +116,12 @@ def graphs(draw: st.DrawFn) -> tuple[Builder, tuple[str, ...]]:
         elif kind == "concat":
             axis = draw(st.integers(0, len(shape) - 1))
             fitting = [
-                name for name in names
+                name
+                for name in names
                 if len(builder.tensors[name].shape) == len(shape)
-                and all(i == axis or a == b for i, (a, b) in
-                        enumerate(zip(builder.tensors[name].shape, shape, strict=True)))
+                and all(
+                    i == axis or a == b for i, (a, b) in enumerate(zip(builder.tensors[name].shape, shape, strict=True))
+                )
             ]
             others = draw(st.lists(st.sampled_from(fitting), min_size=1, max_size=3))
             names.append(builder.op("Concat", x, *others, axis=axis))
@@ -301,7 +303,8 @@ def test_a_flatten_before_constant_products_permutes_their_weights(trans_b, read
     network = b.network(*outs)
     placed = check(network, b, "nhwc")
     assert {operator.kind for operator in placed.network.operators if operator.name in placed.views} == {
-        "Transpose", "Reshape",
+        "Transpose",
+        "Reshape",
     }
     assert [derived.function for derived in placed.network.derived] == ["permute_rows"] * readers
     plain = check(network, b, "nchw")
@@ -335,7 +338,9 @@ def test_a_reshape_that_cuts_through_axes_is_copied_by_way_of_a_row():
     b.elementwise("Relu", b.op("Reshape", x, shape=(3, 8)))
     placed = check(b.network(), b, "nhwc")
     assert [operator.name for operator in placed.network.operators if executed_parts(placed, operator)] == [
-        "elementwise0", "reshape1:row", "elementwise2",
+        "elementwise0",
+        "reshape1:row",
+        "elementwise2",
     ]
     assert check(b.network(), b, "nchw").network == b.network()
 

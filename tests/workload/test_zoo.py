@@ -15,8 +15,16 @@ ORIGINS = {"unet": "unet_256", "squeezenet": "squeezenet1_1", "ocr_classifier": 
 
 
 def test_eight_networks_are_shipped():
-    assert zoo.shipped() == ("mobilenet_v1", "mobilenet_v2", "mobilenet_v3_large", "ocr_classifier", "resnet18",
-                             "resnet50", "squeezenet", "unet")
+    assert zoo.shipped() == (
+        "mobilenet_v1",
+        "mobilenet_v2",
+        "mobilenet_v3_large",
+        "ocr_classifier",
+        "resnet18",
+        "resnet50",
+        "squeezenet",
+        "unet",
+    )
 
 
 @pytest.mark.parametrize("name", zoo.shipped())

@@ -204,4 +204,3 @@ class _Sequencer:
                 self._log.report(
                     "shared in one step", f"{move.cause} of '{move.operand}' touches what the compute beside it uses"
                 )
-

@@ -137,9 +137,7 @@ def _ends(axis: Axis, ranges: Ranges) -> tuple[int, int]:
     return low, high
 
 
-def _cover(
-    operand: Operand, axis: Axis, extent: int, start: int, step: int, ranges: Ranges
-) -> tuple[int, int, int]:
+def _cover(operand: Operand, axis: Axis, extent: int, start: int, step: int, ranges: Ranges) -> tuple[int, int, int]:
     """Elements to pad before and after a box along an axis, and the position of the least index after that."""
     first, last = _ends(axis, ranges)
     end = start + (extent - 1) * step
@@ -168,9 +166,7 @@ def _indices(axis: Axis, ranges: Ranges) -> Array:
     return found
 
 
-def _gather(
-    operand: Operand, axis: Axis, extent: int, start: int, step: int, ranges: Ranges
-) -> tuple[str, Array]:
+def _gather(operand: Operand, axis: Axis, extent: int, start: int, step: int, ranges: Ranges) -> tuple[str, Array]:
     """For a resize axis: its dimension, and the positions in the box of every neighbour of every index."""
     ((dim, coefficient),) = axis.terms
     first, count = ranges[dim]
@@ -179,9 +175,7 @@ def _gather(
     if axis.clamp:
         wanted = np.clip(wanted, 0, axis.size - 1)
     if ((wanted - start) % step).any() or wanted.min() < start or wanted.max() > start + (extent - 1) * step:
-        raise MissingHaloError(
-            _missing(operand, axis, int(wanted.min()), int(wanted.max()), start, extent, step)
-        )
+        raise MissingHaloError(_missing(operand, axis, int(wanted.min()), int(wanted.max()), start, extent, step))
     return dim, (wanted - start) // step
 
 

@@ -19,9 +19,7 @@ Constant = Callable[[str], Array]
 class RunningProgram:
     """A program on a machine: the numbers its operands' elements are known by, and loads and stores that check them."""
 
-    def __init__(
-        self, machine: Machine, program: Program, constant: Constant, parameters: dict[str, int]
-    ) -> None:
+    def __init__(self, machine: Machine, program: Program, constant: Constant, parameters: dict[str, int]) -> None:
         plan = machine.plan
         self.machine, self.program = machine, program
         self.planned = plan.operator[program.operator]
@@ -32,9 +30,7 @@ class RunningProgram:
         self.parameter_values: dict[str, Array] = {}
         self._constant = constant
         self._images = {
-            t.operand: self._image(t.operand, plan.array[t.array])
-            for t in program.transfers
-            if t.cause == "weight"
+            t.operand: self._image(t.operand, plan.array[t.array]) for t in program.transfers if t.cause == "weight"
         }
         self._linear = {o.name: self._placed(plan, o) for o in self.nest.operands if o.name not in self._images}
 

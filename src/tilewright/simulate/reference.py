@@ -30,8 +30,13 @@ def reference_outputs(
         session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         known = {value.name for value in session.get_inputs()}
         values = session.run(list(outputs), {name: value for name, value in inputs.items() if name in known})
-    except (failures.Fail, failures.InvalidArgument, failures.InvalidGraph, failures.NotImplemented,
-            failures.RuntimeException) as error:
+    except (
+        failures.Fail,
+        failures.InvalidArgument,
+        failures.InvalidGraph,
+        failures.NotImplemented,
+        failures.RuntimeException,
+    ) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(
             f"onnxruntime {onnxruntime.__version__} cannot run this model, so results cannot be compared: {reason}"

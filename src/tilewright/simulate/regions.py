@@ -128,6 +128,4 @@ def _share(a: Segment, b: Segment, width_a: int, width_b: int) -> bool:
 
 
 def _strided(marks: Array, segment: Segment, width: int, low: int) -> Array:
-    return np.ndarray(
-        (*segment.counts, width), np.bool_, marks, segment.first - low, (*segment.strides, 1)
-    )
+    return np.ndarray((*segment.counts, width), np.bool_, marks, segment.first - low, (*segment.strides, 1))

@@ -44,9 +44,7 @@ class TileCost:
 class TileTime:
     """Times the tiles of one nest on one machine."""
 
-    def __init__(
-        self, arch: Accelerator, nest: LoopNest, pars: Sequence[Par], operand_bits: Mapping[str, int]
-    ) -> None:
+    def __init__(self, arch: Accelerator, nest: LoopNest, pars: Sequence[Par], operand_bits: Mapping[str, int]) -> None:
         self._arch, self._nest, self._pars, self._operand_bits = arch, nest, tuple(pars), operand_bits
         self._known: dict[tuple[object, ...], TileCost] = {}
 

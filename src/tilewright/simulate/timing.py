@@ -143,15 +143,11 @@ class Clock:
         busy = sum(self._tiles)
         vector = self._part.nest.work is not None
         if self._arch.timing == "roofline":
-            total = max(
-                self._dram.cycles(self._arch.dram), self._ports.cycles(self._arch.scratchpad), self._compute
-            )
+            total = max(self._dram.cycles(self._arch.dram), self._ports.cycles(self._arch.scratchpad), self._compute)
         elif self._arch.buffering == "single":
             total = sum(
                 load + max(tile, stream) + store
-                for load, tile, stream, store in zip(
-                    self._loads, self._tiles, self._streams, self._stores, strict=True
-                )
+                for load, tile, stream, store in zip(self._loads, self._tiles, self._streams, self._stores, strict=True)
             )
         else:
             total = self._overlapped()

@@ -39,9 +39,7 @@ def logical_weight(operand: Operand, value: Array, part: Part) -> Array:
 class WeightImage:
     """One weight as one program loads it: the tiles seen so far, by where they start in the array."""
 
-    def __init__(
-        self, operand: Operand, value: Array, first_id: int, elements: int, numbering: Numbering
-    ) -> None:
+    def __init__(self, operand: Operand, value: Array, first_id: int, elements: int, numbering: Numbering) -> None:
         self._value, self._first_id, self._elements = value, first_id, elements
         self._strides = dense(tuple(axis.size for axis in operand.axes))
         self._numbering = numbering
@@ -105,6 +103,4 @@ def _is_dense(move: Move) -> bool:
 
 
 def _slices(move: Move) -> tuple[slice, ...]:
-    return tuple(
-        slice(s, s + (c - 1) * t + 1, t) for s, c, t in zip(move.starts, move.counts, move.steps, strict=True)
-    )
+    return tuple(slice(s, s + (c - 1) * t + 1, t) for s, c, t in zip(move.starts, move.counts, move.steps, strict=True))

@@ -94,8 +94,9 @@ class ConstantStore:
     @cached_property
     def _model(self) -> ImportedModel:
         if not self.network.reference.path:
-            raise InputError(f"network '{self.network.name}' was not loaded from a model, so its constants have no "
-                             "values")
+            raise InputError(
+                f"network '{self.network.name}' was not loaded from a model, so its constants have no values"
+            )
         return import_model(self.network.reference)
 
     @cached_property
@@ -109,8 +110,10 @@ class ConstantStore:
         return {
             name: role
             for name, role in sorted(roles(values).items())
-            if name in sources and name not in values.consumed
-            and values.types[name].dtype in FLOATS and values.types[name].elements > 1
+            if name in sources
+            and name not in values.consumed
+            and values.types[name].dtype in FLOATS
+            and values.types[name].elements > 1
         }
 
     def _is_stripped(self, name: str) -> bool:
@@ -146,8 +149,10 @@ class ConstantStore:
         if name in values.graph.initializers:
             stored = initializer_value(values.graph.initializers[name], file, external=True)
             if stored is None:
-                raise InputError(f"{file.label}: the numbers of '{name}' were stripped from the file; "
-                                 "run with --weights auto or --weights seeded:N")
+                raise InputError(
+                    f"{file.label}: the numbers of '{name}' were stripped from the file; "
+                    "run with --weights auto or --weights seeded:N"
+                )
             return stored.copy()
         node = values.producer[name]
         results = evaluate(node, [self.value(source) if source else None for source in node.inputs], file)

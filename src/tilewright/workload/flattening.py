@@ -49,9 +49,7 @@ def in_memory_order(network: Network, flattens: tuple[str, ...]) -> tuple[Networ
             tensors.append(ordered)
             transpositions.append(name)
             permuted_from[operator.output] = (channels, height, width)
-            operators.append(
-                Operator(name, "Transpose", (source.name,), ordered.name, (("perm", MEMORY_ORDER),))
-            )
+            operators.append(Operator(name, "Transpose", (source.name,), ordered.name, (("perm", MEMORY_ORDER),)))
             operators.append(replace(operator, inputs=(ordered.name,)))
         elif operator.kind == "MatMul" and operator.inputs[0] in permuted_from:
             weight = network.by_name[operator.inputs[1]]

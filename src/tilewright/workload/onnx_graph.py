@@ -71,8 +71,10 @@ def build_graph(file: ModelFile, until: str | None = None) -> OnnxGraph:
     for index in live:
         for name in nodes[index].reads:
             if name not in given and name not in producer:
-                problems.append(f"node '{nodes[index].name}' ({nodes[index].op_type}) reads '{name}', "
-                                "which no node, input or initializer produces")
+                problems.append(
+                    f"node '{nodes[index].name}' ({nodes[index].op_type}) reads '{name}', "
+                    "which no node, input or initializer produces"
+                )
     problems += [f"output '{name}' is produced by no node" for name in outputs if name not in given | set(producer)]
     order, stuck = _sorted(nodes, producer, live)
     if stuck:

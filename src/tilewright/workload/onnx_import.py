@@ -116,7 +116,9 @@ def _import(raw: OnnxNode, values: Values, emitter: Emitter, *, reshaped: bool) 
     except ShapeError as problem:
         hint = (
             "; the batch or an input shape was changed, and the model may have the original one written into this node "
-            "or one before it" if reshaped else ""
+            "or one before it"
+            if reshaped
+            else ""
         )
         return _unknown(raw) or f"{node.describe()} {problem}{hint}"
     if all(name in values.constants for name in raw.writes):
@@ -184,6 +186,8 @@ def _baked_batch(values: Values, outputs: tuple[str, ...], batch: int) -> list[s
         f"output '{name}' keeps {values.types[name].shape[0]} as its first axis although the batch is {batch}: the "
         "model has its original batch written into a shape"
         for name in outputs
-        if (shape := declared.get(name)) and {shape[0]} == before and batch not in before
+        if (shape := declared.get(name))
+        and {shape[0]} == before
+        and batch not in before
         and values.types[name].shape[:1] != (batch,)
     ]

@@ -44,8 +44,9 @@ def resolve_inputs(
     problems = _unknown_names(declared, input_shapes, dims)
     if batch is not None and batch < 1:
         problems.append(f"a batch of {batch} is not a size; it has to be 1 or more")
-    problems += [f"dimension '{name}' cannot be {size}; it has to be 1 or more"
-                 for name, size in dims.items() if size < 1]
+    problems += [
+        f"dimension '{name}' cannot be {size}; it has to be 1 or more" for name, size in dims.items() if size < 1
+    ]
     shapes: dict[str, tuple[int, ...]] = {}
     for name, axes in declared.items():
         found, wrong = _resolve(name, axes, batch, input_shapes.get(name), dims)
@@ -84,8 +85,9 @@ def _resolve(
     return closed, []
 
 
-def _unknown_names(declared: Mapping[str, Declared | None], shapes: Mapping[str, object],
-                   dims: Mapping[str, int]) -> list[str]:
+def _unknown_names(
+    declared: Mapping[str, Declared | None], shapes: Mapping[str, object], dims: Mapping[str, int]
+) -> list[str]:
     symbols = list(dict.fromkeys(a for axes in declared.values() for a in axes or () if isinstance(a, str)))
     problems = []
     for given, known, what in ((shapes, list(declared), "input"), (dims, symbols, "symbolic dimension")):

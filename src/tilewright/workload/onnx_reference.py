@@ -16,9 +16,7 @@ LARGEST_MODEL_BYTES = 2**31 - 2**20
 INITIALIZERS_ALONE_IR = 4  # from this IR version on, initializers need not be inputs too
 
 
-def reference_model(
-    imported: ImportedModel, value: Callable[[str], Array], replaced: set[str]
-) -> onnx.ModelProto:
+def reference_model(imported: ImportedModel, value: Callable[[str], Array], replaced: set[str]) -> onnx.ModelProto:
     """A self-contained model of the nodes that were imported, with the input shapes and outputs of the network.
 
     Initializers and the ``replaced`` constants take their numbers from ``value``. InputError if the model would not

@@ -21,8 +21,9 @@ from tilewright.workload.onnx_graph import OnnxGraph, OnnxNode
 LARGEST_TENSOR_ELEMENTS = 2**40
 LARGEST_FOLDED_ELEMENTS = 2**24
 
-RANDOM = frozenset({"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform",
-                    "RandomUniformLike"})
+RANDOM = frozenset(
+    {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
+)
 SHAPE_INPUTS: dict[str, tuple[int, ...]] = {
     # Input positions whose values, not just types, decide the shape of the result.
     "ConstantOfShape": (0,),
@@ -124,7 +125,7 @@ class Values:
                 self._fold(node.outputs[0], np.array(source.prod(dtype=np.int64)))
             else:
                 bounds = {attribute.name: attribute.i for attribute in node.proto.attribute}
-                self._fold(node.outputs[0], source[bounds.get("start", 0): bounds.get("end")])
+                self._fold(node.outputs[0], source[bounds.get("start", 0) : bounds.get("end")])
             return
         if node.op_type in RANDOM and node.domain == "":
             raise ShapeError("gives other numbers at every run; replace it by a constant before exporting the model")
@@ -205,8 +206,7 @@ class Values:
         from onnx import defs, helper, numpy_helper, shape_inference
 
         try:
-            schema = defs.get_schema(node.op_type, max_inclusive_version=self._version(node.domain),
-                                     domain=node.domain)
+            schema = defs.get_schema(node.op_type, max_inclusive_version=self._version(node.domain), domain=node.domain)
         except (defs.SchemaError, TypeError):  # the second for versions that are no plausible number
             raise ShapeError(
                 f"has an operator that operator set {self._version(node.domain)} does not have; export the model for "
@@ -226,7 +226,10 @@ class Values:
         }
         try:
             results = shape_inference.infer_node_outputs(
-                schema, node.proto, types, data or None,
+                schema,
+                node.proto,
+                types,
+                data or None,
                 opset_imports=[helper.make_opsetid(node.domain, self._version(node.domain))],
                 ir_version=self.file.model.ir_version,
             )
@@ -303,8 +306,11 @@ def _type_of(kind: object, known: tuple[int, ...] | None = None) -> ValueType:
 
 def _check(name: str, kind: ValueType, *, allow_empty: bool = False) -> None:
     if any(extent < 0 for extent in kind.shape) or (kind.elements == 0 and not allow_empty):
-        raise ShapeError(f"gives '{name}' the shape {list(kind.shape)}, which holds no elements; check the sizes of "
-                           "the inputs against kernels, strides and slices")
+        raise ShapeError(
+            f"gives '{name}' the shape {list(kind.shape)}, which holds no elements; check the sizes of "
+            "the inputs against kernels, strides and slices"
+        )
     if kind.elements > LARGEST_TENSOR_ELEMENTS:
-        raise ShapeError(f"gives '{name}' {kind.elements} elements, more than the {LARGEST_TENSOR_ELEMENTS} that "
-                           "are supported")
+        raise ShapeError(
+            f"gives '{name}' {kind.elements} elements, more than the {LARGEST_TENSOR_ELEMENTS} that are supported"
+        )

@@ -119,9 +119,7 @@ class Placement:
     def _settle(self, concat: Operator) -> None:
         """Which inputs of a concatenation are in place at the end, and which must be copied."""
         copied = tuple(
-            position
-            for position, (tensor, place) in enumerate(self._ranges(concat))
-            if self.storages[tensor] != place
+            position for position, (tensor, place) in enumerate(self._ranges(concat)) if self.storages[tensor] != place
         )
         if copied:
             self.copied[concat.name] = copied

@@ -110,10 +110,23 @@ def layer_row(network: Network, operator: Operator) -> LayerRow:
     bottom, right = _plane(pads[half:], 0)
     points = _product(x if operator.kind == "ConvTranspose" else y)
     return LayerRow(
-        operator.name, operator.kind, N=x[0], C=x[1], H=rows, W=x[-1], M=y[1], R=taps, S=w[-1],
-        stride=_plane(integers(operator, "strides"), 1), pad=(top, left, bottom, right),
-        dilation=_plane(integers(operator, "dilations"), 1), groups=integer(operator, "groups"), OH=out_rows, OW=y[-1],
-        macs=points * _product(w[1:]), bias=operator.parameter("bias") is not None,
+        operator.name,
+        operator.kind,
+        N=x[0],
+        C=x[1],
+        H=rows,
+        W=x[-1],
+        M=y[1],
+        R=taps,
+        S=w[-1],
+        stride=_plane(integers(operator, "strides"), 1),
+        pad=(top, left, bottom, right),
+        dilation=_plane(integers(operator, "dilations"), 1),
+        groups=integer(operator, "groups"),
+        OH=out_rows,
+        OW=y[-1],
+        macs=points * _product(w[1:]),
+        bias=operator.parameter("bias") is not None,
     )
 
 
@@ -123,9 +136,25 @@ def _product_row(network: Network, operator: Operator) -> LayerRow:
     constant = any(network.by_name[name].constant for name in operator.inputs)
     batch = _product(y[:-2])
     return LayerRow(
-        operator.name, operator.kind, N=y[-2], C=summed, H=1, W=1, M=y[-1], R=1, S=1, stride=(1, 1), pad=(0, 0, 0, 0),
-        dilation=(1, 1), groups=1, OH=1, OW=1, macs=_product(y) * summed, batch=batch,
-        bias=operator.parameter("bias") is not None, weight=constant,
+        operator.name,
+        operator.kind,
+        N=y[-2],
+        C=summed,
+        H=1,
+        W=1,
+        M=y[-1],
+        R=1,
+        S=1,
+        stride=(1, 1),
+        pad=(0, 0, 0, 0),
+        dilation=(1, 1),
+        groups=1,
+        OH=1,
+        OW=1,
+        macs=_product(y) * summed,
+        batch=batch,
+        bias=operator.parameter("bias") is not None,
+        weight=constant,
     )
 
 

@@ -117,5 +117,3 @@ MAPS: dict[str, Callable[[Tile], Array]] = {
     "BatchNormalization": batch_normalisation,
     **dict.fromkeys(("Reshape", "Slice", "Concat", "Transpose", "Pad", "Expand", "Identity"), copy),
 }
-
-

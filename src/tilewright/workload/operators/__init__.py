@@ -24,6 +24,22 @@ from tilewright.workload.operators.registry import (
 )
 
 __all__ = [
-    "Emitter", "Node", "OperatorRow", "common", "convolution", "elementwise", "import_node", "is_supported", "movement",
-    "normalisation", "pooling", "product", "reduction", "resize", "supported", "table", "violation", "windows",
+    "Emitter",
+    "Node",
+    "OperatorRow",
+    "common",
+    "convolution",
+    "elementwise",
+    "import_node",
+    "is_supported",
+    "movement",
+    "normalisation",
+    "pooling",
+    "product",
+    "reduction",
+    "resize",
+    "supported",
+    "table",
+    "violation",
+    "windows",
 ]

@@ -5,10 +5,22 @@ from __future__ import annotations
 from tilewright.workload.operators.node import Node
 from tilewright.workload.operators.registry import ALL, constraint
 
-NUMERIC = frozenset({
-    "float16", "bfloat16", "float32", "float64",
-    "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64",
-})
+NUMERIC = frozenset(
+    {
+        "float16",
+        "bfloat16",
+        "float32",
+        "float64",
+        "int8",
+        "uint8",
+        "int16",
+        "uint16",
+        "int32",
+        "uint32",
+        "int64",
+        "uint64",
+    }
+)
 
 
 @constraint(ALL)

@@ -45,9 +45,7 @@ def bias_per_channel(node: Node) -> bool:
 @constraint("ConvTranspose")
 def little_output_padding(node: Node) -> bool:
     """Output padding is smaller than the stride or the dilation of its axis."""
-    axes = zip(
-        per_axis(node, "output_padding", 0), per_axis(node, "strides"), per_axis(node, "dilations"), strict=True
-    )
+    axes = zip(per_axis(node, "output_padding", 0), per_axis(node, "strides"), per_axis(node, "dilations"), strict=True)
     return all(0 <= extra < max(stride, dilation) for extra, stride, dilation in axes)
 
 
@@ -79,8 +77,14 @@ def conv(node: Node, emitter: Emitter) -> None:
     kernel = node.shape(1)[2:]
     strides, dilations = per_axis(node, "strides"), per_axis(node, "dilations")
     emitter.emit(
-        node, "Conv", node.inputs[:2], parameters=bias(node), strides=strides, dilations=dilations,
-        pads=explicit_pads(node, kernel, strides, dilations), groups=node.integer("group", 1),
+        node,
+        "Conv",
+        node.inputs[:2],
+        parameters=bias(node),
+        strides=strides,
+        dilations=dilations,
+        pads=explicit_pads(node, kernel, strides, dilations),
+        groups=node.integer("group", 1),
     )
 
 
@@ -89,8 +93,15 @@ def conv_transpose(node: Node, emitter: Emitter) -> None:
     """A transposed convolution; an output shape that is asked for becomes pads and output padding."""
     pads, extra = _pads(node)
     emitter.emit(
-        node, "ConvTranspose", node.inputs[:2], parameters=bias(node), strides=per_axis(node, "strides"),
-        dilations=per_axis(node, "dilations"), pads=pads, groups=node.integer("group", 1), output_padding=extra,
+        node,
+        "ConvTranspose",
+        node.inputs[:2],
+        parameters=bias(node),
+        strides=per_axis(node, "strides"),
+        dilations=per_axis(node, "dilations"),
+        pads=pads,
+        groups=node.integer("group", 1),
+        output_padding=extra,
     )
 
 
@@ -115,8 +126,12 @@ def _pads(node: Node) -> tuple[tuple[int, ...], tuple[int, ...]]:
 def _full_sizes(node: Node) -> tuple[int, ...]:
     """The size of every spatial axis of a transposed convolution before anything is cut."""
     axes = zip(
-        node.shape()[2:], node.shape(1)[2:], per_axis(node, "strides"), per_axis(node, "dilations"),
-        per_axis(node, "output_padding", 0), strict=True,
+        node.shape()[2:],
+        node.shape(1)[2:],
+        per_axis(node, "strides"),
+        per_axis(node, "dilations"),
+        per_axis(node, "output_padding", 0),
+        strict=True,
     )
     return tuple(stride * (size - 1) + more + (taps - 1) * dilation + 1 for size, taps, stride, dilation, more in axes)
 

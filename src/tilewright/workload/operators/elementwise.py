@@ -27,9 +27,7 @@ def emit_elementwise(
 ) -> None:
     """One elementwise operator over inputs of a node; constants of one element become immediates."""
     immediate = [_is_immediate(node, slot, slots) for slot in slots]
-    constants = tuple(
-        node.value_float(slot) if alone else None for slot, alone in zip(slots, immediate, strict=True)
-    )
+    constants = tuple(node.value_float(slot) if alone else None for slot, alone in zip(slots, immediate, strict=True))
     tensors = [node.inputs[slot] for slot, alone in zip(slots, immediate, strict=True) if not alone]
     emitter.emit(node, "Elementwise", tensors, function=function, constants=constants, arguments=arguments)
 

@@ -38,8 +38,14 @@ class Emitter:
             name = _free(f"{node.name}:{part}", self._operator_names)
             self._operator_names.add(name)
         self.operators.append(
-            Operator(name, kind, tuple(inputs), output if output is not None else node.outputs[0],
-                     tuple(attributes.items()), tuple(parameters))
+            Operator(
+                name,
+                kind,
+                tuple(inputs),
+                output if output is not None else node.outputs[0],
+                tuple(attributes.items()),
+                tuple(parameters),
+            )
         )
 
     def intermediate(self, node: Node, part: str, shape: Sequence[int], dtype: str) -> str:

@@ -93,8 +93,9 @@ def split(node: Node, emitter: Emitter) -> None:
     for slot, output in enumerate(node.outputs):
         if node.used(slot):
             starts = tuple(start if k == axis else 0 for k in range(node.rank()))
-            emitter.emit(node, "Slice", node.inputs[:1], output, part=str(slot), starts=starts,
-                         steps=(1,) * node.rank())
+            emitter.emit(
+                node, "Slice", node.inputs[:1], output, part=str(slot), starts=starts, steps=(1,) * node.rank()
+            )
         start += node.out_shape(slot)[axis]
 
 

@@ -52,7 +52,9 @@ def batch_normalization(node: Node, emitter: Emitter) -> None:
     """Normalisation by stored statistics."""
     roles = ("scale", "bias", "mean", "variance")
     emitter.emit(
-        node, "BatchNormalization", node.inputs[:1],
+        node,
+        "BatchNormalization",
+        node.inputs[:1],
         parameters=[Parameter(role, node.inputs[slot], (1,)) for slot, role in enumerate(roles, 1)],
         epsilon=node.number("epsilon", 1e-5),
     )
@@ -61,16 +63,16 @@ def batch_normalization(node: Node, emitter: Emitter) -> None:
 @constraint("InstanceNormalization")
 def constant_scale_and_bias(node: Node) -> bool:
     """Scale and bias are constants with one element per channel, and there is at least one spatial axis."""
-    return node.rank() >= 3 and all(
-        node.constant(slot) and node.shape(slot) == node.shape()[1:2] for slot in (1, 2)
-    )
+    return node.rank() >= 3 and all(node.constant(slot) and node.shape(slot) == node.shape()[1:2] for slot in (1, 2))
 
 
 @imports("InstanceNormalization", kind="InstanceNormalization")
 def instance_normalization(node: Node, emitter: Emitter) -> None:
     """Normalisation over the spatial axes of each channel."""
     emitter.emit(
-        node, "InstanceNormalization", node.inputs[:1],
+        node,
+        "InstanceNormalization",
+        node.inputs[:1],
         parameters=(Parameter("scale", node.inputs[1], (1,)), Parameter("bias", node.inputs[2], (1,))),
         epsilon=node.number("epsilon", 1e-5),
     )
@@ -85,10 +87,8 @@ def layer_outputs(node: Node) -> bool:
 @constraint("LayerNormalization")
 def layer_parameters(node: Node) -> bool:
     """Scale, and bias if there is one, are constants with one element per normalised position."""
-    positions = _product(node.shape()[node.axis(node.integer("axis", -1)):])
-    return all(
-        not node.has(slot) or (node.constant(slot) and node.elements(slot) == positions) for slot in (1, 2)
-    )
+    positions = _product(node.shape()[node.axis(node.integer("axis", -1)) :])
+    return all(not node.has(slot) or (node.constant(slot) and node.elements(slot) == positions) for slot in (1, 2))
 
 
 @imports("LayerNormalization", kind="LayerNormalization", opsets="17+")
@@ -97,10 +97,14 @@ def layer_normalization(node: Node, emitter: Emitter) -> None:
     first = node.axis(node.integer("axis", -1))
     axes = tuple(range(first, node.rank()))
     emitter.emit(
-        node, "LayerNormalization", node.inputs[:1],
-        parameters=[Parameter(role, node.inputs[slot], axes)
-                    for slot, role in ((1, "scale"), (2, "bias")) if node.has(slot)],
-        axis=first, epsilon=node.number("epsilon", 1e-5),
+        node,
+        "LayerNormalization",
+        node.inputs[:1],
+        parameters=[
+            Parameter(role, node.inputs[slot], axes) for slot, role in ((1, "scale"), (2, "bias")) if node.has(slot)
+        ],
+        axis=first,
+        epsilon=node.number("epsilon", 1e-5),
     )
 
 

@@ -22,8 +22,7 @@ def pads_smaller_than_kernel(node: Node) -> bool:
     kernel, dilations = node.integers("kernel_shape") or (), per_axis(node, "dilations")
     pads = explicit_pads(node, kernel, per_axis(node, "strides"), dilations)
     return all(
-        max(pads[axis], pads[axis + len(kernel)]) < (size - 1) * dilations[axis] + 1
-        for axis, size in enumerate(kernel)
+        max(pads[axis], pads[axis + len(kernel)]) < (size - 1) * dilations[axis] + 1 for axis, size in enumerate(kernel)
     )
 
 
@@ -33,8 +32,14 @@ def pool(node: Node, emitter: Emitter) -> None:
     kernel = node.integers("kernel_shape") or ()
     strides, dilations = per_axis(node, "strides"), per_axis(node, "dilations")
     emitter.emit(
-        node, "Pool", node.inputs[:1], function=FUNCTIONS[node.op_type], kernel=kernel, strides=strides,
-        dilations=dilations, pads=explicit_pads(node, kernel, strides, dilations),
+        node,
+        "Pool",
+        node.inputs[:1],
+        function=FUNCTIONS[node.op_type],
+        kernel=kernel,
+        strides=strides,
+        dilations=dilations,
+        pads=explicit_pads(node, kernel, strides, dilations),
         count_include_pad=bool(node.integer("count_include_pad", 0)),
     )
 
@@ -49,6 +54,11 @@ def odd_size(node: Node) -> bool:
 def lrn(node: Node, emitter: Emitter) -> None:
     """Division by a power of the squares of neighbouring channels."""
     emitter.emit(
-        node, "LRN", node.inputs[:1], size=node.integer("size", 0), alpha=node.number("alpha", 1e-4),
-        beta=node.number("beta", 0.75), bias=node.number("bias", 1.0),
+        node,
+        "LRN",
+        node.inputs[:1],
+        size=node.integer("size", 0),
+        alpha=node.number("alpha", 1e-4),
+        beta=node.number("beta", 0.75),
+        bias=node.number("bias", 1.0),
     )

@@ -52,14 +52,23 @@ def gemm(node: Node, emitter: Emitter) -> None:
         last = position == len(steps) - 1
         target = node.outputs[0] if last else emitter.intermediate(node, "scaled", node.out_shape(), node.out_dtype())
         emitter.emit(
-            node, "Elementwise", [result, *others], target, part="" if last else "scale",
-            function=function, constants=constants, arguments=(),
+            node,
+            "Elementwise",
+            [result, *others],
+            target,
+            part="" if last else "scale",
+            function=function,
+            constants=constants,
+            arguments=(),
         )
         result = target
 
 
 def _add_third(
-    node: Node, emitter: Emitter, beta: float, parameters: list[Parameter],
+    node: Node,
+    emitter: Emitter,
+    beta: float,
+    parameters: list[Parameter],
     steps: list[tuple[str, list[str], tuple[float | None, ...]]],
 ) -> None:
     """Add Gemm's third input: as a bias if it is a constant vector along the columns, else as a step of its own."""
@@ -68,8 +77,16 @@ def _add_third(
         third = node.inputs[2]
         if beta != 1.0:
             third = emitter.intermediate(node, "addend", node.shape(2), node.dtype(2))
-            emitter.emit(node, "Elementwise", node.inputs[2:3], third, part="addend", function="Mul",
-                         constants=(None, beta), arguments=())
+            emitter.emit(
+                node,
+                "Elementwise",
+                node.inputs[2:3],
+                third,
+                part="addend",
+                function="Mul",
+                constants=(None, beta),
+                arguments=(),
+            )
         steps.append(("Add", [third], (None, None)))
     elif node.elements(2) == 1 and columns > 1 and node.folds(2):
         steps.append(("Add", [], (None, beta * node.value_float(2))))
@@ -110,5 +127,5 @@ def _as_matrix(node: Node, emitter: Emitter, slot: int, shape: Sequence[int]) ->
     if node.constant(slot):
         return emitter.derive(node.inputs[slot], "reshape", {"shape": tuple(shape)}, shape, node.dtype(slot))
     name = emitter.intermediate(node, "ab"[slot], shape, node.dtype(slot))
-    emitter.emit(node, "Reshape", node.inputs[slot:slot + 1], name, part="ab"[slot])
+    emitter.emit(node, "Reshape", node.inputs[slot : slot + 1], name, part="ab"[slot])
     return name

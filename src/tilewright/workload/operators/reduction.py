@@ -20,7 +20,11 @@ def has_spatial_axes(node: Node) -> bool:
 def global_pool(node: Node, emitter: Emitter) -> None:
     """A reduction over all spatial axes."""
     emitter.emit(
-        node, "Reduce", node.inputs[:1], function=GLOBAL[node.op_type], axes=tuple(range(2, node.rank())),
+        node,
+        "Reduce",
+        node.inputs[:1],
+        function=GLOBAL[node.op_type],
+        axes=tuple(range(2, node.rank())),
         keepdims=True,
     )
 
@@ -40,6 +44,10 @@ def reduce(node: Node, emitter: Emitter) -> None:
         return
     axes = tuple(sorted({node.axis(axis) for axis in given})) or tuple(range(node.rank()))
     emitter.emit(
-        node, "Reduce", node.inputs[:1], function=REDUCTIONS[node.op_type], axes=axes,
+        node,
+        "Reduce",
+        node.inputs[:1],
+        function=REDUCTIONS[node.op_type],
+        axes=axes,
         keepdims=bool(node.integer("keepdims", 1)),
     )

@@ -88,8 +88,12 @@ def table() -> tuple[OperatorRow, ...]:
     """Every supported operator, in alphabetical order."""
     common = tuple(_sentence(check) for check in _constraints.get(ALL, ()))
     return tuple(
-        OperatorRow(op_type, entry.opsets, entry.kind,
-                    common + tuple(_sentence(check) for check in _constraints.get(op_type, ())))
+        OperatorRow(
+            op_type,
+            entry.opsets,
+            entry.kind,
+            common + tuple(_sentence(check) for check in _constraints.get(op_type, ())),
+        )
         for op_type, entry in sorted(_entries.items())
     )
 

@@ -20,9 +20,7 @@ def transposition(operator: Operator, network: Network) -> tuple[Part, ...]:
     shape = network.shape(operator.output)
     names = dim_names(len(shape))
     source = {axis: position for position, axis in enumerate(integers(operator, "perm"))}
-    axes = tuple(
-        Axis(((names[source[axis]], 1),), shape[source[axis]], axis) for axis in range(len(shape))
-    )
+    axes = tuple(Axis(((names[source[axis]], 1),), shape[source[axis]], axis) for axis in range(len(shape)))
     return (_copy(operator, network, axes),)
 
 

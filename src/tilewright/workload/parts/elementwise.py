@@ -27,9 +27,7 @@ def mapped(operator: Operator, network: Network, operations: int) -> Part:
     """A nest over the output's axes whose inputs are broadcast against it."""
     shape = network.shape(operator.output)
     names = dim_names(len(shape))
-    inputs = [
-        (f"input{i + 1}" if i else "input", tensor) for i, tensor in enumerate(operator.inputs)
-    ]
+    inputs = [(f"input{i + 1}" if i else "input", tensor) for i, tensor in enumerate(operator.inputs)]
     nest = LoopNest(
         dims=dims_of(names, shape),
         operands=(

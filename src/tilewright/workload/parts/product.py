@@ -60,9 +60,7 @@ def _batch_axes(names: tuple[str, ...], own: tuple[int, ...], batch: tuple[int, 
     )
 
 
-def _matrix_axes(
-    first: tuple[str, int], second: tuple[str, int], rank: int, transposed: bool
-) -> tuple[Axis, Axis]:
+def _matrix_axes(first: tuple[str, int], second: tuple[str, int], rank: int, transposed: bool) -> tuple[Axis, Axis]:
     """The last two axes in the order of the formula; ``transposed`` ones lie the other way round in the tensor."""
     at_first, at_second = (rank - 1, rank - 2) if transposed else (rank - 2, rank - 1)
     return plain(*first, at_first), plain(*second, at_second)

@@ -44,9 +44,7 @@ def coordinates(operator: Operator) -> tuple[tuple[int, int, int], ...]:
     return tuple(rules)
 
 
-def source_axis(
-    dim: str, rule: tuple[int, int, int], size: int, out: int, tensor_axis: int, rounding: str
-) -> Axis:
+def source_axis(dim: str, rule: tuple[int, int, int], size: int, out: int, tensor_axis: int, rounding: str) -> Axis:
     """The axis that an output dimension of extent ``out`` reads, rounded as asked; ``linear`` reads two neighbours.
 
     Positions between whole numbers are rounded by the floor of a fraction, exactly:

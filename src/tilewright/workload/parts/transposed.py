@@ -53,14 +53,15 @@ def phases(size: int, kernel: int, stride: int, dilation: int, pad: int) -> tupl
         rows = [r for r in range(kernel) if (residue + pad - r * dilation) % stride == 0]
         last = rows[-1] if rows else 0
         offset = (residue + pad - last * dilation) // stride
-        found.append(
-            Phase(residue, points, len(rows), last, -(stride // common), offset, dilation // common)
-        )
+        found.append(Phase(residue, points, len(rows), last, -(stride // common), offset, dilation // common))
     return tuple(found)
 
 
 def kernel_reaches_every_phase(
-    size: tuple[int, ...], kernel: tuple[int, ...], strides: tuple[int, ...], dilations: tuple[int, ...],
+    size: tuple[int, ...],
+    kernel: tuple[int, ...],
+    strides: tuple[int, ...],
+    dilations: tuple[int, ...],
     begins: tuple[int, ...],
 ) -> bool:
     """The kernel must reach every output element: where stride and dilation leave rows of the output that no filter
@@ -92,9 +93,7 @@ def transposed_convolution(operator: Operator, network: Network) -> tuple[Part, 
             " stride, and a dilation that has no common divisor with it"
         )
     spatial, window = SPATIAL[len(kernel)], FILTER[len(kernel)]
-    per_axis = [
-        phases(outs[i], kernel[i], strides[i], dilations[i], begins[i]) for i in range(len(kernel))
-    ]
+    per_axis = [phases(outs[i], kernel[i], strides[i], dilations[i], begins[i]) for i in range(len(kernel))]
     found = []
     for chosen in product(*per_axis):
         reads = (

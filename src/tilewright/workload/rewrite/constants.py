@@ -26,8 +26,10 @@ def _into(editor: Editor, producer: Operator, operator: Operator) -> Operator | 
     if step is None:
         return None
     channels = editor.tensor(producer.output).shape[axis]
-    folded = _scaled(editor, producer, step, axis, channels) if step.product else _shifted(
-        editor, producer, step, axis, channels
+    folded = (
+        _scaled(editor, producer, step, axis, channels)
+        if step.product
+        else _shifted(editor, producer, step, axis, channels)
     )
     return replace(folded, epilogue=operator.epilogue)
 
@@ -47,9 +49,7 @@ def _scaled(editor: Editor, producer: Operator, step: ChannelStep, axis: int, ch
     before = producer.parameter("bias")
     parameters = producer.parameters
     if before is not None:
-        bias = editor.derive(
-            "scaled_vector", (before.tensor, factor), (channels,), size=channels, power=step.exponent
-        )
+        bias = editor.derive("scaled_vector", (before.tensor, factor), (channels,), size=channels, power=step.exponent)
         parameters = with_parameter(producer, "bias", bias, axis)
     return replace(producer, inputs=(producer.inputs[0], folded), parameters=parameters)
 
@@ -58,9 +58,7 @@ def _shifted(editor: Editor, producer: Operator, step: ChannelStep, axis: int, c
     addend = step.constant(editor, producer.inputs[1])
     before = producer.parameter("bias")
     if before is not None:
-        bias = editor.derive(
-            "summed_vectors", (before.tensor, addend), (channels,), size=channels, sign=step.exponent
-        )
+        bias = editor.derive("summed_vectors", (before.tensor, addend), (channels,), size=channels, sign=step.exponent)
     else:
         bias = editor.derive("vector", (addend,), (channels,), size=channels, sign=step.exponent)
     return replace(producer, parameters=with_parameter(producer, "bias", bias, axis))

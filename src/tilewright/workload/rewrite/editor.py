@@ -26,8 +26,10 @@ class Editor:
     def used_only_by(self, name: str, reader: Operator) -> bool:
         """Whether that operator alone reads the tensor, once, and nobody outside the network sees it."""
         readers = self.network.consumers[name]
-        return len(readers) == 1 and readers[0].reads.count(name) == 1 == reader.reads.count(name) and (
-            name not in self.network.outputs
+        return (
+            len(readers) == 1
+            and readers[0].reads.count(name) == 1 == reader.reads.count(name)
+            and (name not in self.network.outputs)
         )
 
     def derive(self, function: str, inputs: Sequence[str], shape: Sequence[int], **arguments: Value) -> str:
