@@ -11,7 +11,8 @@ Importing this loads nothing heavy: each function imports what it needs when it 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ from tilewright import errors
 
 if TYPE_CHECKING:
     from tilewright.arch.accelerator import Accelerator
+    from tilewright.arch.load import load_arch
+    from tilewright.mapping.nests import conv2d, depthwise, gemm
     from tilewright.mapping.search import NestResult
     from tilewright.plan.plan import Plan
     from tilewright.schedule.schedule import Schedule
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from tilewright.workload.constants import ConstantStore
     from tilewright.workload.nest import LoopNest
     from tilewright.workload.network import Network
+    from tilewright.workload.onnx_import import load_model
 
 __version__ = "0.1.0"
 __all__ = [
@@ -43,29 +47,21 @@ __all__ = [
 ]
 
 
-def load_model(
-    source: str | Path,
-    *,
-    batch: int | None = None,
-    input_shapes: Mapping[str, Sequence[int]] | None = None,
-    dims: Mapping[str, int] | None = None,
-    until: str | None = None,
-) -> Network:
-    """The network of an ONNX file, or of a shipped model by its name; weights are not read.
-
-    ``batch`` sets the first axis of every input, ``dims`` symbolic dimensions by name, ``input_shapes`` whole shapes;
-    ``until`` makes the named tensor the only output. Raises ``errors.InputError`` with everything that is wrong.
-    """
-    from tilewright.workload.onnx_import import load_model
-
-    return load_model(source, batch=batch, input_shapes=input_shapes, dims=dims, until=until)
+# Where the names live that need nothing added; they are imported when they are first asked for.
+_HOMES = {
+    "conv2d": "tilewright.mapping.nests",
+    "depthwise": "tilewright.mapping.nests",
+    "gemm": "tilewright.mapping.nests",
+    "load_arch": "tilewright.arch.load",
+    "load_model": "tilewright.workload.onnx_import",
+}
 
 
-def load_arch(source: str | Path) -> Accelerator:
-    """The machine of that shipped name, or of a YAML file; ``errors.InputError`` lists every problem with its line."""
-    from tilewright.arch.load import load_arch
-
-    return load_arch(source)
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tilewright' has no attribute '{name}'")
+    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    return value
 
 
 def schedule(
@@ -118,45 +114,6 @@ def simulate(
 
     claim = Claim(schedule.cycles, schedule.traffic)
     return simulate(plan or lower(schedule), store, values, claim, progress=watch)
-
-
-def conv2d(
-    K: int,
-    C: int,
-    Y: int,
-    X: int,
-    R: int = 1,
-    S: int = 1,
-    N: int = 1,
-    G: int = 1,
-    **geometry: int | tuple[int, ...] | None,
-) -> LoopNest:
-    """A convolution: K filters over C channels (of each of G groups), Y x X outputs, R x S filter, N images.
-
-    ``geometry``: ``stride``, ``dilation`` as a number or (y, x); ``pad`` also as (top, left, bottom, right); ``H`` and
-    ``W``, the input's size, which follow from the others if absent.
-    """
-    from tilewright.mapping import nests
-
-    arguments: dict[str, Any] = geometry
-    return nests.conv2d(K=K, C=C, Y=Y, X=X, R=R, S=S, N=N, G=G, **arguments)
-
-
-def depthwise(
-    G: int, Y: int, X: int, R: int = 1, S: int = 1, N: int = 1, **geometry: int | tuple[int, ...] | None
-) -> LoopNest:
-    """A convolution in which each of G channels has a filter of its own; ``geometry`` as for ``conv2d``."""
-    from tilewright.mapping import nests
-
-    arguments: dict[str, Any] = geometry
-    return nests.depthwise(G=G, Y=Y, X=X, R=R, S=S, N=N, **arguments)
-
-
-def gemm(M: int, N: int, K: int, B: int = 1) -> LoopNest:
-    """A product of an M x K and a K x N matrix, B times."""
-    from tilewright.mapping import nests
-
-    return nests.gemm(M=M, N=N, K=K, B=B)
 
 
 def map_nest(nest: LoopNest, arch: Accelerator, objective: str = "edp", *, timeout: float | None = None) -> NestResult:
