@@ -8,9 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import WithJsonSchema
 
 OperandRole = Literal["input", "weight", "output"]
+# In JSON an exact fraction is text such as "267/10"; the schema says so in the same words whatever pydantic's version.
+Rational = Annotated[Fraction, WithJsonSchema({"type": "string", "description": "an exact fraction, such as 267/10"})]
 ROLES: tuple[OperandRole, ...] = ("input", "weight", "output")
 
 
@@ -41,8 +45,8 @@ class Memory:
     keeps: tuple[OperandRole, ...]
     may_keep: tuple[OperandRole, ...] = ()
     per: tuple[str, ...] = ()
-    read_bandwidth: Fraction | None = None
-    write_bandwidth: Fraction | None = None
+    read_bandwidth: Rational | None = None
+    write_bandwidth: Rational | None = None
     shared_port: bool = True
     read_pj: float = 0.0
     write_pj: float = 0.0
@@ -97,7 +101,7 @@ class Accelerator:
     """A whole machine, as its file says."""
 
     name: str
-    clock_hz: Fraction
+    clock_hz: Rational
     memories: tuple[Memory, ...]
     array: Array
     vector: VectorUnit
