@@ -1,4 +1,4 @@
-"""Damaged plans are found out without looking at numbers, or the damage does nothing (issue 2, point 4)."""
+"""Damaged plans are found out without looking at numbers, or the damage does nothing."""
 
 from __future__ import annotations
 
