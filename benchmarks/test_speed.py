@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -32,3 +34,10 @@ def test_simulate(benchmark: Any, name: str) -> None:
     schedule = tw.schedule(tw.load_model(name), tw.load_arch(MACHINE))
     run = benchmark.pedantic(tw.simulate, (schedule,), rounds=2, warmup_rounds=0)
     assert run.matched
+
+
+def test_help(benchmark: Any) -> None:
+    """A fresh interpreter up to the end of ``tilewright --help``: half a second is the most a person should wait."""
+    command = [sys.executable, "-c", "from tilewright.cli.app import main; main()", "--help"]
+    run = benchmark.pedantic(subprocess.run, (command,), {"capture_output": True}, rounds=5, warmup_rounds=1)
+    assert run.returncode == 0

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 SOURCES = str(Path(__file__).resolve().parent.parent / "src")
-HEAVY = ("numba", "onnx", "onnxruntime", "pandas")
+HEAVY = ("numba", "numpy", "onnx", "onnxruntime", "pandas", "pydantic")
 
 IMPORT = "import tilewright"
 HELP = """
@@ -44,14 +43,3 @@ def test_starting_loads_nothing_heavy(code: str) -> None:
 
 def test_a_heavy_import_would_be_noticed() -> None:
     assert "onnx" in loaded_by("import onnx")
-
-
-def test_help_answers_in_under_half_a_second() -> None:
-    taken = []
-    for _ in range(5):  # the best of a few, since other work may share the machine
-        start = time.perf_counter()
-        loaded_by(HELP)
-        taken.append(time.perf_counter() - start)
-        if taken[-1] < 0.5:
-            break
-    assert min(taken) < 0.5, taken
