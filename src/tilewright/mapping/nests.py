@@ -6,6 +6,7 @@ from tilewright.arch.accelerator import Accelerator
 from tilewright.errors import UsageError
 from tilewright.mapping.problem import Binding, NestProblem
 from tilewright.workload.nest import Axis, LoopNest, Operand
+from tilewright.workload.parts.convolution import convolution_nest
 
 Pair = int | tuple[int, ...]
 
@@ -79,41 +80,18 @@ def conv2d(
         wrong.append(f"padding {pad} must not be negative")
     if wrong:
         raise UsageError("; ".join(wrong))
-    read = Operand(
-        "input",
-        "input",
-        (
-            Axis((("N", 1),), N, 0),
-            Axis((("G", 1),), G, 1, scale=C),
-            Axis((("C", 1),), C, 1),
-            Axis((("Y", sy), ("R", dy)), rows, 2, offset=-top),
-            Axis((("X", sx), ("S", dx)), columns, 3, offset=-left),
-        ),
+    return convolution_nest(
+        batch=N,
+        groups=G,
+        filters=K,
+        channels=C,
+        outs=(Y, X),
+        kernel=(R, S),
+        sizes=(rows, columns),
+        strides=(sy, sx),
+        dilations=(dy, dx),
+        begins=(top, left),
     )
-    weight = Operand(
-        "weight",
-        "weight",
-        (
-            Axis((("G", 1),), G, 0, scale=K),
-            Axis((("K", 1),), K, 0),
-            Axis((("C", 1),), C, 1),
-            Axis((("R", 1),), R, 2),
-            Axis((("S", 1),), S, 3),
-        ),
-    )
-    output = Operand(
-        "output",
-        "output",
-        (
-            Axis((("N", 1),), N, 0),
-            Axis((("G", 1),), G, 1, scale=K),
-            Axis((("K", 1),), K, 1),
-            Axis((("Y", 1),), Y, 2),
-            Axis((("X", 1),), X, 3),
-        ),
-    )
-    dims = (("N", N), ("G", G), ("K", K), ("C", C), ("Y", Y), ("X", X), ("R", R), ("S", S))
-    return LoopNest(dims, (read, weight, output))
 
 
 def depthwise(

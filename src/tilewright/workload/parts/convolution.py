@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tilewright.workload.attributes import begins_and_ends, integer, integers
 from tilewright.workload.nest import Axis, LoopNest, Operand
 from tilewright.workload.network import Network, Operator
@@ -18,54 +20,84 @@ def convolution(operator: Operator, network: Network) -> tuple[Part, ...]:
     Dimensions N, G, K, C, Y, X, R, S, all present even where their extent is 1; one-dimensional ones lack Y and R.
     """
     x, w = operator.inputs
-    batch, channels, *heights = network.shape(x)
+    batch, _, *sizes = network.shape(x)
     filters, depth, *kernel = network.shape(w)
     outs = network.shape(operator.output)[2:]
     groups = integer(operator, "groups")
     strides, dilations = integers(operator, "strides"), integers(operator, "dilations")
     begins, _ = begins_and_ends(operator)
-    spatial, window = SPATIAL[len(kernel)], FILTER[len(kernel)]
-    per_group = filters // groups
-    reads = tuple(
-        Axis(((y, strides[i]), (r, dilations[i])), heights[i], 2 + i, offset=-begins[i])
-        for i, (y, r) in enumerate(zip(spatial, window, strict=True))
-    )
-    nest = LoopNest(
-        dims=(
-            ("N", batch),
-            ("G", groups),
-            ("K", per_group),
-            ("C", channels // groups),
-            *zip(spatial, outs, strict=True),
-            *zip(window, kernel, strict=True),
-        ),
-        operands=(
-            Operand(
-                "input",
-                "input",
-                (plain("N", batch, 0), *grouped(groups, channels // groups, "C", 1), *reads),
-            ),
-            Operand(
-                "weight",
-                "weight",
-                (
-                    *grouped(groups, per_group, "K", 0),
-                    plain("C", depth, 1),
-                    *(plain(r, kernel[i], 2 + i) for i, r in enumerate(window)),
-                ),
-            ),
-            Operand(
-                "output",
-                "output",
-                (
-                    plain("N", batch, 0),
-                    *grouped(groups, per_group, "K", 1),
-                    *(plain(y, outs[i], 2 + i) for i, y in enumerate(spatial)),
-                ),
-            ),
-        ),
+    nest = convolution_nest(
+        batch=batch,
+        groups=groups,
+        filters=filters // groups,
+        channels=depth,
+        outs=outs,
+        kernel=kernel,
+        sizes=sizes,
+        strides=strides,
+        dilations=dilations,
+        begins=begins,
     )
     return (Part("", nest, (("input", x), ("weight", w), ("output", operator.output))),)
+
+
+def convolution_nest(
+    *,
+    batch: int,
+    groups: int,
+    filters: int,
+    channels: int,
+    outs: Sequence[int],
+    kernel: Sequence[int],
+    sizes: Sequence[int],
+    strides: Sequence[int],
+    dilations: Sequence[int],
+    begins: Sequence[int],
+) -> LoopNest:
+    """The nest of a convolution with ``filters`` and ``channels`` in each group; sequences have an entry per spatial
+    axis: outputs, filter taps, input size, stride, dilation, and padding before the first element."""
+    spatial, window = SPATIAL[len(kernel)], FILTER[len(kernel)]
+    return channel_nest(
+        batch,
+        groups,
+        filters,
+        channels,
+        dims=(*zip(spatial, outs, strict=True), *zip(window, kernel, strict=True)),
+        reads=tuple(
+            Axis(((y, strides[i]), (r, dilations[i])), sizes[i], 2 + i, offset=-begins[i])
+            for i, (y, r) in enumerate(zip(spatial, window, strict=True))
+        ),
+        weights=(
+            *grouped(groups, filters, "K", 0),
+            plain("C", channels, 1),
+            *(plain(r, kernel[i], 2 + i) for i, r in enumerate(window)),
+        ),
+        writes=tuple(plain(y, outs[i], 2 + i) for i, y in enumerate(spatial)),
+    )
+
+
+def channel_nest(
+    batch: int,
+    groups: int,
+    filters: int,
+    channels: int,
+    *,
+    dims: tuple[tuple[str, int], ...],
+    reads: tuple[Axis, ...],
+    weights: tuple[Axis, ...],
+    writes: tuple[Axis, ...],
+) -> LoopNest:
+    """A nest over N, G, K, C and then ``dims``: input and output have a batch and a channel axis in groups, followed by
+    the spatial axes given; ``weights`` are all axes of the weight."""
+    image = plain("N", batch, 0)
+    return LoopNest(
+        dims=(("N", batch), ("G", groups), ("K", filters), ("C", channels), *dims),
+        operands=(
+            Operand("input", "input", (image, *grouped(groups, channels, "C", 1), *reads)),
+            Operand("weight", "weight", weights),
+            Operand("output", "output", (image, *grouped(groups, filters, "K", 1), *writes)),
+        ),
+    )
 
 
 def grouped(groups: int, size: int, dim: str, tensor_axis: int) -> tuple[Axis, Axis]:

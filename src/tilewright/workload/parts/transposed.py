@@ -13,10 +13,10 @@ from math import gcd
 
 from tilewright.errors import InputError
 from tilewright.workload.attributes import begins_and_ends, integer, integers
-from tilewright.workload.nest import Axis, LoopNest, Operand
+from tilewright.workload.nest import Axis
 from tilewright.workload.network import Network, Operator
 from tilewright.workload.part import Part
-from tilewright.workload.parts.convolution import FILTER, SPATIAL, grouped
+from tilewright.workload.parts.convolution import FILTER, SPATIAL, channel_nest, grouped
 from tilewright.workload.parts.naming import plain
 
 
@@ -96,36 +96,30 @@ def transposed_convolution(operator: Operator, network: Network) -> tuple[Part, 
     per_axis = [phases(outs[i], kernel[i], strides[i], dilations[i], begins[i]) for i in range(len(kernel))]
     found = []
     for chosen in product(*per_axis):
-        reads = (
+        reads = tuple(
             Axis(((y, 1), (r, phase.spread)), heights[i], 2 + i, offset=phase.offset)
             for i, (y, r, phase) in enumerate(zip(spatial, window, chosen, strict=True))
         )
-        writes = (
+        writes = tuple(
             Axis(((y, strides[i]),), outs[i], 2 + i, offset=phase.residue)
             for i, (y, phase) in enumerate(zip(spatial, chosen, strict=True))
         )
-        nest = LoopNest(
+        nest = channel_nest(
+            batch,
+            groups,
+            per_group,
+            channels // groups,
             dims=(
-                ("N", batch),
-                ("G", groups),
-                ("K", per_group),
-                ("C", channels // groups),
                 *((y, phase.points) for y, phase in zip(spatial, chosen, strict=True)),
                 *((r, phase.taps) for r, phase in zip(window, chosen, strict=True)),
             ),
-            operands=(
-                Operand("input", "input", (plain("N", batch, 0), *grouped(groups, channels // groups, "C", 1), *reads)),
-                Operand(
-                    "weight",
-                    "weight",
-                    (
-                        *grouped(groups, channels // groups, "C", 0),
-                        plain("K", per_group, 1),
-                        *(plain(r, chosen[i].taps, 2 + i) for i, r in enumerate(window)),
-                    ),
-                ),
-                Operand("output", "output", (plain("N", batch, 0), *grouped(groups, per_group, "K", 1), *writes)),
+            reads=reads,
+            weights=(
+                *grouped(groups, channels // groups, "C", 0),
+                plain("K", per_group, 1),
+                *(plain(r, chosen[i].taps, 2 + i) for i, r in enumerate(window)),
             ),
+            writes=writes,
         )
         label = f"phase({','.join(str(phase.residue) for phase in chosen)})"
         taps = tuple((phase.first, phase.step) for phase in chosen)
