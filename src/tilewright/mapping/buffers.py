@@ -31,8 +31,9 @@ class OperandBuffer:
     """Room for one operand, temporary (``statistics``, ``exponentials``) or parameter (``parameter0``...).
 
     ``counts`` are the largest extents per axis. ``slots`` footprints lie side by side; with ``ring_axis`` the buffer
-    is one ring of ``ring_length`` places along that axis (then ``slots`` is 1). ``size_bytes`` counts the alignment
-    in the scratchpad; in memories further in it is the size of the streamed tile, all positions together.
+    is one ring of ``ring_length`` places along that axis, ``ring_step`` indices apart (then ``slots`` is 1).
+    ``size_bytes`` counts the alignment in the scratchpad; in memories further in it is the size of the streamed tile,
+    all positions together.
     """
 
     operand: str
@@ -44,6 +45,7 @@ class OperandBuffer:
     slots: int
     bits: int
     size_bytes: int
+    ring_step: int = 1
 
     @property
     def elements(self) -> int:
@@ -83,9 +85,9 @@ def _operand_buffer(problem: NestProblem, mapping: Mapping, tiling: Tiling, oper
     if not memory.scratchpad:
         double, several = memory.double_buffered, True
     ring_axis = None if operand.role == "output" else sliding_axis(operand, tiling, last_used)
-    ring_length = 0
+    ring_length, ring_step = 0, 1
     if ring_axis is not None:
-        window, increment = ring_places(operand.axes[ring_axis], chunks, tiling.loops[last_used - 1].dim)
+        ring_step, window, increment = ring_places(operand.axes[ring_axis], chunks, tiling.loops[last_used - 1].dim)
         ring_length = window
         if double:
             ring_length += increment if last_used == 1 else window
@@ -103,6 +105,7 @@ def _operand_buffer(problem: NestProblem, mapping: Mapping, tiling: Tiling, oper
             slots,
             buffer_bits(problem, mapping, operand.name),
             0,
+            ring_step,
         ),
     )
 
@@ -112,8 +115,9 @@ def _buffer(problem: NestProblem, memory: Memory, buffer: OperandBuffer) -> Oper
     return replace(buffer, size_bytes=aligned(size, problem.arch.alignment_bytes if memory.scratchpad else 1))
 
 
-def ring_places(axis: Axis, chunks: Dict[str, Chunks], dim: str) -> tuple[int, int]:
-    """The most places of a ring that a window takes up, and the most that any move of it along ``dim`` adds.
+def ring_places(axis: Axis, chunks: Dict[str, Chunks], dim: str) -> tuple[int, int, int]:
+    """The distance of a ring's places, the most places that a window takes up, and the most that a move along ``dim``
+    adds.
 
     Places lie one step of the largest tile apart. A ragged last tile may have a wider step (its rows have holes that
     the tile before filled), so that its few indices reach further than their number says.
@@ -126,7 +130,7 @@ def ring_places(axis: Axis, chunks: Dict[str, Chunks], dim: str) -> tuple[int, i
     advance = (last - np.roll(last, 1, axis=place)) // apart
     reach = np.where(new.count == held.count, span, np.where(new.count > 0, advance, 0))
     later = np.moveaxis(np.broadcast_to(reach, new.count.shape), place, 0)[chunks[dim].counter > 0]
-    return int(span.max()), int(later.max())
+    return apart, int(span.max()), int(later.max())
 
 
 def _temporaries(problem: NestProblem, mapping: Mapping) -> list[OperandBuffer]:

@@ -24,10 +24,6 @@ class Buffer:
                 f"it has {self.size_bytes} B in [{self.start}, {self.end})"
             )
 
-    def overlaps(self, other: Buffer) -> bool:
-        """Whether there is a sub-step in which both are needed."""
-        return self.start < other.end and other.start < self.end
-
 
 @dataclass(frozen=True)
 class Packing:

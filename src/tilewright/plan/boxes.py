@@ -105,12 +105,6 @@ def _step(axis: Axis, ranges: dict[str, Range]) -> Expr:
     return choose(one1, choose(one2, 1, c2), choose(one2, c1, 1))
 
 
-def largest_step(axis: Axis, ranges: dict[str, Range]) -> int:
-    """The step of the largest tile's progression: the distance between neighbouring places of a ring."""
-    full = {dim: Range(ZERO, const(r.most), r.most) for dim, r in ranges.items()}
-    return _step(axis, full).value
-
-
 def _clipped(axis: Axis, first: Expr, last: Expr, step: Expr) -> tuple[Expr, Expr]:
     """First member in bounds and number of members in bounds of a progression."""
     if axis.clamp:

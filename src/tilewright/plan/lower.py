@@ -111,7 +111,7 @@ def _buffer(name: str, found: OperandBuffer) -> Buffer:
         slots=found.slots,
         ring_axis=found.ring_axis,
         ring_length=found.ring_length,
-        ring_step=1,
+        ring_step=found.ring_step,
         bits=found.bits,
         size_bytes=found.size_bytes,
         address_bytes=None,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from tilewright.arch.accelerator import Accelerator
 from tilewright.plan.arrays import ArrayTable
-from tilewright.plan.boxes import Box, LoopLevel, LoopTree, box, largest_step, loop_tree, new_indices
+from tilewright.plan.boxes import Box, LoopLevel, LoopTree, box, loop_tree, new_indices
 from tilewright.plan.expr import ONE, ZERO, Expr, const, equal
 from tilewright.plan.plan import Access, Buffer, Compute, DimRange, Program, Transfer
 from tilewright.schedule.problems import dram_strides, is_packed, vectors
@@ -37,23 +37,21 @@ def lower_part(
     buffers: list[Buffer],
     parameters: list[Buffer],
 ) -> Program:
-    """The program of one part. ``buffers`` are updated in place where a ring's places are further apart than one."""
+    """The program of one part; ``buffers`` are those of its operands and temporaries."""
     nest, mapping = part.nest, entry.mapping
     tree = loop_tree(nest.dims, mapping.loops)
     context = _Context(placed, arch, arrays, part, f"{operator.name}/{entry.part}", tree)
-    by_operand = {b.operand: i for i, b in enumerate(buffers)}
+    by_operand = {b.operand: b for b in buffers}
     transfers: list[Transfer] = []
     accesses: list[Access] = []
     for operand in nest.operands:
         above = len(loop_tree(nest.dims, mapping.loops_above(operand.name)).levels)
         level = max((i + 1 for i in range(above) if tree.levels[i].counter.dim in operand.dims), default=0)
-        buffer = buffers[by_operand[operand.name]]
+        buffer = by_operand[operand.name]
         if operand is nest.output:
             transfers += _output_transfers(context, operand, level, buffer)
         else:
-            buffer, transfer = _input_transfer(context, operand, level, buffer)
-            buffers[by_operand[operand.name]] = buffer
-            transfers.append(transfer)
+            transfers.append(_input_transfer(context, operand, level, buffer))
         accesses.append(_access(context, operand, level, buffer))
     if entry.part == 0:
         transfers += _parameter_transfers(context, operator, parameters)
@@ -117,7 +115,7 @@ def _access(context: _Context, operand: Operand, level: int, buffer: Buffer) -> 
     return Access(operand.name, buffer.name, held.starts, held.counts, held.steps, turn)
 
 
-def _input_transfer(context: _Context, operand: Operand, level: int, buffer: Buffer) -> tuple[Buffer, Transfer]:
+def _input_transfer(context: _Context, operand: Operand, level: int, buffer: Buffer) -> Transfer:
     tree = context.tree
     moved = box(operand, tree.ranges(level), tree.whole)
     if level:
@@ -130,7 +128,6 @@ def _input_transfer(context: _Context, operand: Operand, level: int, buffer: Buf
                     (*moved.counts[:k], count, *moved.counts[k + 1 :]),
                     moved.steps,
                 )
-                buffer = replace(buffer, ring_step=largest_step(axis, tree.ranges(level)))
     packed = is_packed(context.placed, context.part, operand)
     tensor = context.part.tensor(operand.name)
     if packed:
@@ -141,7 +138,7 @@ def _input_transfer(context: _Context, operand: Operand, level: int, buffer: Buf
         offset = _dot(moved.starts, apart) + storage.offset
         strides = tuple(step * stride for step, stride in zip(moved.steps, apart, strict=True))
         array = storage.base
-    return buffer, Transfer(
+    return Transfer(
         direction="load" if buffer.memory == context.arch.scratchpad.name else "stream",
         cause="weight" if packed else "load",
         operand=operand.name,
