@@ -22,6 +22,7 @@ from tilewright import errors
 if TYPE_CHECKING:
     from tilewright.arch.accelerator import Accelerator
     from tilewright.arch.load import load_arch
+    from tilewright.mapping.einsum import einsum
     from tilewright.mapping.nests import conv2d, depthwise, gemm
     from tilewright.mapping.search import NestResult
     from tilewright.plan.plan import Plan
@@ -37,6 +38,7 @@ __all__ = [
     "__version__",
     "conv2d",
     "depthwise",
+    "einsum",
     "errors",
     "gemm",
     "load_arch",
@@ -51,6 +53,7 @@ __all__ = [
 _HOMES = {
     "conv2d": "tilewright.mapping.nests",
     "depthwise": "tilewright.mapping.nests",
+    "einsum": "tilewright.mapping.einsum",
     "gemm": "tilewright.mapping.nests",
     "load_arch": "tilewright.arch.load",
     "load_model": "tilewright.workload.onnx_import",
