@@ -91,3 +91,78 @@ def test_a_nest_that_fits_in_no_way_ends_with_code_3(tilewright, tmp_path) -> No
     outcome = tilewright("map", "--conv", CONV, "--arch", machine)
     assert outcome.code == 3
     assert "glb" in outcome.err
+
+
+EINSUM = ("--einsum", "O[n,k,y,x] += W[k,c,r,s] * I[n,c,y+r-1,x+s-1]", "--dims", "n=1,k=16,c=8,y=14,x=14,r=3,s=3")
+
+
+def test_an_einsum_costs_what_the_convolution_that_it_spells_costs(tilewright, tmp_path) -> None:
+    file, arch = tmp_path / "mapping.txt", ("--arch", "simba", "--json")
+    found = tilewright("map", *EINSUM, "--size", "I=1,8,14,14", *arch, "-o", file).document
+    assert set(found) == KEYS
+    names = {
+        "n": "N",
+        "k": "K",
+        "c": "C",
+        "y": "Y",
+        "x": "X",
+        "r": "R",
+        "s": "S",
+        "O": "output",
+        "W": "weight",
+        "I": "input",
+    }
+    lines = [" ".join(names.get(word, word) for word in line.split()) for line in file.read_text().splitlines()]
+    file.write_text("\n".join(lines))
+    known = tilewright("map", "--conv", CONV, *arch, "--evaluate", file).document
+    for key in ("cycles", "energy_pj", "dram_bytes", "scratchpad_bytes", "macs", "bound"):
+        assert found[key] == pytest.approx(known[key])
+    operands = {memory: {names[name]: n for name, n in kept.items()} for memory, kept in found["accesses"].items()}
+    assert operands == known["accesses"]
+
+
+def test_an_einsums_mapping_is_read_back_and_its_table_has_its_own_names(tilewright, tmp_path) -> None:
+    file = tmp_path / "mapping.txt"
+    nest = ("--einsum", "C[m,n] = A[m,k] * B[k,n]", "--dims", "m=32, n=48, k=64", "--weight", "A", "--arch", "tpu")
+    found = tilewright("map", *nest, "--json", "-o", file).document
+    assert found["dram_bytes"]["weight"] % (32 * 64) == 0
+    again = tilewright("map", *nest, "--json", "--evaluate", file).document
+    assert again["cycles"] == found["cycles"]
+    shown = tilewright("map", *nest, "--evaluate", file)
+    assert "keep A in weight_registers" in shown.out
+    assert shown.err == ""
+    file.write_text("keep input in unified\nfor M in tiles of 2\n")
+    outcome = tilewright("map", *nest, "--evaluate", file)
+    assert outcome.code == 1
+    assert "there is no operand 'input'; there are A, B, C" in outcome.err
+
+
+def test_all_faults_of_an_einsum_are_told(tilewright) -> None:
+    given = ("--dims", "k=0,q=3", "--size", "I=3,4", "--weight", "Z", "--arch", "tiny")
+    outcome = tilewright("map", "--einsum", "O[k] += I[k*c] * W[c/2]", *given)
+    assert outcome.code == 2
+    assert [problem.split(":")[0] for problem in outcome.problems] == [
+        "einsum, column 3", "einsum, column 9", "einsum, column 11", "einsum, column 13", "einsum, column 21",
+        "einsum", "einsum",
+    ]  # fmt: skip
+
+
+def test_options_of_einsum_go_with_einsum_and_it_with_no_other_nest(tilewright) -> None:
+    assert "--dims goes with --einsum" in tilewright("map", "--conv", CONV, "--dims", "k=3", "--arch", "tiny").err
+    both = tilewright("map", *EINSUM, "--conv", CONV, "--arch", "tiny")
+    assert both.code == 2
+    assert "--einsum; there are 2" in both.err
+    without = tilewright("map", "--einsum", "O[k] = A[k]", "--arch", "tiny")
+    assert without.problems == ["einsum, column 3: the dimension k has no extent; give it as k=N"]
+
+
+def test_axes_that_know_none_of_the_nests_dimensions_are_noted(tilewright, tmp_path) -> None:
+    machine = tmp_path / "named.yaml"
+    machine.write_text(
+        "name: named\nclock: 1 GHz\nmemories:\n  - {name: dram}\n  - {name: glb, size: 4 KiB, scratchpad: true}\n"
+        "array: {axes: {rows: 4}, unroll: {rows: [K]}}\nvector: {lanes: 1, energy: 1 pJ}\n"
+    )
+    lower = tilewright("map", "--einsum", "O[k] = A[k]", "--dims", "k=8", "--arch", machine)
+    assert (lower.code, lower.err.count("\n")) == (0, 1)
+    assert "note: axis rows of named unrolls only K" in lower.err
+    assert tilewright("map", "--einsum", "O[K] = A[K]", "--dims", "K=8", "--arch", machine).err == ""

@@ -75,10 +75,23 @@ def input_shapes(texts: Iterable[str]) -> dict[str, tuple[int, ...]]:
     >>> input_shapes(["x=1,3,64,64"])
     {'x': (1, 3, 64, 64)}
     """
+    return _shapes(texts, "--input-shape", "a name and its extents, such as x=1,3,64,64")
+
+
+def array_sizes(texts: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    """Sizes of arrays by the operand's name.
+
+    >>> array_sizes(["I=3,226", "b=4"])
+    {'I': (3, 226), 'b': (4,)}
+    """
+    return _shapes(texts, "--size", "an operand's name and the size of each axis, such as I=3,226")
+
+
+def _shapes(texts: Iterable[str], option: str, example: str) -> dict[str, tuple[int, ...]]:
     found: dict[str, tuple[int, ...]] = {}
     for text in texts:
-        name, value = _assignment(text, "--input-shape", "a name and its extents, such as x=1,3,64,64")
-        where = f"--input-shape {text}"
+        name, value = _assignment(text, option, example)
+        where = f"{option} {text}"
         if name in found:
             raise UsageError(f"{where}: {name} is given twice")
         found[name] = tuple(_integer(part, where) for part in value.split(","))
@@ -97,6 +110,28 @@ def dims(texts: Iterable[str]) -> dict[str, int]:
         if name in found:
             raise UsageError(f"--dim {text}: {name} is given twice")
         found[name] = _integer(value, f"--dim {text}")
+    return found
+
+
+def extents(text: str) -> dict[str, int]:
+    """Extents of dimensions given as one option; all that is not understood is told at once.
+
+    >>> extents("k=64, c=3")
+    {'k': 64, 'c': 3}
+    """
+    found: dict[str, int] = {}
+    wrong: list[str] = []
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        try:
+            name, value = _assignment(part, "--dims", "extents such as --dims k=64,c=3")
+            if name in found:
+                wrong.append(f"--dims {part}: {name} is given twice")
+            # That an extent is at least 1 is for the nest to say, with the other things that are wrong with it.
+            found[name] = _integer(value, f"--dims {part}", least=-LARGEST)
+        except UsageError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise UsageError("\n".join(wrong))
     return found
 
 

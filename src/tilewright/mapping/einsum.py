@@ -168,7 +168,7 @@ def _roles(statement: Statement, given: Dict[str, str]) -> tuple[dict[str, Role]
         if role not in get_args(Role):
             said = f"the role of {name} is '{role}'; the roles of factors are input and weight"
         elif name not in chosen:
-            said = f"{name} has a role, but the text has no operand {name}"
+            said = f"{name} cannot be {role}: the text has no operand {name}"
         elif fixed != (role == "output"):
             said = f"{name} cannot be {role}: the operand before the assignment is the output, all others are not"
         else:
