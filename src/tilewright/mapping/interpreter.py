@@ -1,237 +1,203 @@
-"""A mapping walked loop by loop, step by step, with sets of indices: the slow oracle of ``evaluate``.
+"""A mapping walked loop by loop, position by position, with sets of words: the slow oracle of ``evaluate``.
 
-Nothing of the fast model is used here: footprints are enumerated index by index, sliding is set difference, and
-whether partial sums are spilled, read back or complete follows from counting each output element's contributions.
-Only for small nests; tests compare it with ``evaluate`` for equality.
+Nothing of the fast model is used here. Every memory of every position has its real contents, so that a word which is
+not where the mapping says stops the interpretation, and whether partial sums start from zero, are read back, added up
+or complete follows from counting each element's contributions. Only for nests of a few thousand points; tests compare
+it with ``evaluate`` for equality.
+
+    interpreter_walk      the order of events
+    interpreter_contents  what every memory holds, and what moves
+    interpreter_vector    passes of the vector unit
+    interpreter_time      cycles
+    interpreter_room      room
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from itertools import pairwise, product
-from math import prod
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from itertools import pairwise
+from math import ceil, prod
 
-from tilewright.mapping.mapping import Loop, Mapping
+from tilewright.mapping.interpreter_contents import READ, WRITE, Contents
+from tilewright.mapping.interpreter_room import room_bytes
+from tilewright.mapping.interpreter_time import (
+    TIMINGS,
+    Bits,
+    Pass,
+    StepSeen,
+    limits,
+    parameter_bytes,
+    tile_cycles,
+    total_cycles,
+)
+from tilewright.mapping.interpreter_vector import vector_passes
+from tilewright.mapping.interpreter_walk import Cycle, Enter, Leave, Step, footprint, real_nodes, walk
+from tilewright.mapping.mapping import Mapping
 from tilewright.mapping.problem import NestProblem
-from tilewright.workload.nest import Axis, Operand
 
-Ranges = dict[str, range]
-Indices = tuple[frozenset[int], ...]
+__all__ = ["Interpreted", "footprint", "interpret", "interpreted"]
 
 
 @dataclass(frozen=True)
-class Moved:
-    """One transfer: ``kind`` is load, stream or store; ``box`` has the indices moved along every axis."""
+class Interpreted:
+    """All that was seen of a mapping.
 
-    kind: str
-    operand: str
-    cause: str
-    box: Indices
-    elements: int
-    runs: int
-    size_bytes: int
+    ``cycles`` has the nest's cycles under every timing of ``TIMINGS``, ``own_cycles`` those of the machine's own.
+    ``ports`` are cycles that computing and every memory take by themselves, as a roofline counts them. ``traffic`` is
+    DRAM bytes by (operand, cause), ``accesses`` bytes (read, written) by (memory, operand), ``room`` bytes needed in
+    one instance of each memory. ``returns`` tells whether a step reads back what the step before it spills.
+    """
+
+    steps: tuple[StepSeen, ...]
+    tiles: tuple[int, ...]
+    cycles: dict[str, int]
+    own_cycles: int
+    ports: dict[str, int]
+    traffic: dict[tuple[str, str], int]
+    accesses: dict[tuple[str, str], tuple[int, int]]
+    delivered_bytes: int
+    compute_cycles: int
+    macs: int
+    vector_operations: int
+    energy_pj: float
+    room: dict[str, int]
+    returns: bool
 
 
-@dataclass
-class StepSeen:
-    """A tile step: its ranges, transfers, and what the computation touches: in-bounds elements of every operand."""
+def interpreted(problem: NestProblem, mapping: Mapping) -> Interpreted:
+    """Run a mapping of legal structure and count everything; AssertionError where it does not deliver what it must.
 
-    ranges: Ranges
-    moves: list[Moved] = field(default_factory=list)
-    touched: dict[str, int] = field(default_factory=dict)
-    starts_from_zero: bool = True
+    >>> import tilewright as tw
+    >>> from tilewright.mapping.nests import default_problem
+    >>> from tilewright.mapping.text import parse_mapping
+    >>> nest, tiny = tw.gemm(M=2, N=2, K=2), tw.load_arch("tiny")
+    >>> text = "keep input in glb" + chr(10) + "keep weight in glb" + chr(10) + "keep output in glb"
+    >>> seen = interpreted(default_problem(nest, tiny, "nhwc"), parse_mapping(text, nest, tiny))
+    >>> seen.macs, seen.compute_cycles, seen.traffic["input", "load"]
+    (8, 8, 4)
+    """
+    nest = problem.nest
+    nodes = real_nodes(nest, mapping)
+    contents = Contents(problem, nodes)
+    steps: list[StepSeen] = []
+    fresh: list[bool] = []
+    for event in walk(nest, nodes, problem.arch.scratchpad.name):
+        if isinstance(event, Enter):
+            contents.enter(event)
+        elif isinstance(event, Leave):
+            contents.leave(event)
+        elif isinstance(event, Cycle):
+            contents.compute(event)
+        else:
+            steps.append(StepSeen(event.ranges))
+            fresh.append(contents.vector_step(event) if nest.work is not None else True)
+    if not contents.all_complete():
+        raise AssertionError("some results in DRAM lack contributions or have some twice")
+
+    for number, step in enumerate(steps):
+        step.moves = contents.moves[number]
+        if nest.work is None:
+            step.passes = [Pass(contents.busy[number], _busiest(contents, number))]
+        else:
+            partial = not all(fresh) and nest.work.kind != "normalise"
+            step.passes = vector_passes(contents, Step(number, step.ranges), fresh=fresh[number], partial=partial)
+    return _summary(problem, contents, steps)
 
 
-def interpret(problem: NestProblem, mapping: Mapping) -> list[StepSeen]:
+def interpret(problem: NestProblem, mapping: Mapping) -> tuple[StepSeen, ...]:
     """Every tile step of a mapping in order, with all that moves for it."""
-    loops = _real_loops(problem, mapping.loops)
-    walk = list(_walk(loops, {dim: range(extent) for dim, extent in problem.nest.dims}, ()))
-    steps = [StepSeen(ranges) for _, ranges in walk]
-    counters = [counter for counter, _ in walk]
-    for operand in problem.nest.inputs:
-        _refills(problem, mapping, operand, loops, counters, steps)
-    _visits(problem, mapping, loops, counters, steps)
-    for step in steps:
-        for operand in problem.nest.operands:
-            step.touched[operand.name] = _size(footprint(operand, step.ranges))
-    return steps
+    return interpreted(problem, mapping).steps
 
 
-def _real_loops(problem: NestProblem, loops: tuple[Loop, ...]) -> list[tuple[int, Loop]]:
-    """Loops of more than one chunk, with their places in the mapping."""
-    largest = dict(problem.nest.extents)
-    found = []
-    for place, loop in enumerate(loops):
-        if largest[loop.dim] > loop.tile:
-            found.append((place, loop))
-            largest[loop.dim] = loop.tile
+def _busiest(contents: Contents, step: int) -> Bits:
+    """Bits on the array's side of every memory in a step, by (memory, operand, direction): the most of any instance."""
+    found: Bits = {}
+    for (number, memory, name, direction), words in contents.array_side.items():
+        if number == step:
+            bits = contents.held_bits(contents.nest.operand(name), memory)
+            found[memory, name, direction] = max(words.values()) * bits
     return found
 
 
-def _walk(
-    loops: list[tuple[int, Loop]], ranges: Ranges, counters: tuple[int, ...]
-) -> Iterator[tuple[tuple[int, ...], Ranges]]:
-    if not loops:
-        yield counters, ranges
-        return
-    (_, loop), *inner = loops
-    whole = ranges[loop.dim]
-    for number, start in enumerate(range(whole.start, whole.stop, loop.tile)):
-        chunk = range(start, min(start + loop.tile, whole.stop))
-        yield from _walk(inner, {**ranges, loop.dim: chunk}, (*counters, number))
-
-
-def axis_indices(axis: Axis, ranges: Ranges) -> frozenset[int]:
-    """In-bounds indices that an axis needs: those touched, and the holes between them where a window is concerned."""
-    touched = [
-        axis.offset + sum(c * v for (_, c), v in zip(axis.terms, values, strict=True))
-        for values in product(*(ranges[dim] for dim in axis.dims))
-    ]
-    if axis.divisor > 1 or axis.reach or axis.clamp:
-        touched = [index for v in touched for index in (v // axis.divisor, v // axis.divisor + axis.reach)]
-        if axis.clamp:
-            touched = [min(max(index, 0), axis.size - 1) for index in touched]
-        touched = list(range(min(touched), max(touched) + 1))
-    elif sum(len(ranges[dim]) > 1 for dim in axis.dims) > 1:
-        touched = list(range(min(touched), max(touched) + 1))
-    return frozenset(index for index in touched if 0 <= index < axis.size)
-
-
-def footprint(operand: Operand, ranges: Ranges) -> Indices:
-    """What an operand needs for some ranges: a set of indices per axis."""
-    return tuple(axis_indices(axis, ranges) for axis in operand.axes)
-
-
-def _size(indices: Indices) -> int:
-    return prod(len(along) for along in indices)
-
-
-def _stretches(problem: NestProblem, operand: Operand, indices: Indices) -> int:
-    """Runs of consecutive DRAM addresses: a stretch goes on from row to row of a box if whole rows are stretches."""
-    if not _size(indices):
-        return 0
-    binding = problem.binding[operand.name]
-    if binding.packed:
-        return 1
-    length, runs, going = 1, 1, True
-    places = [sorted(stride * index for index in along) for stride, along in zip(binding.strides, indices, strict=True)]
-    for along in sorted((p for p in places if len(p) > 1), key=lambda p: p[1] - p[0]):
-        going = going and all(b - a == length for a, b in pairwise(along))
-        if going:
-            length *= len(along)
-        else:
-            runs *= len(along)
-    return runs
-
-
-def _innermost_used(mapping: Mapping, operand: Operand, loops: list[tuple[int, Loop]]) -> int:
-    above = len(mapping.loops_above(operand.name))
-    return max(
-        (k + 1 for k, (place, loop) in enumerate(loops) if place < above and loop.dim in operand.dims), default=0
+def _summary(problem: NestProblem, contents: Contents, steps: list[StepSeen]) -> Interpreted:
+    arch, nest = problem.arch, problem.nest
+    traffic: Counter[tuple[str, str]] = Counter()
+    for step in steps:
+        for (_, name, cause, _), (size_bytes, _) in step.transfers().items():
+            traffic[name, cause] += size_bytes
+    if sum(parameter_bytes(problem)):
+        traffic["parameters", "parameter"] = sum(parameter_bytes(problem))
+    accesses = _accesses(problem, contents, steps)
+    delivered = sum(ceil(bits / 8) for bits in contents.delivered.values())
+    operations = sum(one.operations for step in steps for one in step.passes)
+    operations += problem.activations * prod(nest.extents[dim] for dim in nest.output.dims)
+    macs = nest.points if nest.work is None else 0
+    cycles = {timing: total_cycles(problem, timing, steps) for timing in TIMINGS}
+    own = cycles["roofline" if arch.timing == "roofline" else arch.buffering]
+    memories = {memory.name: memory for memory in arch.memories}
+    energy = sum(
+        read * memories[name].read_pj + written * memories[name].write_pj
+        for (name, _), (read, written) in accesses.items()
+    )
+    energy += delivered * arch.array.link_pj + macs * arch.array.mac_pj + operations * arch.vector.operation_pj
+    energy += own * arch.leakage_pj_per_cycle
+    return Interpreted(
+        steps=tuple(steps),
+        tiles=tuple(tile_cycles(problem, step) for step in steps),
+        cycles=cycles,
+        own_cycles=own,
+        ports=limits(problem, steps),
+        traffic=dict(traffic),
+        accesses=accesses,
+        delivered_bytes=delivered,
+        compute_cycles=sum(one.busy for step in steps for one in step.passes),
+        macs=macs,
+        vector_operations=operations,
+        energy_pj=energy,
+        room=room_bytes(contents, [step.ranges for step in steps]),
+        returns=_returns(steps),
     )
 
 
-def _spans(counters: list[tuple[int, ...]], depth: int) -> Iterator[tuple[int, int, tuple[int, ...]]]:
-    """First and last step of every iteration of the outermost ``depth`` loops, and its counters."""
-    first = 0
-    for step in range(len(counters)):
-        if step + 1 == len(counters) or counters[step + 1][:depth] != counters[step][:depth]:
-            yield first, step, counters[first][:depth]
-            first = step + 1
+def _accesses(
+    problem: NestProblem, contents: Contents, steps: list[StepSeen]
+) -> dict[tuple[str, str], tuple[int, int]]:
+    """Bytes (read, written) by (memory, operand): bits summed over the nest, transfers with DRAM at it and at the
+    scratchpad each by itself."""
+    dram, pad = problem.arch.dram.name, problem.arch.scratchpad.name
+    whole: Counter[tuple[str, str, str]] = Counter()
+    bits: Counter[tuple[str, str, str]] = Counter()
+    for step in steps:
+        for (kind, name, _, memory), (size_bytes, _) in step.transfers().items():
+            whole[dram, name, WRITE if kind == "store" else READ] += size_bytes
+            if memory == pad:
+                whole[pad, name, READ if kind == "store" else WRITE] += size_bytes
+        for one in step.passes if problem.nest.work is not None else ():
+            bits.update(one.bits)
+    for size_bytes in parameter_bytes(problem):
+        whole[dram, "parameters", READ] += size_bytes
+        whole[pad, "parameters", WRITE] += size_bytes
+    for (_, memory, name, direction), words in contents.array_side.items():
+        bits[memory, name, direction] += words.total() * contents.held_bits(problem.nest.operand(name), memory)
+    for (memory, name, direction), count in contents.outer_words.items():
+        bits[memory, name, direction] += count * contents.held_bits(problem.nest.operand(name), memory)
+    for (memory, name, direction), count in contents.outer_bits.items():
+        if memory != pad:
+            bits[memory, name, direction] += count
+    found: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
+    for (memory, name, direction), size_bytes in whole.items():
+        found[memory, name][direction == WRITE] += size_bytes
+    for (memory, name, direction), count in bits.items():
+        found[memory, name][direction == WRITE] += ceil(count / 8)
+    return {key: (read, written) for key, (read, written) in found.items() if read or written}
 
 
-def _held(steps: list[StepSeen], first: int, last: int) -> Ranges:
-    """The ranges that an iteration covers: from the least to the greatest index of every dimension."""
-    return {
-        dim: range(
-            min(steps[k].ranges[dim].start for k in range(first, last + 1)),
-            max(steps[k].ranges[dim].stop for k in range(first, last + 1)),
-        )
-        for dim in steps[first].ranges
-    }
-
-
-def _refills(
-    problem: NestProblem,
-    mapping: Mapping,
-    operand: Operand,
-    loops: list[tuple[int, Loop]],
-    counters: list[tuple[int, ...]],
-    steps: list[StepSeen],
-) -> None:
-    depth = _innermost_used(mapping, operand, loops)
-    window = None
-    if depth:
-        dim = loops[depth - 1][1].dim
-        window = next((k for k, axis in enumerate(operand.axes) if axis.is_window and dim in axis.dims), None)
-    bits = problem.bits(operand.name)
-    constant = problem.binding[operand.name].constant
-    kind = "load" if _in_scratchpad(problem, operand) else "stream"
-    sweep: tuple[int, ...] | None = None
-    before: Indices = ()
-    for first, last, counter in _spans(counters, depth):
-        now = footprint(operand, _held(steps, first, last))
-        moved = now
-        if window is not None and sweep == counter[:-1]:
-            moved = (*now[:window], now[window] - before[window], *now[window + 1 :])
-        sweep, before = counter[:-1] if depth else None, now
-        if _size(moved):
-            steps[first].moves.append(
-                Moved(
-                    kind,
-                    operand.name,
-                    "weight" if operand.role == "weight" and constant else "load",
-                    moved,
-                    _size(moved),
-                    _stretches(problem, operand, moved),
-                    -(-_size(moved) * bits // 8),
-                )
-            )
-
-
-def _in_scratchpad(problem: NestProblem, operand: Operand) -> bool:
-    arch = problem.arch
-    return problem.nest.work is not None or operand.role in arch.scratchpad.keeps
-
-
-def _visits(
-    problem: NestProblem,
-    mapping: Mapping,
-    loops: list[tuple[int, Loop]],
-    counters: list[tuple[int, ...]],
-    steps: list[StepSeen],
-) -> None:
-    nest, output, widths = problem.nest, problem.nest.output, problem.arch.widths
-    depth = _innermost_used(mapping, output, loops)
-    normalises = nest.work is not None and nest.work.kind == "normalise"
-    reductions = [] if normalises else [dim for dim, _ in nest.dims if dim not in output.dims]
-    needed = prod(nest.extents[dim] for dim in reductions)
-    received: Counter[tuple[int, ...]] = Counter()
-    for first, last, _ in _spans(counters, depth):
-        ranges = _held(steps, first, last)
-        if normalises and ranges["pass"].stop != 3:
-            continue
-        box = footprint(output, ranges)
-        runs = _stretches(problem, output, box)
-        begun = {received[element] > 0 for element in product(*box)}
-        for step in steps[first : last + 1]:
-            elements = list(product(*footprint(output, step.ranges)))
-            step.starts_from_zero = all(received[element] == 0 for element in elements)
-            points = prod(len(step.ranges[dim]) for dim in reductions)
-            for element in elements:
-                received[element] += points
-        complete = {normalises or received[element] == needed for element in product(*box)}
-        if len(begun) > 1 or len(complete) > 1:
-            raise AssertionError("a visit finds some of its elements begun or complete and others not")
-
-        def moved(kind: str, cause: str, bits: int, box: Indices = box, runs: int = runs) -> Moved:
-            return Moved(kind, output.name, cause, box, _size(box), runs, -(-_size(box) * bits // 8))
-
-        if begun == {True}:
-            steps[first].moves.append(moved("load", "readback", widths.accumulator))
-        if complete == {True}:
-            steps[last].moves.append(moved("store", "store", widths.output))
-        elif complete == {False}:
-            steps[last].moves.append(moved("store", "spill", widths.accumulator))
+def _returns(steps: list[StepSeen]) -> bool:
+    """Whether a step reads back a word that the step just before it spills."""
+    for before, after in pairwise(steps):
+        spilled = [move.box for move in before.moves if move.cause == "spill"]
+        back = [move.box for move in after.moves if move.cause == "readback"]
+        if any(all(a & b for a, b in zip(out, again, strict=True)) for out in spilled for again in back):
+            return True
+    return False
