@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
+from math import prod
+from random import Random
 
 from hypothesis import strategies as st
-from tests.mapping.machines import MACHINES
+from tests.mapping.machines import MACHINES, random_machine
 
-from tilewright.arch.accelerator import Accelerator
+from tilewright.arch.accelerator import Accelerator, Memory
 from tilewright.errors import UsageError
-from tilewright.mapping.homes import home
-from tilewright.mapping.mapping import Keep, Loop, Mapping, Node
+from tilewright.mapping.mapping import Keep, Loop, Mapping, Node, Par
 from tilewright.mapping.nests import conv2d, gemm, tensor_strides
 from tilewright.mapping.problem import Binding, NestProblem
-from tilewright.mapping.tiling import step_tile
-from tilewright.mapping.unroll import direct_unrolling
 from tilewright.workload.nest import Axis, LoopNest, Operand, VectorWork
 
 Draw = st.DrawFn
@@ -153,35 +153,184 @@ def problems_of(
 
 @st.composite
 def mappings_of(draw: Draw, problem: NestProblem) -> Mapping:
-    """Any order of up to five loops, dimensions split more than once, every operand kept at a depth of its own."""
+    """Any mapping of legal structure: see ``random_mapping``."""
+    return random_mapping(draw(st.randoms(use_true_random=False)), problem)
+
+
+@st.composite
+def deep_problems(draw: Draw) -> NestProblem:
+    """A small nest on a random machine of two to five levels."""
+    return random_problem(draw(st.randoms(use_true_random=False)))
+
+
+def random_problem(rng: Random, levels: int | None = None) -> NestProblem:
+    """A nest of at most a thousand points on a random machine of two to five levels (or of that many)."""
+    arch = random_machine(rng, levels or rng.randint(2, 5))
+    nest = rng.choice((_random_convolution, _random_convolution, _random_product))(rng)
+    layout = rng.choice(("nhwc", "nchw"))
+    constant = rng.random() < 0.6
+    bindings = tuple(
+        Binding(o.name, packed=True, constant=True)
+        if o.role == "weight" and constant
+        else Binding(o.name, tensor_strides(o, layout))
+        for o in nest.operands
+    )
+    parameters = tuple(rng.randint(1, 9) for _ in range(rng.choice((0, 0, 1, 2))))
+    return NestProblem(nest, arch, bindings, parameters, activations=rng.randint(0, 1))
+
+
+def _random_convolution(rng: Random) -> LoopNest:
+    """Rows and columns may be strided, dilated, padded, too many or too few for the outputs."""
+    while True:
+        sizes = {dim: rng.randint(1, most) for dim, most in zip("KCYXRSNG", (5, 5, 9, 5, 4, 3, 2, 2), strict=True)}
+        for dim in rng.sample("KCXSNG", 3):
+            sizes[dim] = 1
+        if prod(sizes.values()) > 1000:
+            continue
+        pads = tuple(rng.choice((0, 0, 1, 2, 3)) for _ in range(4))
+        strides, dilation = (rng.choice((1, 1, 2, 3)), rng.choice((1, 2))), rng.choice((1, 1, 2, 3))
+        extra = {side: rng.choice((None, None, rng.randint(1, 12))) for side in "HW"}
+        try:
+            return conv2d(**sizes, stride=strides, dilation=dilation, pad=pads, **extra)  # type: ignore[arg-type]
+        except UsageError:
+            continue
+
+
+def _random_product(rng: Random) -> LoopNest:
+    return gemm(rng.randint(1, 7), rng.randint(1, 7), rng.randint(1, 9), rng.choice((1, 1, 2)))
+
+
+def random_mapping(rng: Random, problem: NestProblem) -> Mapping:
+    """A mapping of legal structure: keeps in any order that the law permits, loops anywhere over any dimension,
+    several pars on an axis, one dimension on several, and memories passed by where they may be. Room and hazards are
+    not considered."""
+    if problem.nest.work is not None:
+        return _random_vector_mapping(rng, problem)
+    kept = _random_keeps(rng, problem)
+    skeleton = _random_order(rng, problem, kept)
+    return Mapping(_random_tiles(rng, problem, skeleton))
+
+
+def _random_keeps(rng: Random, problem: NestProblem) -> dict[str, list[Memory]]:
+    """For every operand the memories that hold it, outermost first."""
+    return {
+        operand.name: [
+            memory
+            for memory in problem.arch.memories[1:]
+            if operand.role in memory.keeps or (operand.role in memory.may_keep and rng.random() < 0.5)
+        ]
+        for operand in problem.nest.operands
+    }
+
+
+def _random_order(rng: Random, problem: NestProblem, kept: dict[str, list[Memory]]) -> list[Keep | Loop | Par]:
+    """Nodes without tiles: keeps below the pars of their memory's axes and above all others."""
+    array = problem.arch.array
+    axes = [axis for axis, extent in array.axes if extent > 1 and rng.random() < 0.85]
+    places = {frozenset(memory.per) for memories in kept.values() for memory in memories}
+    while True:
+        stages = sorted({place & set(axes) for place in places}, key=lambda stage: (len(stage), sorted(stage)))
+        if all(outer <= inner for outer, inner in pairwise(stages)):
+            break
+        axes.remove(rng.choice(axes))
+    stages = [*stages, frozenset(axes)]
+    free = [dim for dim, extent in problem.nest.dims if extent > 1]
+    nodes: list[Keep | Loop | Par] = []
+    opened: frozenset[str] = frozenset()
+    for number, stage in enumerate(stages):
+        across = [axis for axis in stage - opened for _ in range(rng.choice((1, 1, 2, 3)))]
+        for axis in rng.sample(sorted(across), len(across)):
+            allowed = [dim for dim in free if array.may_unroll(axis, dim)]
+            if allowed:
+                nodes.append(Par(rng.choice(allowed), 0, axis))
+        opened = stage
+        if number + 1 < len(stages):
+            nodes += _interleaved(
+                rng,
+                [
+                    [Keep(name, m.name) for m in memories if set(m.per) & set(axes) == stage]
+                    for name, memories in kept.items()
+                ],
+            )
+    for _ in range(rng.choice((0, 1, 2, 3, 4, 5, 6)) if free else 0):
+        # The further in, the fewer loops are left to outer keeps: half of them stand in the outer half.
+        nodes.insert(rng.randint(0, len(nodes)), Loop(rng.choice(free), 0))
+    return _without_partial_sums_in_dram(problem, nodes)
+
+
+def _interleaved(rng: Random, queues: list[list[Keep]]) -> list[Keep]:
+    """All keeps in a random order in which those of each operand stay in theirs."""
+    queues, found = [list(queue) for queue in queues if queue], []
+    while queues:
+        queue = rng.choice(queues)
+        found.append(queue.pop(0))
+        queues = [queue for queue in queues if queue]
+    return found
+
+
+def _without_partial_sums_in_dram(problem: NestProblem, nodes: list[Keep | Loop | Par]) -> list[Keep | Loop | Par]:
+    """The nodes less those that would leave partial sums in DRAM which no memory on the chip has added up."""
+    nest, arch = problem.nest, problem.arch
+    outermost = next(k for k, node in enumerate(nodes) if isinstance(node, Keep) and node.operand == nest.output.name)
+    keep = nodes[outermost]
+    assert isinstance(keep, Keep)
+    used = [k for k, node in enumerate(nodes[:outermost]) if isinstance(node, Loop) and node.dim in nest.output.dims]
+    spills = keep.memory == arch.scratchpad.name
+
+    def dropped(place: int, node: Keep | Loop | Par) -> bool:
+        if place > outermost or isinstance(node, Keep) or node.dim in nest.output.dims:
+            return False
+        if isinstance(node, Par):
+            return node.axis not in arch.array.reduce
+        return not spills and bool(used) and place < used[-1]
+
+    return [node for place, node in enumerate(nodes) if not dropped(place, node)]
+
+
+def _random_tiles(rng: Random, problem: NestProblem, skeleton: list[Keep | Loop | Par]) -> tuple[Node, ...]:
+    """Tiles for a skeleton: any number up to the range, for pars as many chunks as positions are left on the axis."""
+    ranges, left = dict(problem.nest.extents), dict(problem.arch.array.axes)
+    found: list[Node] = []
+    for node in skeleton:
+        if isinstance(node, Keep):
+            found.append(node)
+            continue
+        whole = ranges[node.dim]
+        least = -(-whole // left[node.axis]) if isinstance(node, Par) else 1
+        tile = rng.randint(least, max(least, whole - 1)) if rng.random() < 0.9 else whole
+        if isinstance(node, Par):
+            left[node.axis] //= -(-whole // tile)
+        found.append(replace(node, tile=tile))
+        ranges[node.dim] = min(whole, tile)
+    return tuple(found)
+
+
+def _random_vector_mapping(rng: Random, problem: NestProblem) -> Mapping:
+    """Up to five loops, dimensions split more than once, every operand kept at a depth of its own."""
     nest, work = problem.nest, problem.nest.work
+    assert work is not None
     ranges = dict(nest.extents)
-    normalises = work is not None and work.kind == "normalise"
     free = [d for d, extent in nest.dims if extent > 1 and d not in nest.whole and d != "pass"]
     loops: list[Loop] = []
-    for _ in range(draw(st.sampled_from((0, 1, 2, 3, 3, 4, 4, 5))) if free else 0):
-        dim = draw(st.sampled_from(free))
-        tile = draw(st.integers(1, ranges[dim]))
+    for _ in range(rng.choice((0, 1, 2, 3, 3, 4, 4, 5)) if free else 0):
+        dim = rng.choice(free)
+        tile = rng.randint(1, ranges[dim])
         loops.append(Loop(dim, tile))
         ranges[dim] = tile
-    depths = {o.name: draw(st.just(len(loops)) | st.integers(0, len(loops))) for o in nest.operands}
-    if normalises:
+    depths = {o.name: rng.choice((len(loops), rng.randint(0, len(loops)))) for o in nest.operands}
+    if work.kind == "normalise":
         rows = [loop for loop in loops if loop.dim in work.reduced]
         split = any(ranges[dim] < nest.extents[dim] for dim in work.reduced)
         loops = [loop for loop in loops if loop.dim not in work.reduced] + ([Loop("pass", 1), *rows] if split else [])
         depths = {name: len(loops) if split else min(depth, len(loops)) for name, depth in depths.items()}
-    elif work is not None:
+    else:
         first = next((k for k, loop in enumerate(loops) if loop.dim in nest.reduction_dims), len(loops))
         depths[nest.output.name] = min(depths[nest.output.name], first)
-    per_position = [o.name for o in nest.operands if home(problem, o.name).per]
-    shared = [o.name for o in nest.operands if o.name not in per_position]
-    if not any(depths[name] == len(loops) for name in shared):
-        lowest = nest.inputs[0].name if nest.inputs[0].name in shared else shared[0]
-        depths[lowest] = len(loops)
+    if len(loops) not in depths.values():
+        depths[nest.inputs[0].name] = len(loops)
+    pad = problem.arch.scratchpad.name
     nodes: list[Node] = []
     for place in range(len(loops) + 1):
-        nodes += [Keep(name, home(problem, name).name) for name in shared if depths[name] == place]
+        nodes += [Keep(name, pad) for name, depth in depths.items() if depth == place]
         nodes += loops[place : place + 1]
-    nodes += direct_unrolling(problem, step_tile(nest, tuple(loops)))
-    nodes += [Keep(name, home(problem, name).name) for name in per_position]
     return Mapping(tuple(nodes))
