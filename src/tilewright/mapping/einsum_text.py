@@ -276,8 +276,8 @@ class _Reader:
             return None
         for name, coefficient in coefficients.items():
             if coefficient < 0:
-                said = "counts backwards; turn the array round and write it with a positive coefficient, at equal cost"
-                self._fault(columns[name], f"{name} in {shown} {said}")
+                said = f"counts backwards; number {name} from its other end in every operand"
+                self._fault(columns[name], f"{name} in {shown} {said}, so that its coefficient is positive")
             elif coefficient == 0:
                 self._fault(columns[name], f"{name} in {shown} has the coefficient 0; leave it out")
         if max([abs(offset), *coefficients.values()]) > LARGEST:
