@@ -166,7 +166,7 @@ def deep_problems(draw: Draw) -> NestProblem:
 def random_problem(rng: Random, levels: int | None = None) -> NestProblem:
     """A nest of at most a thousand points on a random machine of two to five levels (or of that many)."""
     arch = random_machine(rng, levels or rng.randint(2, 5))
-    nest = rng.choice((_random_convolution, _random_convolution, _random_product))(rng)
+    nest = rng.choice((_random_convolution, _random_convolution, _random_window, _random_product))(rng)
     layout = rng.choice(("nhwc", "nchw"))
     constant = rng.random() < 0.6
     bindings = tuple(
@@ -194,6 +194,15 @@ def _random_convolution(rng: Random) -> LoopNest:
             return conv2d(**sizes, stride=strides, dilation=dilation, pad=pads, **extra)  # type: ignore[arg-type]
         except UsageError:
             continue
+
+
+def _random_window(rng: Random) -> LoopNest:
+    """Many rows under a filter, few of everything else."""
+    K, C, Y, R = rng.choice((1, 2, 3)), rng.choice((1, 1, 2)), rng.randint(4, 14), rng.randint(2, 4)
+    stride, dilation = rng.choice((1, 1, 1, 2, 3)), rng.choice((1, 1, 2))
+    pads = (rng.randint(0, 2), 0, rng.randint(0, 1), 0)
+    rows = max(1, (Y - 1) * stride + (R - 1) * dilation + 1 - pads[0] - pads[2])
+    return conv2d(K, C, Y, rng.choice((1, 1, 2)), R, 1, stride=(stride, 1), dilation=(dilation, 1), pad=pads, H=rows)
 
 
 def _random_product(rng: Random) -> LoopNest:
@@ -226,7 +235,7 @@ def _random_keeps(rng: Random, problem: NestProblem) -> dict[str, list[Memory]]:
 def _random_order(rng: Random, problem: NestProblem, kept: dict[str, list[Memory]]) -> list[Keep | Loop | Par]:
     """Nodes without tiles: keeps below the pars of their memory's axes and above all others."""
     array = problem.arch.array
-    axes = [axis for axis, extent in array.axes if extent > 1 and rng.random() < 0.85]
+    axes = [axis for axis, extent in array.axes if extent > 1 and rng.random() < 0.95]
     places = {frozenset(memory.per) for memories in kept.values() for memory in memories}
     while True:
         stages = sorted({place & set(axes) for place in places}, key=lambda stage: (len(stage), sorted(stage)))
@@ -234,7 +243,7 @@ def _random_order(rng: Random, problem: NestProblem, kept: dict[str, list[Memory
             break
         axes.remove(rng.choice(axes))
     stages = [*stages, frozenset(axes)]
-    free = [dim for dim, extent in problem.nest.dims if extent > 1]
+    free = [dim for dim, extent in problem.nest.dims for _ in range(min(extent, 4) - 1)]
     nodes: list[Keep | Loop | Par] = []
     opened: frozenset[str] = frozenset()
     for number, stage in enumerate(stages):
@@ -253,7 +262,6 @@ def _random_order(rng: Random, problem: NestProblem, kept: dict[str, list[Memory
                 ],
             )
     for _ in range(rng.choice((0, 1, 2, 3, 4, 5, 6)) if free else 0):
-        # The further in, the fewer loops are left to outer keeps: half of them stand in the outer half.
         nodes.insert(rng.randint(0, len(nodes)), Loop(rng.choice(free), 0))
     return _without_partial_sums_in_dram(problem, nodes)
 
@@ -297,7 +305,9 @@ def _random_tiles(rng: Random, problem: NestProblem, skeleton: list[Keep | Loop 
             continue
         whole = ranges[node.dim]
         least = -(-whole // left[node.axis]) if isinstance(node, Par) else 1
-        tile = rng.randint(least, max(least, whole - 1)) if rng.random() < 0.9 else whole
+        tiles = [rng.randint(least, max(least, whole - 1)) for _ in range(2)] if rng.random() < 0.95 else [whole]
+        # Small shares for positions, large ones for loops, so that something is left for what stands further in.
+        tile = min(tiles) if isinstance(node, Par) else max(tiles)
         if isinstance(node, Par):
             left[node.axis] //= -(-whole // tile)
         found.append(replace(node, tile=tile))

@@ -91,7 +91,7 @@ def random_machine(rng: Random, levels: int) -> Accelerator:
     operand; weights may pass the scratchpad by, and so may results or inputs.
     """
     names = "kcr"[: rng.randint(1, 3)]
-    axes = tuple((axis, rng.choice((1, 2, 2, 3, 3, 4, 5))) for axis in names)
+    axes = tuple((axis, rng.choice((2, 2, 3, 3, 4, 5, 1))) for axis in names)
     keeps: dict[str, list[OperandRole]] = {"pad": []}
     may: dict[str, list[OperandRole]] = {"pad": []}
     for role in ALL:
@@ -100,9 +100,15 @@ def random_machine(rng: Random, levels: int) -> Accelerator:
             where["pad"].append(role)
     per: dict[str, tuple[str, ...]] = {"pad": ()}
     above: dict[str, tuple[str, ...]] = dict.fromkeys(ALL, ())
+    # Often the axes open up one after the other; otherwise memories may be apart for reasons that exclude each other.
+    order, nested = rng.sample(names, len(names)), rng.random() < 0.6
     for level in range(levels - 2):
         name = f"m{level + 1}"
         per[name] = tuple(axis for axis in names if rng.random() < 0.45 + 0.2 * level)
+        if nested:
+            fewest = len(per[f"m{level}"]) if level else 0
+            chosen = order[: rng.randint(fewest, len(order))]
+            per[name] = tuple(axis for axis in names if axis in chosen)
         keeps[name], may[name] = [], []
         # An instance of an inner memory belongs to one instance of each outer memory that holds the operand.
         fitting = [role for role in ALL if set(above[role]) <= set(per[name])]
