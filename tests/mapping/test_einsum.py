@@ -61,12 +61,15 @@ def renamed(mapping: Mapping, names: dict[str, str]) -> Mapping:
 
 
 def axes(nest: LoopNest, names: dict[str, str]) -> dict[str, list[Axis]]:
-    """The axes of every operand, names translated; the terms of an axis in one order."""
+    """The axes of every operand, names translated; terms, and axes of one element in one tensor axis, in one order."""
 
     def one(axis: Axis) -> Axis:
         return replace(axis, terms=tuple(sorted((names.get(dim, dim), n) for dim, n in axis.terms)))
 
-    return {names.get(o.name, o.name): [one(axis) for axis in o.axes] for o in nest.operands}
+    def order(axis: Axis) -> tuple[object, ...]:
+        return axis.tensor_axis, -axis.scale, -axis.size, axis.terms
+
+    return {names.get(o.name, o.name): sorted((one(axis) for axis in o.axes), key=order) for o in nest.operands}
 
 
 def figures(cost: NestCost, names: dict[str, str]) -> tuple[Any, ...]:
