@@ -13,7 +13,7 @@ from tests.simulate.build import arrange, machine, schedule_of
 from tests.simulate.models import model, normal, one_node
 
 from tilewright.mapping.legal import problems
-from tilewright.mapping.mapping import Loop, Mapping
+from tilewright.mapping.mapping import Loop, Mapping, Par
 from tilewright.mapping.problem import NestProblem
 from tilewright.plan.expand import expand
 from tilewright.plan.lower import lower
@@ -122,6 +122,12 @@ def step_1_twice(steps: Steps) -> Steps:
     return [steps[0], replace(steps[1], stores=(), last=False), again, *steps[2:]]
 
 
+def more_positions(plan: Plan) -> Plan:
+    """Five output channels at once, along an axis of four positions."""
+    first, *rest = plan.programs
+    return replace(plan, programs=(replace(first, array=(Par("K", 1, "lane_k"),)), *rest))
+
+
 def nothing(plan: Plan) -> Plan:
     return plan
 
@@ -152,6 +158,7 @@ CASES: dict[str, tuple[str, str, Change, Edit | None]] = {
     "a load leaves its array": ("dram out of range", "pool", nothing, at(0, loads=loads_elsewhere)),
     "a store leaves its array": ("dram out of range", "pool", nothing, at(2, stores=stored_elsewhere(5))),
     "a store is off by one": ("wrong place", "pool", nothing, at(0, stores=stored_elsewhere(1))),
+    "a tile is unrolled over more positions than there are": ("array part", "", more_positions, None),
     "a weight tile overlaps another": ("weight image", "conv", nothing, at(0, loads=weights_elsewhere)),
 }
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tilewright.mapping.mapping import Loop
-from tilewright.plan.expr import ONE, ZERO, Expr, at_most, choose, const, counter, equal, lift, maximum, minimum
+from tilewright.plan.expr import ONE, ZERO, Expr, at_most, choose, const, counter, equal, maximum, minimum
 from tilewright.plan.plan import Counter
 from tilewright.workload.nest import Axis, Operand
 
@@ -29,7 +29,6 @@ class LoopLevel:
     """A loop that has more than one chunk: its counter, the range it leaves, and whether this is its last chunk."""
 
     counter: Counter
-    tile: int
     ranges: dict[str, Range]
     is_last: Expr
 
@@ -72,7 +71,7 @@ def loop_tree(dims: Sequence[tuple[str, int]], loops: Sequence[Loop]) -> LoopTre
             exists = exists * at_most(start + 1, outer.end)
         is_last = equal(counter(name), trips - 1) if not ragged_outer else at_most(outer.end, start + loop.tile)
         current = {**current, loop.dim: Range(start, count, loop.tile)}
-        levels.append(LoopLevel(Counter(name, loop.dim, trips), loop.tile, current, is_last))
+        levels.append(LoopLevel(Counter(name, loop.dim, trips, loop.tile), current, is_last))
     return LoopTree(whole, tuple(levels), exists)
 
 
@@ -150,7 +149,10 @@ def new_indices(axis: Axis, level: LoopLevel) -> tuple[Expr, Expr]:
     ranges = level.ranges
     first, last = _term(axis, ranges)
     step = _step(axis, ranges)
-    previous = {dim: Range(_shift(r.start, level), _shift(r.count, level), r.most) for dim, r in ranges.items()}
+    earlier = {level.counter.name: level.index - 1}
+    previous = {
+        dim: Range(substitute(r.start, earlier), substitute(r.count, earlier), r.most) for dim, r in ranges.items()
+    }
     _, before_last = _term(axis, previous)
     before_step = _step(axis, previous)
     if axis.divisor > 1 or axis.reach:
@@ -161,21 +163,26 @@ def new_indices(axis: Axis, level: LoopLevel) -> tuple[Expr, Expr]:
         later = maximum(start, before_last + 1)
         opening = equal(level.index, 0)
         return choose(opening, start, later), choose(opening, count, start + count - later)
-    shift = dict(axis.terms)[level.counter.dim] * level.tile
+    shift = dict(axis.terms)[level.counter.dim] * level.counter.tile
     aligned = equal(const(shift) % before_step, 0)
     skipped = maximum((before_last - first) // step + 1, 0) * aligned * (1 - equal(level.index, 0))
     return _clipped(axis, first + skipped * step, last, step)
 
 
-def _shift(expr: Expr, level: LoopLevel) -> Expr:
-    """The expression one iteration of the level's loop earlier."""
+def substitute(expr: Expr, values: dict[str, Expr]) -> Expr:
+    """The expression with some counters replaced.
+
+    >>> print(substitute(minimum(4, counter("Y0") * -4 + 10), {"Y0": counter("Y0") - 1}))
+    min((((Y0 + -1) * -4) + 10), 4)
+    """
     if expr.op == "counter":
-        return expr - 1 if expr.name == level.counter.name else expr
+        return values.get(expr.name, expr)
     if not expr.args:
         return expr
-    args = [_shift(arg, level) for arg in expr.args]
-    if expr.op == "+":
-        return args[0] + args[1]
-    if expr.op == "*":
-        return args[0] * args[1]
-    return Expr(expr.op, tuple(lift(arg) for arg in args))
+    args = [substitute(arg, values) for arg in expr.args]
+    if expr.op in ("min", "max"):
+        return minimum(*args) if expr.op == "min" else maximum(*args)
+    left, right = args
+    make = {"+": Expr.__add__, "*": Expr.__mul__, "//": Expr.__floordiv__, "%": Expr.__mod__}
+    make |= {"==": equal, "<=": at_most}
+    return make[expr.op](left, right)

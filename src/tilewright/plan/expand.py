@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from tilewright.plan.expr import Expr, evaluate
-from tilewright.plan.plan import Access, Buffer, Plan, Program, Transfer
-from tilewright.plan.step import Move, Region, Step, View
+from tilewright.plan.plan import Access, Buffer, Plan, Program, Stay, Transfer
+from tilewright.plan.step import DimRanges, Move, Region, Staying, Step, View
 
 _CHUNK = 1 << 14
 
@@ -126,6 +126,7 @@ def _steps(
     first, last = at(compute.first), at(compute.last)
     accesses = [_AccessRows(a, places[a.buffer], loads.get(a.operand), at) for a in compute.accesses]
     moves = [_TransferRows(t, places[t.buffer], at) for t in program.transfers]
+    stays = [_StayRows(stay, at) for stay in program.stays]
     for row in range(rows):
         for access in accesses:
             access.turn(row)
@@ -143,7 +144,25 @@ def _steps(
             views=tuple(access.view(row) for access in accesses),
             first=bool(first[row]),
             last=bool(last[row]),
+            stays=tuple(stay.in_step(row) for stay in stays),
         )
+
+
+class _StayRows:
+    """The stays of one keep. What they begin with changes only where one begins."""
+
+    def __init__(self, stay: Stay, at: _Rows) -> None:
+        self.flags = tuple(at(e) for e in (stay.begins, stay.ends, stay.zero, stay.slides))
+        self.ranges = tuple((r.dim, at(r.start), at(r.count)) for r in stay.ranges)
+        self.before = tuple((r.dim, at(r.start), at(r.count)) for r in stay.before)
+
+    def in_step(self, row: int) -> Staying:
+        begins, ends, zero, slides = (flag[row] for flag in self.flags)
+        before: DimRanges = ()
+        if slides:
+            before = tuple((dim, starts[row], counts[row]) for dim, starts, counts in self.before)
+        ranges = tuple((dim, starts[row], counts[row]) for dim, starts, counts in self.ranges)
+        return Staying(bool(begins), bool(ends), bool(zero), ranges, before)
 
 
 class _AccessRows:

@@ -80,7 +80,11 @@ def _lower_operator(
     mine = [part for part in group.parts if part.operator == operator.name]
     for entry, part in zip(mine, parts, strict=True):
         found = operand_buffers(nest_problem(schedule.placed, arch, operator, parts, entry.part), entry.mapping)
-        own = [_buffer(f"{operator.name}/{entry.part}/{b.operand}", b) for b in found if not _is_parameter(b)]
+        own = [
+            _buffer(f"{operator.name}/{entry.part}/{b.operand}", b)
+            for b in found
+            if b.memory == arch.scratchpad.name and not _is_parameter(b)
+        ]
         if entry.part == 0:
             sizes = [b for b in found if _is_parameter(b)]
             roles = [role for role, _, _ in vectors(schedule.placed, operator)]

@@ -19,7 +19,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 from tilewright.arch.accelerator import Accelerator
-from tilewright.mapping.mapping import Par
+from tilewright.mapping.mapping import Node
 from tilewright.plan.expr import Expr, parse
 from tilewright.workload.network import Derived, ModelReference, Operator, Tensor
 from tilewright.workload.part import Part
@@ -87,11 +87,12 @@ class Buffer:
 
 @dataclass(frozen=True)
 class Counter:
-    """A tile loop: counter name, the dimension it splits, and how many chunks there are at most."""
+    """A tile loop: counter name, the dimension it splits, how many chunks there are at most, and their size."""
 
     name: str
     dim: str
     trips: int
+    tile: int
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,9 @@ class Transfer:
     A load or stream is listed at the step that needs it first, a store at the step in which its visit ends; the
     machine's timing decides when they run. ``starts``, ``counts`` and ``steps`` give the box in indices of the
     operand's axes; its first element is element ``offset`` of the array and neighbours along axis k lie
-    ``strides[k]`` elements apart in DRAM. For a ring, the box holds only the new indices.
+    ``strides[k]`` elements apart in DRAM. For a ring, the box holds only the new indices. Operands that bypass the
+    scratchpad are streamed (results: stored) box by box too; how often its parts move, and to which positions, follows
+    from the program's array part.
     """
 
     direction: Literal["load", "stream", "store"]
@@ -142,6 +145,28 @@ class DimRange:
 
 
 @dataclass(frozen=True)
+class Stay:
+    """How long the data of one keep stay in a memory below the scratchpad.
+
+    ``level`` of the tile loops bring it something new: those above it down to the innermost that its operand uses.
+    ``begins`` is not 0 in the first step of a stay and ``ends`` in its last: both in every step where loops of the
+    array part refill the memory. ``ranges`` are those of the stay's first step. For results, ``zero`` is not 0 where
+    no earlier tile step has added to them when the stay begins. Where a window moves from stay to stay along a
+    dimension, ``before`` is that dimension's range in the stay before, of which there is one if ``slides`` is not 0.
+    """
+
+    operand: str
+    memory: str
+    level: int
+    begins: ExprText
+    ends: ExprText
+    zero: ExprText
+    ranges: tuple[DimRange, ...]
+    slides: ExprText
+    before: tuple[DimRange, ...]
+
+
+@dataclass(frozen=True)
 class Compute:
     """The tile each step computes. ``first``: its output elements start from zero; ``last``: they are complete and
     the epilogue is applied. Accesses are in the nest's operand order, the output last. ``temporaries`` name buffers
@@ -159,15 +184,17 @@ class Compute:
 class Program:
     """One part of an operator: its loops (outermost first), transfers and computes.
 
-    ``exists`` is 0 for counter values that a ragged outer chunk does not have. ``pars`` is how a step's tile is
-    unrolled over the array.
+    ``exists`` is 0 for counter values that a ragged outer chunk does not have. ``array`` is what happens within a step:
+    loops, unrollings and keeps of memories below the scratchpad, outermost first; keeps that stand between tile loops
+    come before all else. ``stays`` has an entry for each of those keeps.
     """
 
     operator: str
     part: int
     counters: tuple[Counter, ...]
     exists: ExprText
-    pars: tuple[Par, ...]
+    array: tuple[Node, ...]
+    stays: tuple[Stay, ...]
     transfers: tuple[Transfer, ...]
     compute: Compute
 

@@ -5,13 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from tilewright.arch.accelerator import Accelerator
+from tilewright.mapping.mapping import Keep, Mapping, Node
 from tilewright.plan.arrays import ArrayTable
-from tilewright.plan.boxes import Box, LoopLevel, LoopTree, box, loop_tree, new_indices
-from tilewright.plan.expr import ONE, ZERO, Expr, const, equal
+from tilewright.plan.boxes import Box, LoopTree, box, loop_tree, new_indices
+from tilewright.plan.expr import ONE, ZERO, Expr, const
 from tilewright.plan.plan import Access, Buffer, Compute, DimRange, Program, Transfer
+from tilewright.plan.stays import (
+    array_nodes,
+    box_bytes,
+    closing,
+    largest_box,
+    levels_above,
+    opening,
+    refill_level,
+    refilled_within,
+    stays,
+)
 from tilewright.schedule.problems import dram_strides, is_packed, vectors
 from tilewright.schedule.schedule import PartSchedule
-from tilewright.workload.nest import Operand
+from tilewright.workload.nest import LoopNest, Operand
 from tilewright.workload.network import Operator
 from tilewright.workload.part import Part
 from tilewright.workload.storage import PlacedNetwork
@@ -37,16 +49,21 @@ def lower_part(
     buffers: list[Buffer],
     parameters: list[Buffer],
 ) -> Program:
-    """The program of one part; ``buffers`` are those of its operands and temporaries."""
+    """The program of one part; ``buffers`` are those of its operands and temporaries in the scratchpad, to which those
+    of operands that bypass it are added."""
     nest, mapping = part.nest, entry.mapping
-    tree = loop_tree(nest.dims, mapping.loops)
+    pad = arch.scratchpad.name
+    tree = loop_tree(nest.dims, mapping.tile_loops(pad))
+    array = array_nodes(nest, mapping, pad)
     context = _Context(placed, arch, arrays, part, f"{operator.name}/{entry.part}", tree)
     by_operand = {b.operand: b for b in buffers}
     transfers: list[Transfer] = []
     accesses: list[Access] = []
     for operand in nest.operands:
-        above = len(loop_tree(nest.dims, mapping.loops_above(operand.name)).levels)
-        level = max((i + 1 for i in range(above) if tree.levels[i].counter.dim in operand.dims), default=0)
+        level = visit_level(nest, mapping, tree, array, operand, pad)
+        if operand.name not in by_operand:
+            by_operand[operand.name] = _passing(context, operand, array, level)
+            buffers.append(by_operand[operand.name])
         buffer = by_operand[operand.name]
         if operand is nest.output:
             transfers += _output_transfers(context, operand, level, buffer)
@@ -60,8 +77,8 @@ def lower_part(
     compute = Compute(
         ranges=tuple(DimRange(dim, ranges[dim].start, ranges[dim].count) for dim, _ in nest.dims),
         accesses=tuple(accesses),
-        first=_opening(reductions),
-        last=_closing(reductions),
+        first=opening(reductions),
+        last=closing(reductions),
         temporaries=tuple(b.name for b in buffers if b.operand in ("statistics", "exponentials")),
         parameters=tuple((b.operand, b.name) for b in parameters),
     )
@@ -70,26 +87,59 @@ def lower_part(
         part=entry.part,
         counters=tuple(lv.counter for lv in tree.levels),
         exists=tree.exists,
-        pars=mapping.pars,
+        array=array,
+        stays=stays(nest, mapping, tree, array, pad),
         transfers=tuple(transfers),
         compute=compute,
     )
 
 
-def _opening(levels: list[LoopLevel] | tuple[LoopLevel, ...]) -> Expr:
-    """1 while all these loops are in their first chunk."""
-    result: Expr = ONE
-    for level in levels:
-        result = result * equal(level.index, 0)
-    return result
+def visit_level(
+    nest: LoopNest, mapping: Mapping, tree: LoopTree, array: tuple[Node, ...], operand: Operand, pad: str
+) -> int:
+    """How many tile loops stand above what a step holds of an operand, down to the one that brings something new."""
+    keep = Keep(operand.name, pad)
+    if keep not in mapping.keeps:
+        keep = _outermost(array, operand)
+        if refilled_within(array, operand, keep.memory):
+            return len(tree.levels)
+    return refill_level(tree, operand, levels_above(nest, mapping, keep, pad))
 
 
-def _closing(levels: list[LoopLevel] | tuple[LoopLevel, ...]) -> Expr:
-    """1 while all these loops are in their last chunk."""
-    result: Expr = ONE
-    for level in levels:
-        result = result * level.is_last
-    return result
+def _outermost(array: tuple[Node, ...], operand: Operand) -> Keep:
+    return next(node for node in array if isinstance(node, Keep) and node.operand == operand.name)
+
+
+def _passing(context: _Context, operand: Operand, array: tuple[Node, ...], level: int) -> Buffer:
+    """Room for an operand that bypasses the scratchpad: all that the positions of its outermost memory have of a step.
+
+    Results have two, since a step's may still drain while the next one is computed.
+    """
+    keep = _outermost(array, operand)
+    result = operand.role == "output"
+    widths = context.arch.widths
+    bits = widths.accumulator if result else widths.of("weight" if _packed(context, operand) else "input")
+    counts, slots = largest_box(operand, context.tree, level), 2 if result else 1
+    return Buffer(
+        name=f"{context.label}/{operand.name}",
+        operand=operand.name,
+        memory=keep.memory,
+        kind_class=operand.role,
+        counts=counts,
+        slots=slots,
+        ring_axis=None,
+        ring_length=0,
+        ring_step=1,
+        bits=bits,
+        size_bytes=box_bytes(counts, bits * slots),
+        address_bytes=None,
+        start=0,
+        end=0,
+    )
+
+
+def _packed(context: _Context, operand: Operand) -> bool:
+    return is_packed(context.placed, context.part, operand)
 
 
 def _dot(left: tuple[Expr, ...], right: tuple[int, ...]) -> Expr:
@@ -111,14 +161,15 @@ def _dense(counts: tuple[Expr, ...]) -> tuple[Expr, ...]:
 
 def _access(context: _Context, operand: Operand, level: int, buffer: Buffer) -> Access:
     held = box(operand, context.tree.ranges(level), context.tree.whole)
-    turn = _opening(context.tree.levels[level:])
+    turn = opening(context.tree.levels[level:])
     return Access(operand.name, buffer.name, held.starts, held.counts, held.steps, turn)
 
 
 def _input_transfer(context: _Context, operand: Operand, level: int, buffer: Buffer) -> Transfer:
     tree = context.tree
     moved = box(operand, tree.ranges(level), tree.whole)
-    if level:
+    kept = buffer.memory == context.arch.scratchpad.name
+    if level and kept:
         moving = tree.levels[level - 1]
         for k, axis in enumerate(operand.axes):
             if axis.is_window and moving.counter.dim in axis.dims:
@@ -128,7 +179,7 @@ def _input_transfer(context: _Context, operand: Operand, level: int, buffer: Buf
                     (*moved.counts[:k], count, *moved.counts[k + 1 :]),
                     moved.steps,
                 )
-    packed = is_packed(context.placed, context.part, operand)
+    packed = _packed(context, operand)
     tensor = context.part.tensor(operand.name)
     if packed:
         offset, strides, array = _weight_tile(context, operand, level, buffer, moved, tensor)
@@ -139,12 +190,12 @@ def _input_transfer(context: _Context, operand: Operand, level: int, buffer: Buf
         strides = tuple(step * stride for step, stride in zip(moved.steps, apart, strict=True))
         array = storage.base
     return Transfer(
-        direction="load" if buffer.memory == context.arch.scratchpad.name else "stream",
+        direction="load" if kept else "stream",
         cause="weight" if packed else "load",
         operand=operand.name,
         array=array,
         buffer=buffer.name,
-        when=_opening(tree.levels[level:]),
+        when=opening(tree.levels[level:]),
         starts=moved.starts,
         counts=moved.counts,
         steps=moved.steps,
@@ -177,8 +228,8 @@ def _output_transfers(context: _Context, operand: Operand, level: int, buffer: B
     storage = context.placed.of[context.part.tensor(operand.name)]
     apart = dram_strides(context.placed, context.part, operand)
     reductions = [lv for lv in tree.levels[:level] if lv.counter.dim in nest.reduction_dims]
-    complete, opening = _closing(reductions), _opening(reductions)
-    ending = _closing(tree.levels[level:])
+    complete, fresh = closing(reductions), opening(reductions)
+    ending = closing(tree.levels[level:])
     store = Transfer(
         direction="store",
         cause="store",
@@ -196,9 +247,9 @@ def _output_transfers(context: _Context, operand: Operand, level: int, buffer: B
     if not reductions or normalises:
         return [store]
     array = context.arrays.partial_sums(storage.base)
-    beginning = _opening(tree.levels[level:])
+    beginning = opening(tree.levels[level:])
     spill = replace(store, cause="spill", array=array, when=ending * (1 - complete))
-    readback = replace(store, direction="load", cause="readback", array=array, when=beginning * (1 - opening))
+    readback = replace(store, direction="load", cause="readback", array=array, when=beginning * (1 - fresh))
     return [store, spill, readback]
 
 
@@ -212,7 +263,7 @@ def _parameter_transfers(context: _Context, operator: Operator, buffers: list[Bu
                 operand=role,
                 array=context.arrays.parameter(tensor, elements),
                 buffer=buffer.name,
-                when=_opening(context.tree.levels),
+                when=opening(context.tree.levels),
                 starts=(ZERO,),
                 counts=(const(elements),),
                 steps=(ONE,),

@@ -61,15 +61,32 @@ class View:
     region: Region
 
 
+DimRanges = tuple[tuple[str, int, int], ...]
+
+
+@dataclass(frozen=True)
+class Staying:
+    """A ``Stay`` in one step: whether it begins and ends here, and what it began with; ``before`` is empty where no
+    window moved on from an earlier stay."""
+
+    begins: bool
+    ends: bool
+    zero: bool
+    ranges: DimRanges
+    before: DimRanges
+
+
 @dataclass(frozen=True)
 class Step:
     """One tile step. ``loads`` are first needed here, ``streams`` flow in during it, ``stores`` drain visits that end
-    here; ``ranges`` are (dimension, start, count). Views are in the nest's operand order, the output last."""
+    here; ``ranges`` are (dimension, start, count). Views are in the nest's operand order, the output last; ``stays``
+    in the order of the program's."""
 
-    ranges: tuple[tuple[str, int, int], ...]
+    ranges: DimRanges
     loads: tuple[Move, ...]
     streams: tuple[Move, ...]
     stores: tuple[Move, ...]
     views: tuple[View, ...]
     first: bool
     last: bool
+    stays: tuple[Staying, ...] = ()

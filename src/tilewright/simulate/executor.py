@@ -27,7 +27,8 @@ class Execution:
     """What an execution did: cycles, bytes by (tensor, cause), results, and every hazard that was found.
 
     ``engine_cycles`` says how long each engine (dma, array, vector) was busy; ``accesses`` are (memory, bytes read,
-    bytes written). After a hazard that ended the execution the counts are those until then.
+    bytes written), every memory, outermost first. After a hazard that ended the execution the counts are those until
+    then.
     """
 
     cycles: int
@@ -49,8 +50,7 @@ class _Totals:
     dma: int = 0
     array: int = 0
     vector: int = 0
-    dram: Ports = field(default_factory=Ports)
-    scratchpad: Ports = field(default_factory=Ports)
+    accesses: dict[str, Ports] = field(default_factory=dict)
     traffic: dict[tuple[str, str], int] = field(default_factory=dict)
     outputs: dict[str, Array] = field(default_factory=dict)
 
@@ -59,9 +59,8 @@ class _Totals:
         self.dma += time.dma_cycles
         self.array += time.array_cycles
         self.vector += time.vector_cycles
-        dram, scratchpad = clock.accesses()
-        self.dram.add(dram)
-        self.scratchpad.add(scratchpad)
+        for memory, ports in clock.accesses().items():
+            self.accesses.setdefault(memory, Ports()).add(ports)
         for key, size in clock.traffic.items():
             self.traffic[key] = self.traffic.get(key, 0) + size
 
@@ -87,9 +86,10 @@ def run_plan(
         cycles=totals.cycles,
         engine_cycles=(("dma", totals.dma), ("array", totals.array), ("vector", totals.vector)),
         traffic=tuple(sorted((tensor, cause, size) for (tensor, cause), size in totals.traffic.items())),
-        accesses=(
-            (plan.arch.dram.name, totals.dram.read_bytes, totals.dram.write_bytes),
-            (plan.arch.scratchpad.name, totals.scratchpad.read_bytes, totals.scratchpad.write_bytes),
+        accesses=tuple(
+            (memory.name, ports.read_bytes, ports.write_bytes)
+            for memory in plan.arch.memories
+            for ports in (totals.accesses.get(memory.name, Ports()),)
         ),
         outputs=totals.outputs,
         hazards=tuple(log.found),
@@ -120,7 +120,7 @@ def _run(
             progress(number, len(plan.programs), program.operator)
         log.at(program.operator, program.part, -1)
         running = RunningProgram(machine, program, constant, parameters)
-        clock = Clock(plan.arch, program, running.part, {array.name: array.tensor for array in vectors})
+        clock = Clock(plan.arch, program, running.part, plan.buffer, {array.name: array.tensor for array in vectors})
         try:
             with one_thread():
                 _Sequencer(running, clock, log).run(expand(program))
@@ -191,8 +191,8 @@ class _Sequencer:
     def _compute(self, step: Step) -> None:
         self._load(step.streams)
         self._computation.run(step)
-        output = self._machine.plan.buffer[step.views[-1].region.buffer]
-        self._clock.add(step, output.bits)
+        for fault in self._clock.add(step):
+            self._log.report("array part", fault)
 
     def _check_apart(self, moves: Sequence[Move]) -> None:
         """No transfer may touch what the compute beside it reads or writes."""

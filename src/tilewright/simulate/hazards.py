@@ -17,6 +17,7 @@ HazardKind = Literal[
     "dram out of range",
     "wrong place",
     "weight image",
+    "array part",
 ]
 
 KINDS: dict[HazardKind, str] = {
@@ -31,6 +32,8 @@ KINDS: dict[HazardKind, str] = {
     "dram unwritten": "an element of DRAM is read, or is a result of the network, that nothing has written",
     "dram out of range": "a transfer leaves its array in DRAM",
     "wrong place": "a store would put an element where another one belongs",
+    "array part": "the positions do not work on every point of a step exactly once, are more than the array has, or "
+    "need more room than a memory below the scratchpad",
     "weight image": "two transfers disagree about what stands at one place of a weight's tile-by-tile image",
 }
 

@@ -1,27 +1,31 @@
-"""Cycles of one tile on the array or the vector unit, and its bytes at the scratchpad (docs/model.md, 5 and 6)."""
+"""Cycles of one step on the array or the vector unit, and what it moves on chip (docs/model.md, 5 and 6)."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, prod
 
 from tilewright.arch.accelerator import Accelerator, Memory
-from tilewright.mapping.mapping import Par
+from tilewright.plan.step import Staying
+from tilewright.simulate.arraytime import ArrayTime, Passing
 from tilewright.simulate.geometry import Ranges, in_bounds
-from tilewright.workload.nest import LoopNest, Operand
+from tilewright.workload.nest import LoopNest
+
+Bits = tuple[tuple[tuple[str, str], tuple[int, int]], ...]
 
 
 @dataclass
 class Ports:
-    """Bytes read and written at a memory."""
+    """Bytes read and written at a memory; all of them count as read where both pass one port."""
 
     read_bytes: int = 0
     write_bytes: int = 0
 
-    def add(self, other: Ports) -> None:
-        self.read_bytes += other.read_bytes
-        self.write_bytes += other.write_bytes
+    def add(self, other: Ports, times: int = 1) -> None:
+        self.read_bytes += times * other.read_bytes
+        self.write_bytes += times * other.write_bytes
 
     def cycles(self, memory: Memory) -> int:
         """Cycles that the bytes take through one shared port, or through the busier of two."""
@@ -32,120 +36,147 @@ class Ports:
         return max(0 if rate is None else ceil(size / rate) for size, rate in sides)
 
 
+def ports_of(memory: Memory, read: int, write: int) -> Ports:
+    """Bits as bytes: what passes one port is rounded up together, each of two ports by itself.
+
+    >>> ports_of(Memory("m", None, ()), 12, 12)
+    Ports(read_bytes=3, write_bytes=0)
+    """
+    if memory.shared_port:
+        return Ports(-(-(read + write) // 8), 0)
+    return Ports(-(-read // 8), -(-write // 8))
+
+
 @dataclass(frozen=True)
-class TileCost:
-    """One tile: its time, the part of it that is computing, and what it reads and writes in the scratchpad."""
+class StepCost:
+    """One step: its time, the part of it that is computing, bytes through the ports of each memory on chip, bits by
+    (memory, operand) as (read, written), transfers past the scratchpad, and what is wrong with the array part."""
 
     cycles: int
     compute_cycles: int
-    ports: Ports
+    ports: tuple[tuple[str, Ports], ...]
+    bits: Bits
+    passing: tuple[Passing, ...] = ()
+    faults: tuple[str, ...] = ()
 
 
-class TileTime:
-    """Times the tiles of one nest on one machine."""
+class ArraySteps:
+    """Times the steps of a nest of multiply-accumulates: computing, or the busiest port of any memory on chip."""
 
-    def __init__(self, arch: Accelerator, nest: LoopNest, pars: Sequence[Par], operand_bits: Mapping[str, int]) -> None:
-        self._arch, self._nest, self._pars, self._operand_bits = arch, nest, tuple(pars), operand_bits
-        self._known: dict[tuple[object, ...], TileCost] = {}
+    def __init__(self, arch: Accelerator, time: ArrayTime) -> None:
+        self._time = time
+        self._memories = {memory.name: memory for memory in arch.memories[1:]}
+        self._known: dict[int, StepCost] = {}
 
-    def of(self, ranges: Ranges, *, first: bool, output_bits: int) -> TileCost:
-        """The cost of a tile; ``first`` if its outputs start from zero."""
+    def of(self, ranges: Ranges, stays: Sequence[Staying], *, first: bool) -> StepCost:
+        """The cost of a step; ``first`` if its outputs start from zero."""
+        cost = self._time.of(ranges, stays, first=first)
+        if id(cost) not in self._known:
+            ports = [(name, ports_of(self._memories[name], *bits)) for name, bits in cost.busiest]
+            slowest = max((side.cycles(self._memories[name]) for name, side in ports), default=0)
+            self._known[id(cost)] = StepCost(
+                max(cost.compute_cycles, slowest),
+                cost.compute_cycles,
+                tuple(ports),
+                cost.bits,
+                cost.passing,
+                cost.faults,
+            )
+        return self._known[id(cost)]
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """One pass of the vector unit: operations, and bits read and written by what they belong to."""
+
+    operations: int
+    reads: tuple[tuple[str, int], ...]
+    writes: tuple[tuple[str, int], ...]
+
+
+class VectorSteps:
+    """Times the steps of a nest of the vector unit; ``operand_bits`` are the widths of its inputs."""
+
+    def __init__(self, arch: Accelerator, nest: LoopNest, operand_bits: Mapping[str, int], output_bits: int) -> None:
+        self._arch, self._nest, self._operand_bits, self._output_bits = arch, nest, operand_bits, output_bits
+        self._known: dict[tuple[object, ...], StepCost] = {}
+
+    def of(self, ranges: Ranges, stays: Sequence[Staying] = (), *, first: bool) -> StepCost:  # noqa: ARG002
+        """The cost of a step; ``first`` if its outputs start from zero. Nothing stays below the scratchpad."""
+        work = self._nest.work
         counts = tuple(count for _, count in ranges.values())
         footprints = tuple(in_bounds(operand, ranges) for operand in self._nest.operands)
-        opening = first if self._nest.work is None or self._nest.work.kind != "normalise" else self._opens(ranges)
-        at_pass = ranges.get("pass", (0, 0))[0]
-        key = (counts, footprints, opening, at_pass, output_bits)
+        if work is not None and work.kind == "normalise":
+            first = all(ranges[d][0] == 0 for d in work.reduced)
+        key = (counts, footprints, first, ranges.get("pass", (0, 0))[0])
         if key not in self._known:
-            self._known[key] = (
-                self._mac(ranges, footprints, opening, output_bits)
-                if self._nest.work is None
-                else self._vector(ranges, footprints, opening, output_bits)
-            )
+            self._known[key] = self._cost(self._passes(ranges, footprints, first))
         return self._known[key]
 
-    def _opens(self, ranges: Ranges) -> bool:
-        """Whether a row of a normalisation starts here."""
-        work = self._nest.work
-        return work is not None and all(ranges[d][0] == 0 for d in work.reduced)
-
-    def _mac(self, ranges: Ranges, footprints: tuple[int, ...], first: bool, output_bits: int) -> TileCost:
-        chunk = {par.dim: par.tile for par in self._pars}
-        compute = prod(min(chunk.get(dim, count), count) for dim, (_, count) in ranges.items())
-        read = write = 0
-        for operand, footprint in zip(self._nest.operands, footprints, strict=True):
-            if self._arch.home(operand.role) is not self._arch.scratchpad:
-                continue
-            inner = any(operand.role in memory.keeps for memory in self._arch.below(self._arch.scratchpad))
-            if operand is not self._nest.output:
-                words = footprint if inner else self._shared(operand, ranges, self._arch.array.multicast)
-                read += words * self._operand_bits[operand.name]
-                continue
-            words = footprint if inner else self._shared(operand, ranges, self._arch.array.reduce)
-            write += words * output_bits
-            fresh = footprint if first else 0
-            read += (words - fresh) * output_bits
-        return self._cost(compute, [(compute, read, write)])
-
-    def _shared(self, operand: Operand, ranges: Ranges, axes: Sequence[str]) -> int:
-        """Words that cross the array's edge when positions along some axes share what they need."""
-        left = {dim: count for dim, (_, count) in ranges.items()}
-        points, together = prod(left.values()), 1
-        for par in self._pars:
-            if par.axis in axes and par.dim not in operand.dims:
-                together *= -(-left[par.dim] // par.tile)
-            left[par.dim] = min(par.tile, left[par.dim])
-        return -(-points // together)
-
-    def _vector(self, ranges: Ranges, footprints: tuple[int, ...], first: bool, output_bits: int) -> TileCost:
+    def _passes(self, ranges: Ranges, footprints: tuple[int, ...], first: bool) -> list[_Pass]:
         work = self._nest.work
         if work is None:
             raise ValueError("a nest of multiply-accumulates has no vector passes")
-        widths = self._arch.widths
-        inputs = sum(
-            footprint * self._operand_bits[operand.name]
+        inputs = tuple(
+            (operand.name, footprint * self._operand_bits[operand.name])
             for operand, footprint in zip(self._nest.inputs, footprints, strict=False)
         )
-        outputs = footprints[-1]
+        name, outputs = self._nest.output.name, footprints[-1]
         points = prod(count for dim, (_, count) in ranges.items() if dim != "pass")
         if work.kind == "map":
-            passes = [(work.operations * outputs, inputs, outputs * widths.output)]
-        elif work.kind == "reduce":
-            results = outputs * output_bits
-            passes = [(points, inputs + (0 if first else results), results)]
-        else:
-            rows = prod(count for dim, (_, count) in ranges.items() if dim not in (*work.reduced, "pass"))
-            passes = self._normalise(ranges["pass"], inputs, outputs, rows * widths.accumulator, points, first)
-        timed = [(-(-operations // self._arch.vector.lanes), read, write) for operations, read, write in passes]
-        return self._cost(sum(busy for busy, _, _ in timed), timed)
+            return [_Pass(work.operations * outputs, inputs, ((name, outputs * self._arch.widths.output),))]
+        if work.kind == "reduce":
+            results = ((name, outputs * self._output_bits),)
+            return [_Pass(points, inputs if first else (*inputs, *results), results)]
+        rows = prod(count for dim, (_, count) in ranges.items() if dim not in (*work.reduced, "pass"))
+        statistic = rows * self._arch.widths.accumulator
+        exponentials = outputs * self._arch.widths.accumulator if work.exponentials else 0
+        result = ((name, outputs * self._arch.widths.output),)
+        return self._normalise(ranges["pass"], inputs, statistic, exponentials, result, points, first)
 
+    @staticmethod
     def _normalise(
-        self, at: tuple[int, int], inputs: int, outputs: int, rows: int, points: int, first: bool
-    ) -> list[tuple[int, int, int]]:
-        """Passes as (operations, bits read, bits written); ``rows`` are the bits of one statistic of every row."""
-        result = outputs * self._arch.widths.output
+        at: tuple[int, int],
+        inputs: tuple[tuple[str, int], ...],
+        statistic: int,
+        exponentials: int,
+        result: tuple[tuple[str, int], ...],
+        points: int,
+        first: bool,
+    ) -> list[_Pass]:
+        """All three passes over whole rows, or one pass over a part of split rows."""
+        one, two = (("statistics", statistic),), (("statistics", 2 * statistic),)
         start, passes = at
         if passes > 1:
-            kept = outputs * self._arch.widths.accumulator if self._has_exponentials() else 0
-            last = kept + rows if kept else inputs + 2 * rows
-            return [(points, inputs, rows), (points, inputs + rows, rows + kept), (points, last, result)]
-        so_far = 0 if first else rows
+            kept = (("exponentials", exponentials),) if exponentials else ()
+            last = (*kept, *one) if kept else (*inputs, *two)
+            return [
+                _Pass(points, inputs, one),
+                _Pass(points, (*inputs, *one), (*one, *kept)),
+                _Pass(points, last, result),
+            ]
+        so_far = () if first else one
         if start == 0:
-            return [(points, inputs + so_far, rows)]
+            return [_Pass(points, (*inputs, *so_far), one)]
         if start == 1:
-            return [(points, inputs + rows + so_far, rows)]
-        return [(points, inputs + 2 * rows, result)]
+            return [_Pass(points, (*inputs, *one, *so_far), one)]
+        return [_Pass(points, (*inputs, *two), result)]
 
-    def _has_exponentials(self) -> bool:
-        return self._nest.work is not None and self._nest.work.exponentials
-
-    def _cost(self, compute: int, passes: Sequence[tuple[int, int, int]]) -> TileCost:
-        """Passes are (cycles, bits read, bits written); each takes the longer of computing and its port."""
-        cycles, total = 0, Ports()
-        for busy, read, write in passes:
-            # Bits that pass one port are rounded up to bytes together, those of two ports each by itself.
-            written = write // 8 if self._arch.scratchpad.shared_port else -(-write // 8)
-            read_bytes = -(-(read + write) // 8) - written if self._arch.scratchpad.shared_port else -(-read // 8)
-            ports = Ports(read_bytes, written)
-            cycles += max(busy, ports.cycles(self._arch.scratchpad))
+    def _cost(self, passes: Sequence[_Pass]) -> StepCost:
+        """Each pass takes the longer of computing and its port."""
+        pad = self._arch.scratchpad
+        cycles = compute = 0
+        total = Ports()
+        reads: Counter[str] = Counter()
+        writes: Counter[str] = Counter()
+        for one in passes:
+            busy = -(-one.operations // self._arch.vector.lanes)
+            ports = ports_of(pad, sum(bits for _, bits in one.reads), sum(bits for _, bits in one.writes))
+            cycles, compute = cycles + max(busy, ports.cycles(pad)), compute + busy
             total.add(ports)
-        return TileCost(cycles, compute, total)
+            for name, bits in one.reads:
+                reads[name] += bits
+            for name, bits in one.writes:
+                writes[name] += bits
+        moved = tuple(((pad.name, name), (reads[name], writes[name])) for name in sorted({*reads, *writes}))
+        return StepCost(cycles, compute, ((pad.name, total),), moved)
