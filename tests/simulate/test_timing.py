@@ -161,8 +161,8 @@ def test_a_memory_below_with_a_port_may_take_longest() -> None:
     arch = with_registers(size_bytes=256, read_bandwidth=Fraction(1), write_bandwidth=Fraction(1))
     nodes = (PARS[0], *(Keep(name, "registers") for name in BITS), PARS[1])
     tile = array(arch, nodes).of(RANGES, stays(3), first=True)
-    # On the array's side of one register: 60 moments of 2 inputs, 2 weights and a sum, read unless it is the first.
-    assert tile.cycles == 60 * 4 + 4 * (60 + 60 - 12)
+    # One register: 60 + 20 words come in; 60 moments of 2 inputs, 2 weights and a sum added to; 12 sums go out.
+    assert tile.cycles == (60 + 20) + 60 * 4 + 4 * (60 + 60 - 12) + 4 * 12
 
 
 def test_an_array_part_that_is_wrong_is_told() -> None:

@@ -46,9 +46,9 @@ class Passing:
 
 @dataclass(frozen=True)
 class ArrayCost:
-    """One step: cycles of computing, bits by (memory, operand) as (read, written) in all instances together, those on
-    the array's side of each memory at its busiest instance, transfers past the scratchpad, and what is wrong with the
-    array part."""
+    """One step: cycles of computing, bits by (memory, operand) as (read, written) in all instances together, the same
+    by memory at the busiest instance, transfers past the scratchpad, and what is wrong with the array part. Transfers
+    between DRAM and the scratchpad are not among them."""
 
     compute_cycles: int
     bits: tuple[tuple[tuple[str, str], tuple[int, int]], ...]
@@ -228,7 +228,7 @@ class ArrayTime:
             into.hold(link.child, count.held * link.held_bits * self._copies[link.child])
             if not stay.begins:
                 continue
-            into.write(link.child, operand, count.child, link.child_bits)
+            into.write(link.child, operand, count.child, link.child_bits, count.child_most)
             if link.from_dram:
                 into.passing.append(self._passing(link, operand, inside, stay, count.parent))
             else:
@@ -271,7 +271,7 @@ class ArrayTime:
                 count.zero -= again
                 count.zero_first = self._zero_first(link, operand, inside, stay, stays)
             if stay.ends:
-                into.read(link.child, operand, count.child, link.child_bits)
+                into.read(link.child, operand, count.child, link.child_bits, count.child_most)
                 if link.from_dram:
                     into.passing.append(self._passing(link, operand, inside, stay, count.parent))
                 else:
@@ -279,7 +279,7 @@ class ArrayTime:
             if not link.from_dram and (stay.ends if link.adds else stay.begins):
                 into.read(link.parent, operand, again, link.parent_bits, again_first)
             if stay.begins and read_back:
-                into.write(link.child, operand, again, link.child_bits)
+                into.write(link.child, operand, again, link.child_bits, count.child_most - count.zero_first)
             above = None if link.outside else (count, stay)
 
     @staticmethod
@@ -337,11 +337,11 @@ class _Sums:
         self.held: Counter[str] = Counter()
         self.passing: list[Passing] = []
 
-    def read(self, memory: str, operand: Operand, words: int, width: int, most: int = 0) -> None:
-        """Words read in all instances, ``most`` of them through the port of the busiest: on the array's side only."""
+    def read(self, memory: str, operand: Operand, words: int, width: int, most: int) -> None:
+        """Words read in all instances, ``most`` of them through the port of the busiest."""
         self._add(memory, operand, 0, words * width, most * width)
 
-    def write(self, memory: str, operand: Operand, words: int, width: int, most: int = 0) -> None:
+    def write(self, memory: str, operand: Operand, words: int, width: int, most: int) -> None:
         """The same for words written."""
         self._add(memory, operand, 1, words * width, most * width)
 
