@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import random
 
+from tests.simulate.random_arrays import random_array
+
 from tilewright.errors import InfeasibleError
 from tilewright.mapping.evaluate import evaluate
-from tilewright.mapping.homes import PASS, home
+from tilewright.mapping.homes import PASS
 from tilewright.mapping.legal import problems
 from tilewright.mapping.mapping import Keep, Loop, Mapping, Node
 from tilewright.mapping.problem import NestProblem
 from tilewright.mapping.search import NestResult
 from tilewright.mapping.tiling import step_tile
-from tilewright.mapping.unroll import direct_unrolling
 
 MOST_STEPS = 2000
 TRIES = 900
@@ -75,20 +76,18 @@ def _draw(problem: NestProblem, rng: random.Random, tightness: float) -> Mapping
     loops = _loops(problem, rng, tightness)
     if _steps(problem, loops) > MOST_STEPS:
         return None
-    homes = {operand.name: home(problem, operand.name) for operand in nest.operands}
-    shared = [Keep(name, memory.name) for name, memory in homes.items() if memory.scratchpad]
-    private = [Keep(name, memory.name) for name, memory in homes.items() if not memory.scratchpad]
-    depth = {keep: rng.randint(0, len(loops)) for keep in shared}
+    pad = problem.arch.scratchpad
+    kept = [o.name for o in nest.operands if nest.work is not None or o.role in pad.keeps]
+    depth = {name: rng.randint(0, len(loops)) for name in kept}
     if nest.work is not None:
         # Vector nests do not spill: reductions stand below the output's keep.
         first = next((i for i, loop in enumerate(loops) if loop.dim in nest.reduction_dims), len(loops))
-        depth[shared[-1]] = len(loops) if nest.work.kind == "normalise" else min(depth[shared[-1]], first)
+        output = nest.output.name
+        depth[output] = len(loops) if nest.work.kind == "normalise" else min(depth[output], first)
     if max(depth.values(), default=0) < len(loops):
-        depth[shared[0]] = len(loops)
+        depth[kept[0]] = len(loops)
     nodes: list[Node] = []
     for place in range(len(loops) + 1):
-        nodes += [keep for keep in shared if depth[keep] == place]
+        nodes += [Keep(name, pad.name) for name in kept if depth[name] == place]
         nodes += loops[place : place + 1]
-    if nest.work is None:
-        nodes += direct_unrolling(problem, step_tile(nest, tuple(loops)))
-    return Mapping((*nodes, *private))
+    return Mapping((*nodes, *random_array(problem, step_tile(nest, tuple(loops)), rng)))

@@ -10,16 +10,16 @@ from fractions import Fraction
 from math import prod
 
 import numpy as np
+from tests.simulate.random_arrays import random_array
 
 from tilewright.arch.accelerator import Accelerator, Array, Memory, VectorUnit, Widths
 from tilewright.errors import InfeasibleError
+from tilewright.mapping.arraypart import default_array_part
 from tilewright.mapping.evaluate import evaluate
-from tilewright.mapping.homes import home
 from tilewright.mapping.legal import problems
 from tilewright.mapping.mapping import Keep, Loop, Mapping, Node
 from tilewright.mapping.problem import NestProblem
 from tilewright.mapping.tiling import step_tile
-from tilewright.mapping.unroll import direct_unrolling
 from tilewright.plan.lower import lower
 from tilewright.plan.plan import Plan
 from tilewright.schedule.problems import nest_problem, tensor_traffic
@@ -62,20 +62,29 @@ def one_operator(operator: Operator, shapes: Table[str, tuple[int, ...]], consta
     return Network("one", (operator,), tensors, inputs, (operator.output,))
 
 
-def arrange(problem: NestProblem, loops: tuple[Loop, ...], depths: Table[str, int]) -> Mapping:
-    """Loops with each operand's keep below so many of them, and the direct unrolling of the step tile.
-
-    Keeps of memories that exist per position stand below everything.
-    """
+def arrange(
+    problem: NestProblem, loops: tuple[Loop, ...], depths: Table[str, int], rng: random.Random | None = None
+) -> Mapping:
+    """Loops with each operand's keep in the scratchpad below so many of them, and an array part within the step: the
+    plain one, or one drawn at random."""
     nodes: list[Node] = []
-    inner: list[Keep] = []
-    homes = {operand.name: home(problem, operand.name) for operand in problem.nest.operands}
+    pad = problem.arch.scratchpad
+    kept = {name: at for name, at in depths.items() if pad_holds(problem, name)}
+    if rng is not None:
+        optional = [name for name in kept if problem.nest.operand(name).role not in pad.keeps]
+        for name in optional if problem.nest.work is None else ():
+            if rng.random() < 0.5 and len(kept) > 1:
+                del kept[name]
     for depth in range(len(loops) + 1):
-        nodes += [Keep(name, homes[name].name) for name, at in depths.items() if at == depth and not homes[name].per]
+        nodes += [Keep(name, pad.name) for name, at in kept.items() if at == depth]
         nodes += loops[depth : depth + 1]
-    inner = [Keep(name, memory.name) for name, memory in homes.items() if memory.per]
-    pars = direct_unrolling(problem, step_tile(problem.nest, loops))
-    return Mapping((*nodes, *pars, *inner))
+    tile = step_tile(problem.nest, loops)
+    return Mapping((*nodes, *(random_array(problem, tile, rng) if rng else default_array_part(problem, tile))))
+
+
+def pad_holds(problem: NestProblem, operand: str) -> bool:
+    """Whether the scratchpad holds an operand, or may."""
+    return problem.nest.work is not None or problem.arch.scratchpad.holds(problem.nest.operand(operand).role)
 
 
 def flat(problem: NestProblem) -> Mapping:
@@ -111,8 +120,8 @@ def _attempt(rng: random.Random, problem: NestProblem, most: int) -> Mapping:
     elif nest.work is not None:
         reductions = [k for k, loop in enumerate(loops) if loop.dim in nest.reduction_dims]
         depths[nest.output.name] = rng.randint(0, min(reductions, default=len(loops)))
-    kept_outside = [depth for name, depth in depths.items() if home(problem, name).scratchpad]
-    return arrange(problem, loops[: max(kept_outside)], depths)
+    innermost = max(depth for name, depth in depths.items() if pad_holds(problem, name))
+    return arrange(problem, loops[:innermost], depths, rng)
 
 
 def _loops(rng: random.Random, nest: LoopNest, most: int) -> tuple[Loop, ...]:
@@ -153,13 +162,4 @@ def plan_of(network: Network, arch: Accelerator, mapper: Mapper) -> Plan:
 
 def claim_of(schedule: Schedule) -> Claim:
     """What a schedule says that its plan takes."""
-    return Claim(schedule.cycles, schedule.traffic)
-
-
-def accesses_of(schedule: Schedule) -> tuple[tuple[str, int, int], ...]:
-    """Bytes read and written at DRAM and at the scratchpad, as predicted."""
-    found = []
-    for memory in (schedule.arch.dram, schedule.arch.scratchpad):
-        mine = [a for part in schedule.parts for a in part.cost.accesses if a.memory == memory.name]
-        found.append((memory.name, sum(a.read_bytes for a in mine), sum(a.write_bytes for a in mine)))
-    return tuple(found)
+    return Claim(schedule.cycles, schedule.traffic, schedule.accesses)

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from tilewright.mapping.mapping import Keep
 from tilewright.plan.expand import expand
 from tilewright.plan.plan import Plan, Program
 from tilewright.plan.step import Move, Region, Step
@@ -94,8 +95,28 @@ def buffer_shortened(plan: Plan, rng: random.Random) -> Mutation | None:
     return Mutation(f"buffer {buffer.name} shorter by {less}", _with_buffer(plan, buffer.name, shorter))
 
 
+def array_part_changed(plan: Plan, rng: random.Random) -> Mutation | None:
+    """A loop or an unrolling within the steps has another size, or two nodes have changed places."""
+    number = rng.randrange(len(plan.programs))
+    program = plan.programs[number]
+    splits = [k for k, node in enumerate(program.array) if not isinstance(node, Keep)]
+    if not splits:
+        return None
+    array, k = list(program.array), rng.choice(splits)
+    node = array[k]
+    assert not isinstance(node, Keep)
+    if rng.random() < 0.6:
+        array[k] = replace(node, tile=max(1, node.tile + rng.choice([-1, 1, 2])))
+    else:
+        other = rng.choice(splits)
+        array[k], array[other] = array[other], array[k]
+    programs = list(plan.programs)
+    programs[number] = replace(program, array=tuple(array))
+    return Mutation(f"array part of {program.operator} changed at {k}", replace(plan, programs=tuple(programs)))
+
+
 KINDS: tuple[Callable[[Plan, random.Random], Mutation | None], ...] = (
-    address_shifted, address_shifted, load_removed, steps_swapped, buffer_shortened,
+    address_shifted, address_shifted, load_removed, steps_swapped, buffer_shortened, array_part_changed,
 )  # fmt: skip
 
 

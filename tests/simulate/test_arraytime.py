@@ -19,7 +19,8 @@ from tilewright.plan.expr import ONE
 from tilewright.plan.plan import Compute, DimRange, Program
 from tilewright.plan.stays import array_nodes, opening, stays
 from tilewright.plan.step import Move, Region, Step
-from tilewright.simulate.arraytime import ArrayTime, Passing
+from tilewright.simulate.arraycost import Passing
+from tilewright.simulate.arraytime import ArrayTime
 from tilewright.simulate.chains import Surroundings, completes, links
 from tilewright.simulate.tiletime import ArraySteps
 from tilewright.simulate.timing import passing_runs

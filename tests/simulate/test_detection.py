@@ -162,6 +162,7 @@ def test_a_claim_that_is_off_by_one_cycle_or_byte_does_not_match(schedule: Sched
         Claim(claim.cycles, ((tensor, cause, size + 1), *rest)),
         Claim(claim.cycles, tuple(rest)),
         Claim(claim.cycles, ((tensor, "spill", size), *rest)),
+        Claim(claim.cycles, claim.traffic, (("pad", 1, 1),)),
     ]
     assert simulate(plan, store, inputs, claim, compare=False).matched
     assert not any(simulate(plan, store, inputs, other, compare=False).matched for other in wrong)

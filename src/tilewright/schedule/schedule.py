@@ -126,6 +126,16 @@ class Schedule:
         return tuple((tensor, cause, moved) for (tensor, cause), moved in sorted(found.items()) if moved)
 
     @cached_property
+    def accesses(self) -> tuple[tuple[str, int, int], ...]:
+        """Bytes at every memory as (memory, read, written), outermost first: what an execution must count too."""
+        found = {memory.name: [0, 0] for memory in self.arch.memories}
+        for part in self.parts:
+            for entry in part.cost.accesses:
+                found[entry.memory][0] += entry.read_bytes
+                found[entry.memory][1] += entry.write_bytes
+        return tuple((name, read, written) for name, (read, written) in found.items())
+
+    @cached_property
     def bytes_by_cause(self) -> dict[str, int]:
         found: dict[str, int] = {}
         for _, cause, moved in self.traffic:

@@ -6,7 +6,6 @@ which predicts these numbers: that both agree is the point.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -17,44 +16,14 @@ from tilewright.arch.accelerator import Accelerator
 from tilewright.mapping.mapping import Node
 from tilewright.plan.plan import Counter as TileLoop
 from tilewright.plan.step import Staying
+from tilewright.simulate.arraycost import ArrayCost, Passing, Sums
 from tilewright.simulate.chains import Link, Surroundings, links
 from tilewright.simulate.geometry import Ranges, in_bounds
 from tilewright.simulate.lockstep import EVERYTHING, Table, covers, positions_used, splits_of, table
-from tilewright.simulate.sharing import Before, Boundary, Stretch, Words, axis_words, repeat_words, stretches
+from tilewright.simulate.sharing import Before, Boundary, Words, axis_words, repeat_words, stretches
 from tilewright.workload.nest import Axis, LoopNest, Operand
 
 Key = tuple[object, ...]
-
-
-@dataclass(frozen=True)
-class Passing:
-    """What an operand that bypasses the scratchpad moves to or from DRAM in a step: all refills (or drains) together.
-
-    ``stretches`` are, per axis, what each brings, and how often; ``copies`` how often all of that comes again.
-    """
-
-    operand: str
-    elements: int
-    copies: int
-    stretches: tuple[tuple[tuple[Stretch, int], ...], ...]
-
-    @property
-    def transfers(self) -> int:
-        """Refills and served copies that move anything."""
-        return self.copies * prod(sum(times for _, times in axis) for axis in self.stretches)
-
-
-@dataclass(frozen=True)
-class ArrayCost:
-    """One step: cycles of computing, bits by (memory, operand) as (read, written) in all instances together, the same
-    by memory at the busiest instance, transfers past the scratchpad, and what is wrong with the array part. Transfers
-    between DRAM and the scratchpad are not among them."""
-
-    compute_cycles: int
-    bits: tuple[tuple[tuple[str, str], tuple[int, int]], ...]
-    busiest: tuple[tuple[str, tuple[int, int]], ...]
-    passing: tuple[Passing, ...]
-    faults: tuple[str, ...]
 
 
 @dataclass
@@ -135,7 +104,7 @@ class ArrayTime:
         return self._tables[key]
 
     def _cost(self, ranges: Ranges, stays: Sequence[Staying], first: bool) -> ArrayCost:
-        sums = _Sums()
+        sums = Sums()
         for operand in self._nest.inputs:
             self._inputs(operand, ranges, stays, sums)
         self._results(self._nest.output, ranges, stays, first, sums)
@@ -215,7 +184,7 @@ class ArrayTime:
                     return tables, begins, Before(term, old.start + start_before, old.length, there)
         return tables, begins, None
 
-    def _inputs(self, operand: Operand, ranges: Ranges, stays: Sequence[Staying], into: _Sums) -> None:
+    def _inputs(self, operand: Operand, ranges: Ranges, stays: Sequence[Staying], into: Sums) -> None:
         """Fills of every memory in the chain, and what the multipliers read of the innermost."""
         for link in self._links[operand.name]:
             if link.stay is None:
@@ -247,7 +216,7 @@ class ArrayTime:
         )
         return Passing(operand.name, elements, again, tuple(found))
 
-    def _results(self, operand: Operand, ranges: Ranges, stays: Sequence[Staying], first: bool, into: _Sums) -> None:
+    def _results(self, operand: Operand, ranges: Ranges, stays: Sequence[Staying], first: bool, into: Sums) -> None:
         """Drains and read-backs of every memory in the chain, and what the multipliers write and read of the innermost.
 
         A drain belongs to the step in which its visit ends, as does what the parent reads to add it up; what is read
@@ -326,32 +295,6 @@ class ArrayTime:
                 opening &= (index == 0) | (place <= from_place)
             total *= int(opening.sum())
         return total
-
-
-class _Sums:
-    """Collects what a step moves: bits by memory, operand and side, the busiest instances, transfers, room."""
-
-    def __init__(self) -> None:
-        self.bits: Counter[tuple[str, str, int]] = Counter()
-        self.busiest: Counter[tuple[str, int]] = Counter()
-        self.held: Counter[str] = Counter()
-        self.passing: list[Passing] = []
-
-    def read(self, memory: str, operand: Operand, words: int, width: int, most: int) -> None:
-        """Words read in all instances, ``most`` of them through the port of the busiest."""
-        self._add(memory, operand, 0, words * width, most * width)
-
-    def write(self, memory: str, operand: Operand, words: int, width: int, most: int) -> None:
-        """The same for words written."""
-        self._add(memory, operand, 1, words * width, most * width)
-
-    def _add(self, memory: str, operand: Operand, side: int, bits: int, most: int) -> None:
-        self.bits[memory, operand.name, side] += bits
-        self.busiest[memory, side] += most
-
-    def hold(self, memory: str, bits: int) -> None:
-        """Room that an operand takes at one instance, rounded up to bytes."""
-        self.held[memory] += -(-bits // 8)
 
 
 def _as_ranges(stay: Staying) -> Ranges:

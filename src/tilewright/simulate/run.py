@@ -36,10 +36,12 @@ class Constants(Protocol):
 
 @dataclass(frozen=True)
 class Claim:
-    """What a schedule says its plan will take: cycles, and bytes by (tensor, cause)."""
+    """What a schedule says its plan will take: cycles, bytes by (tensor, cause), and bytes at every memory as (memory,
+    read, written); without the last, accesses are not compared."""
 
     cycles: int
     traffic: tuple[tuple[str, str, int], ...]
+    accesses: tuple[tuple[str, int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,15 @@ class TensorBytes:
     cause: str
     predicted: int
     executed: int
+
+
+@dataclass(frozen=True)
+class MemoryBytes:
+    """Bytes read and written at one memory, as (read, written): as predicted and as executed."""
+
+    memory: str
+    predicted: tuple[int, int]
+    executed: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -76,7 +87,8 @@ class OutputError:
 
 @dataclass(frozen=True)
 class Run:
-    """An execution beside its claim. ``outputs`` is empty when numbers were not compared."""
+    """An execution beside its claim. ``outputs`` is empty when numbers were not compared, ``memories`` when the claim
+    does not say how often each is accessed."""
 
     execution: Execution
     cycles_predicted: int
@@ -84,6 +96,7 @@ class Run:
     bytes_predicted: int
     bytes_executed: int
     tensors: tuple[TensorBytes, ...]
+    memories: tuple[MemoryBytes, ...]
     outputs: tuple[OutputError, ...]
     hazards: tuple[Hazard, ...]
 
@@ -102,6 +115,7 @@ class Run:
             not self.hazards
             and self.cycles_predicted == self.cycles_executed
             and all(t.predicted == t.executed for t in self.tensors)
+            and all(m.predicted == m.executed for m in self.memories)
             and all(output.agrees for output in self.outputs)
         )
 
@@ -143,6 +157,7 @@ def simulate(
         bytes_predicted=sum(size for _, _, size in claim.traffic),
         bytes_executed=execution.total_bytes,
         tensors=_beside(claim.traffic, execution.traffic),
+        memories=_at_memories(claim.accesses, execution.accesses),
         outputs=tuple(errors),
         hazards=execution.hazards,
     )
@@ -191,4 +206,16 @@ def _beside(
     return tuple(
         TensorBytes(tensor, cause, left.get((tensor, cause), 0), right.get((tensor, cause), 0))
         for tensor, cause in sorted({*left, *right})
+    )
+
+
+def _at_memories(
+    predicted: tuple[tuple[str, int, int], ...], executed: tuple[tuple[str, int, int], ...]
+) -> tuple[MemoryBytes, ...]:
+    """Both counts for every memory that either names; nothing if nothing was predicted."""
+    if not predicted:
+        return ()
+    left, right = ({name: (read, written) for name, read, written in counts} for counts in (predicted, executed))
+    return tuple(
+        MemoryBytes(name, left.get(name, (0, 0)), right.get(name, (0, 0))) for name in dict.fromkeys([*left, *right])
     )

@@ -9,7 +9,8 @@ from math import ceil, prod
 
 from tilewright.arch.accelerator import Accelerator, Memory
 from tilewright.plan.step import Staying
-from tilewright.simulate.arraytime import ArrayTime, Passing
+from tilewright.simulate.arraycost import Passing
+from tilewright.simulate.arraytime import ArrayTime
 from tilewright.simulate.geometry import Ranges, in_bounds
 from tilewright.workload.nest import LoopNest
 

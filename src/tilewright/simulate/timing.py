@@ -15,7 +15,8 @@ from math import prod
 from tilewright.arch.accelerator import Accelerator, Memory
 from tilewright.plan.plan import Buffer, Program
 from tilewright.plan.step import Move, Step
-from tilewright.simulate.arraytime import ArrayTime, Passing
+from tilewright.simulate.arraycost import Passing
+from tilewright.simulate.arraytime import ArrayTime
 from tilewright.simulate.geometry import Ranges
 from tilewright.simulate.sharing import Stretch
 from tilewright.simulate.tiletime import ArraySteps, Ports, StepCost, VectorSteps
