@@ -117,6 +117,7 @@ def array_part_changed(plan: Plan, rng: random.Random) -> Mutation | None:
 
 KINDS: tuple[Callable[[Plan, random.Random], Mutation | None], ...] = (
     address_shifted, address_shifted, load_removed, steps_swapped, buffer_shortened, array_part_changed,
+    array_part_changed,
 )  # fmt: skip
 
 

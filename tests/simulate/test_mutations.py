@@ -24,7 +24,7 @@ from tilewright.workload.network import Network
 from tilewright.workload.onnx_import import load_model
 from tilewright.workload.rewrite import rewrite
 
-MUTATIONS = 40  # of each plan
+MUTATIONS = 50  # of each plan
 MACHINES = {
     "double": machine(),
     "single": machine(buffering="single", layout="nchw"),
