@@ -69,6 +69,7 @@ class ArrayTime:
         self._known: dict[Key, ArrayCost] = {}
         self._words: dict[Key, Words] = {}
         self._tables: dict[Key, Table] = {}
+        self._covered: dict[tuple[str, int], bool] = {}
         sizes, used = dict(arch.array.axes), positions_used(self._splits)
         self._too_many = tuple(
             f"{number} positions are needed along axis {axis}, which has {sizes.get(axis, 0)}"
@@ -120,11 +121,13 @@ class ArrayTime:
         )
 
     def _uncovered(self, ranges: Ranges) -> list[str]:
-        return [
-            f"the array part does not work on each of {count} indices of {dim} exactly once"
-            for dim, (_, count) in ranges.items()
-            if not covers(self._splits[dim], count)
-        ]
+        found = []
+        for dim, (_, count) in ranges.items():
+            if (dim, count) not in self._covered:
+                self._covered[dim, count] = covers(self._splits[dim], count)
+            if not self._covered[dim, count]:
+                found.append(f"the array part does not work on each of {count} indices of {dim} exactly once")
+        return found
 
     def _overfull(self, held: Mapping[str, int]) -> list[str]:
         sizes = {memory.name: memory.size_bytes for memory in self._arch.memories}
