@@ -37,7 +37,7 @@ def test_stays_follow_on_each_other_and_keep_what_they_began_with(batch: int) ->
 
 
 def test_what_a_loop_within_the_step_refills_begins_and_ends_in_every_step() -> None:
-    """Weights are refilled by K inside; sums grow over C, the loop over which lies inside the one that moves them on."""
+    """Weights are refilled by K inside; sums grow over C, inside the loop that moves them on."""
     nest = conv2d(K=8, C=4, Y=6, X=1, R=3)
     mapping = Mapping(
         (Keep("input", "pad"), Keep("weight", "pad"), Loop("Y", 2), Loop("C", 2), Keep("output", "pad"),
