@@ -53,7 +53,8 @@ def timed(problem: NestProblem, mapping: Mapping, program: Program) -> ArrayTime
     whole = first.stay is not None and completes(around, first)
     width = arch.widths.output if whole else arch.widths.accumulator
     bits = {operand.name: problem.bits(operand.name) for operand in nest.inputs} | {output.name: width}
-    return ArrayTime(arch, nest, program.array, levels, program.counters, kept, bits)
+    constants = [binding.operand for binding in problem.bindings if binding.packed]
+    return ArrayTime(arch, nest, program.array, levels, program.counters, kept, constants, bits)
 
 
 def passed(problem: NestProblem, passing: Passing) -> tuple[int, int]:

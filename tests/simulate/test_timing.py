@@ -64,7 +64,7 @@ RANGES = {"M": (0, 6), "N": (0, 8), "K": (0, 10)}
 
 def array(arch: Accelerator, nodes: tuple[Node, ...] = PARS, bits: dict[str, int] = BITS) -> ArraySteps:
     """Steps of a product that the scratchpad holds whole."""
-    return ArraySteps(arch, ArrayTime(arch, GEMM, nodes, (0,) * 3, (), ("input", "weight", "output"), bits))
+    return ArraySteps(arch, ArrayTime(arch, GEMM, nodes, (0,) * 3, (), ("input", "weight", "output"), (), bits))
 
 
 def stays(number: int, *, begins: bool = True, ends: bool = True, zero: bool = True) -> tuple[Staying, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from math import prod
 
 from tilewright.simulate.sharing import Stretch
 from tilewright.workload.nest import Operand
@@ -14,18 +13,15 @@ from tilewright.workload.nest import Operand
 class Passing:
     """What an operand that bypasses the scratchpad moves to or from DRAM in a step: all refills (or drains) together.
 
-    ``stretches`` are, per axis, what each brings, and how often; ``copies`` how often all of that comes again.
+    ``transfers`` counts the refills, of each group of positions that is served apart, that move anything. For feature
+    maps ``stretches`` are, per axis, what each brings, and how often; ``copies`` how often all of that comes again.
     """
 
     operand: str
     elements: int
-    copies: int
-    stretches: tuple[tuple[tuple[Stretch, int], ...], ...]
-
-    @property
-    def transfers(self) -> int:
-        """Refills and served copies that move anything."""
-        return self.copies * prod(sum(times for _, times in axis) for axis in self.stretches)
+    transfers: int
+    copies: int = 0
+    stretches: tuple[tuple[tuple[Stretch, int], ...], ...] = ()
 
 
 @dataclass(frozen=True)

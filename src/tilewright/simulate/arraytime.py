@@ -6,7 +6,7 @@ which predicts these numbers: that both agree is the point.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -36,6 +36,7 @@ class _Count:
     parent: int
     parent_most: int
     held: int
+    transfers: int
     zero: int = 0
     zero_first: int = 0
 
@@ -44,8 +45,8 @@ class ArrayTime:
     """Times the steps of one nest of multiply-accumulates: its array part, how many tile loops bring something new to
     each keep of it, and these.
 
-    ``kept`` names the operands that the scratchpad holds, ``bits`` gives the width of every operand there (or, if it
-    bypasses it, as it comes from DRAM).
+    ``kept`` names the operands that the scratchpad holds, ``constants`` those stored tile by tile; ``bits`` gives the
+    width of every operand in the scratchpad (or, if it bypasses it, as it comes from DRAM).
     """
 
     def __init__(
@@ -56,9 +57,10 @@ class ArrayTime:
         levels: Sequence[int],
         counters: Sequence[TileLoop],
         kept: Sequence[str],
+        constants: Collection[str],
         bits: Mapping[str, int],
     ) -> None:
-        self._arch, self._nest = arch, nest
+        self._arch, self._nest, self._constants = arch, nest, constants
         largest = dict(nest.dims)
         for counter in counters:
             largest[counter.dim] = min(largest[counter.dim], counter.tile)
@@ -153,6 +155,7 @@ class ArrayTime:
             prod(p.parent for p in parts),
             prod(p.parent_most for p in parts),
             prod(p.held for p in parts),
+            prod(p.transfers for p in parts),
         )
 
     def _axis(
@@ -202,22 +205,24 @@ class ArrayTime:
                 continue
             into.write(link.child, operand, count.child, link.child_bits, count.child_most)
             if link.from_dram:
-                into.passing.append(self._passing(link, operand, inside, stay, count.parent))
+                into.passing.append(self._passing(link, operand, inside, stay, count))
             else:
                 into.read(link.parent, operand, count.parent, link.parent_bits, count.parent_most)
 
-    def _passing(self, link: Link, operand: Operand, ranges: Ranges, stay: Staying, elements: int) -> Passing:
+    def _passing(self, link: Link, operand: Operand, ranges: Ranges, stay: Staying, count: _Count) -> Passing:
+        if operand.name in self._constants:
+            return Passing(operand.name, count.parent, count.transfers)
         boundary = Boundary(link.parent_place, link.shared)
         found = []
         for axis in operand.axes:
             tables, begins, moved = self._tables_of(link, axis, ranges, stay)
             found.append(tuple(sorted(stretches(axis, tables, begins, boundary, moved).items())))
         again = prod(
-            repeat_words(self._table(dim, count, link.child_place, link.upto), boundary).parent
-            for dim, (_, count) in ranges.items()
+            repeat_words(self._table(dim, length, link.child_place, link.upto), boundary).parent
+            for dim, (_, length) in ranges.items()
             if dim not in operand.dims
         )
-        return Passing(operand.name, elements, again, tuple(found))
+        return Passing(operand.name, count.parent, count.transfers, again, tuple(found))
 
     def _results(self, operand: Operand, ranges: Ranges, stays: Sequence[Staying], first: bool, into: Sums) -> None:
         """Drains and read-backs of every memory in the chain, and what the multipliers write and read of the innermost.
@@ -245,7 +250,7 @@ class ArrayTime:
             if stay.ends:
                 into.read(link.child, operand, count.child, link.child_bits, count.child_most)
                 if link.from_dram:
-                    into.passing.append(self._passing(link, operand, inside, stay, count.parent))
+                    into.passing.append(self._passing(link, operand, inside, stay, count))
                 else:
                     into.write(link.parent, operand, count.parent, link.parent_bits, count.parent_most)
             if not link.from_dram and (stay.ends if link.adds else stay.begins):

@@ -34,7 +34,8 @@ class Boundary:
 @dataclass(frozen=True)
 class Words:
     """Counts of one axis in a step: words at all children and at the busiest one, at the parent in all its instances
-    and at the busiest, and the largest single footprint of a child.
+    and at the busiest, the largest single footprint of a child, and how many refills of positions served apart move
+    anything.
 
     Of a dimension that the operand does not use: how often, in the same sense.
     """
@@ -44,6 +45,7 @@ class Words:
     parent: int
     parent_most: int
     held: int
+    transfers: int
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,7 @@ def axis_words(
         parent=int(union.sum()),
         parent_most=_busiest(union.reshape(outer), kept, ("instance",)),
         held=int(whole.max(initial=0)),
+        transfers=int((union > 0).sum()),
     )
 
 
@@ -184,6 +187,7 @@ def repeat_words(table: Table, boundary: Boundary) -> Words:
         parent=int(union.sum()),
         parent_most=_busiest(union.reshape(outer), kept, ("instance",)),
         held=1,
+        transfers=int(union.sum()),
     )
 
 

@@ -251,5 +251,5 @@ def _steps(arch: Accelerator, program: Program, part: Part, buffers: Mapping[str
     kept = [name for name, buffer in held.items() if buffer.memory == arch.scratchpad.name]
     levels = [stay.level for stay in program.stays]
     held_bits = bits | {nest.output.name: output}
-    time = ArrayTime(arch, nest, program.array, levels, program.counters, kept, held_bits)
+    time = ArrayTime(arch, nest, program.array, levels, program.counters, kept, constant, held_bits)
     return ArraySteps(arch, time)
