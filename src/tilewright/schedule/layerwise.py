@@ -107,7 +107,7 @@ def _group(
             raise type(error)(f"{where}: {error}") from None
         traffic = tensor_traffic(placed, arch, operator, part, index, result.cost)
         schedules.append(PartSchedule(operator.name, index, result.mapping, result.cost, traffic))
-    tile = {loop.dim: loop.tile for loop in schedules[0].mapping.loops}
+    tile = {loop.dim: loop.tile for loop in schedules[0].mapping.tile_loops(arch.scratchpad.name)}
     return Group((operator.name,), tuple(tile.items()), "recompute", (), (), tuple(schedules))
 
 
