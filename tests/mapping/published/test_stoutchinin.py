@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from fractions import Fraction
 from itertools import permutations, product
-from math import prod
 
 import pytest
 
 from tilewright.mapping.published.stoutchinin import (
     ARRAYS,
     Capacity,
-    Trip,
     Widths,
     Window,
     Windows,
@@ -21,6 +19,7 @@ from tilewright.mapping.published.stoutchinin import (
     levels,
     touched,
 )
+from tilewright.mapping.published.stoutchinin_departures import Count, count_buffers, needed, points
 
 ROW = [("of", 64), ("if", 64), ("sy", 224), ("sx", 224), ("fy", 3), ("fx", 3)]
 
@@ -64,83 +63,41 @@ def test_touched_is_the_number_of_distinct_indices(stride: int, dilation: int) -
         assert touched(places, taps, Window(stride, dilation)) == len(indices)
 
 
-def trace(order: list[Trip], windows: Windows) -> list[dict[str, tuple[int, ...]]]:
-    """What every point touches, in order; loops over one dimension count in digits, the outermost first."""
-    found = []
-    for counters in product(*(range(trips) for _, trips in order)):
-        of = dict.fromkeys(("g", "b", "of", "if", "sy", "sx", "fy", "fx"), 0)
-        for (dim, trips), counter in zip(order, counters, strict=True):
-            of[dim] = of[dim] * trips + counter
-        row = of["sy"] * windows.y.stride + of["fy"] * windows.y.dilation
-        column = of["sx"] * windows.x.stride + of["fx"] * windows.x.dilation
-        found.append(
-            {
-                "I": (of["g"], of["b"], of["if"], row, column),
-                "W": (of["g"], of["of"], of["if"], of["fy"], of["fx"]),
-                "O": (of["g"], of["b"], of["of"], of["sy"], of["sx"]),
-            }
-        )
-    return found
-
-
-def live(elements: list[tuple[int, ...]]) -> int:
-    """The most elements that wait for another use at once, the one in use among them: the buffer that is needed."""
-    last = {element: moment for moment, element in enumerate(elements)}
-    held: set[tuple[int, ...]] = set()
-    most = 0
-    for moment, element in enumerate(elements):
-        held.add(element)
-        most = max(most, len(held))
-        if last[element] == moment:
-            held.remove(element)
-    return most
-
-
-def cases(windows: Windows, sizes: dict[str, int]) -> tuple[int, list[tuple[str, tuple[str, ...], str]]]:
-    """How many array levels were counted, and those whose buffer B is smaller than what must be held: array, order, and
-    the loop that B comes from (one that carries no reuse has the B of the loop inside it)."""
-    counted, small = 0, []
-    for order in permutations(sizes.items()):
-        points = trace(list(order), windows)
+@pytest.mark.parametrize("windows", [Windows(), Windows(x=Window(2)), Windows(x=Window(1, 2))])
+def test_footprints_and_traffic_are_those_of_the_loops(windows: Windows) -> None:
+    for order in permutations({"of": 2, "if": 2, "sx": 3, "fx": 2}.items()):
+        touches = list(points(order, windows))
         for array in ARRAYS:
-            elements = [point[array] for point in points]
-            seen = levels(array, order, windows)
-            source = ""
-            for number, level in enumerate(seen[1:], 1):
-                source = level.dim if level.carries else source
-                inside = prod(trips for _, trips in order[len(order) - number :])
-                assert level.footprint == len(set(elements[:inside]))
-                assert level.traffic == level.footprint * len(points) // inside
-                counted += 1
-                if level.buffer < live(elements[:inside]):
-                    small.append((array, tuple(dim for dim, _ in order), source))
-    return counted, small
+            inside = 1
+            for level in levels(array, order, windows)[1:]:
+                inside *= level.trips
+                parts = [touches[k : k + inside] for k in range(0, len(touches), inside)]
+                distinct = [len({point[array] for point in part}) for part in parts]
+                assert (level.footprint, level.traffic) == (distinct[0], sum(distinct))
 
 
-def test_footprints_are_those_of_the_loops_and_buffers_are_large_enough_without_stride() -> None:
-    counted, small = cases(Windows(), {"of": 2, "if": 2, "sy": 2, "sx": 3, "fx": 2})
-    assert counted == 120 * 3 * 5
-    assert small == []
+def test_buffers_are_large_enough_without_stride() -> None:
+    assert count_buffers({"of": 2, "if": 2, "sy": 2, "sx": 3, "fx": 2}) == Count(120 * 3 * 5, ())
+    assert count_buffers({"of": 2, "sx": 5, "fx": 4}) == Count(6 * 3 * 3, ())
 
 
 def test_the_buffer_is_too_small_only_where_a_filter_loop_stands_outside_its_strided_place_loop() -> None:
-    windows = Windows(x=Window(stride=2))
-    counted, small = cases(windows, {"of": 2, "if": 2, "sx": 4, "fx": 3})
-    assert counted == 24 * 3 * 4
-    assert {(array, dim) for array, _, dim in small} == {("I", "fx")}
-    for _, order, _ in small:
+    found = count_buffers({"of": 2, "if": 2, "sx": 4, "fx": 3}, Windows(x=Window(stride=2)))
+    assert found.levels == 24 * 3 * 4
+    assert {(array, dim) for array, _, dim in found.too_small} == {("I", "fx")}
+    for _, order, _ in found.too_small:
         assert order.index("fx") < order.index("sx")
 
 
 def test_a_strided_row_waits_for_the_tap_after_the_next() -> None:
     windows = Windows(x=Window(stride=2))
-    for order, needed in (
+    for order, wanted in (
         ([("fx", 3), ("sx", 4)], 4),  # three even elements wait while odd ones pass by one at a time
         ([("fx", 5), ("sx", 4)], 6),  # even and odd ones wait
         ([("fx", 3), ("of", 2), ("sx", 4)], 7),  # the odd ones are used twice while the even ones wait
     ):
-        elements = [point["I"] for point in trace(order, windows)]
-        assert (levels("I", order, windows)[-1].buffer, live(elements)) == (4, needed)
+        elements = [point["I"] for point in points(order, windows)]
+        assert (levels("I", order, windows)[-1].buffer, needed(elements)) == (4, wanted)
 
 
 def test_levels_are_chosen_by_least_traffic_under_separate_and_shared_limits() -> None:
