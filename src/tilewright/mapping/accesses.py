@@ -1,116 +1,151 @@
-"""Bytes read and written at every memory, and the energy that follows (docs/model.md, section 5).
-
-What DRAM and the scratchpad do is exact. Inside the scratchpad this is the documented first version: the outermost
-memory that keeps a role is filled with every step's footprint, once for each position that needs a copy; the
-innermost serves one access per point and operand (results: one read and one write at accumulator width).
-"""
+"""Bytes read and written at every memory, and the energy that follows (docs/model.md, section 5)."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
 
-import numpy as np
-
-from tilewright.mapping.homes import home, memories_below, streams
-from tilewright.mapping.mapping import Mapping
+from tilewright.mapping.boundary import Boundary
+from tilewright.mapping.footprint import touched_box
+from tilewright.mapping.homes import accumulating_along
 from tilewright.mapping.problem import Accesses, NestProblem
-from tilewright.mapping.tiling import IntArray, Tiling
-from tilewright.mapping.traffic import Moves, starts_from_zero
-from tilewright.mapping.work import Pass, copies, outputs_in_all, ranges_product, step_footprint
+from tilewright.mapping.tiling import in_all
+from tilewright.mapping.traffic import Moves
+from tilewright.mapping.work import Pass, outputs_in_all
 
 
 class Ledger:
-    """Bytes read and written, by memory and operand."""
+    """What is read and written, by memory and operand: transfers in bytes, everything else in bits."""
 
     def __init__(self) -> None:
         self._bytes: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
+        self._bits: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
 
-    def read(self, memory: str, operand: str, size_bytes: int) -> None:
-        self._bytes[memory, operand][0] += size_bytes
+    def transfer(self, source: str, target: str, operand: str, size_bytes: int) -> None:
+        """Whole bytes, the same at both ends."""
+        self._bytes[source, operand][0] += size_bytes
+        self._bytes[target, operand][1] += size_bytes
 
-    def write(self, memory: str, operand: str, size_bytes: int) -> None:
-        self._bytes[memory, operand][1] += size_bytes
+    def transfer_end(self, memory: str, operand: str, read_bytes: int, write_bytes: int) -> None:
+        """One end of transfers whose other end books what its positions receive or give."""
+        self._bytes[memory, operand][0] += read_bytes
+        self._bytes[memory, operand][1] += write_bytes
+
+    def read(self, memory: str, operand: str, bits: int) -> None:
+        self._bits[memory, operand][0] += bits
+
+    def write(self, memory: str, operand: str, bits: int) -> None:
+        self._bits[memory, operand][1] += bits
 
     def records(self, order: tuple[str, ...]) -> tuple[Accesses, ...]:
-        """Everything booked, memories outermost first."""
-        rows = sorted(self._bytes.items(), key=lambda row: order.index(row[0][0]))
-        return tuple(Accesses(memory, operand, *counts) for (memory, operand), counts in rows if any(counts))
+        """Everything booked, memories outermost first; bits are rounded up to bytes once per operand and direction."""
+        keys = dict.fromkeys((*self._bytes, *self._bits))
+        rows = []
+        for memory, operand in sorted(keys, key=lambda key: order.index(key[0])):
+            whole, bits = self._bytes[memory, operand], self._bits[memory, operand]
+            counts = [size + -(-more // 8) for size, more in zip(whole, bits, strict=True)]
+            if any(counts):
+                rows.append(Accesses(memory, operand, *counts))
+        return tuple(rows)
 
 
-def whole_bytes(bits: IntArray, steps: int) -> int:
-    """Bits per step rounded up to bytes and summed over the steps; one value stands for all steps."""
-    total = int((-(-bits // 8)).sum())
-    return total * steps if len(bits) == 1 else total
-
-
-def book_dram(ledger: Ledger, problem: NestProblem, moves: list[Moves], vectors: list[int]) -> None:
-    """Every transfer is a read at one end and a write at the other."""
+def book_transfers(
+    ledger: Ledger, problem: NestProblem, moves: Iterable[Moves], passing: frozenset[str], vectors: Iterable[int]
+) -> None:
+    """Transfers between DRAM and the scratchpad, and DRAM's end of those of operands that bypass it."""
     dram, pad = problem.arch.dram.name, problem.arch.scratchpad.name
     for move in moves:
         size_bytes = int(move.transfer_bytes.sum())
-        inner = home(problem, move.operand).name
-        if move.cause in ("store", "spill"):
-            ledger.read(inner, move.operand, size_bytes)
-            ledger.write(dram, move.operand, size_bytes)
+        out = move.cause in ("store", "spill")
+        if move.operand in passing:
+            ledger.transfer_end(dram, move.operand, 0 if out else size_bytes, size_bytes if out else 0)
+        elif out:
+            ledger.transfer(pad, dram, move.operand, size_bytes)
         else:
-            ledger.read(dram, move.operand, size_bytes)
-            if inner == pad:
-                ledger.write(inner, move.operand, size_bytes)
+            ledger.transfer(dram, pad, move.operand, size_bytes)
     for size_bytes in vectors:
-        ledger.read(dram, "parameters", size_bytes)
-        ledger.write(pad, "parameters", size_bytes)
+        ledger.transfer(dram, pad, "parameters", size_bytes)
 
 
 def book_passes(ledger: Ledger, problem: NestProblem, done: tuple[Pass, ...], steps: int) -> None:
-    """The scratchpad's array side."""
+    """What the vector unit reads and writes at the scratchpad."""
     pad = problem.arch.scratchpad.name
     for one in done:
         for operand, bits in one.reads:
-            ledger.read(pad, operand, whole_bytes(bits, steps))
+            ledger.read(pad, operand, in_all(bits, steps))
         for operand, bits in one.writes:
-            ledger.write(pad, operand, whole_bytes(bits, steps))
+            ledger.write(pad, operand, in_all(bits, steps))
 
 
-def book_inside(ledger: Ledger, problem: NestProblem, mapping: Mapping, tiling: Tiling, moves: list[Moves]) -> int:
-    """Memories further in than the scratchpad; returns the bytes delivered to positions over the array's links."""
-    nest, level, steps = problem.nest, tiling.levels[-1], tiling.steps
-    if nest.work is not None:
-        return 0
-    points = ranges_product(level, tuple(level.chunks))
+def book_input(ledger: Ledger, problem: NestProblem, chain: tuple[Boundary, ...]) -> int:
+    """An input or weight from its outermost keep inward; returns the bits delivered to positions."""
     delivered = 0
-    for operand in nest.operands:
-        name, below = operand.name, memories_below(problem, operand.name)
-        is_output = operand.role == "output"
-        bits = problem.arch.widths.accumulator if is_output else problem.bits(name)
-        each = whole_bytes(points * bits, steps)
-        if not below:
-            delivered += 0 if is_output else each
+    for boundary in chain:
+        name = boundary.operand.name
+        bits = problem.bits(name)
+        from_dram = boundary.parent == problem.arch.dram.name
+        if not from_dram:
+            ledger.read(boundary.parent, name, boundary.moved * bits)
+        if boundary.child is not None and not (from_dram and boundary.child == problem.arch.scratchpad.name):
+            ledger.write(boundary.child, name, boundary.received * bits)
+        if boundary.pars:
+            delivered += boundary.received * bits
+    return delivered
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """Results between a memory and its child: arrivals (A), read-backs or additions at the memory, words that the
+    child gives (W), and those that come back to it."""
+
+    arrivals: int
+    found: int
+    given: int
+    back: int
+
+
+def exchanges(problem: NestProblem, chain: tuple[Boundary, ...]) -> tuple[Exchange, ...]:
+    """The exchange of results at every boundary of the output, DRAM first.
+
+    With S' elements that start from zero at the parent, A arrivals find A - S' there; the child starts W - (A - S')
+    from zero, or all W where the parent adds.
+    """
+    found = []
+    zero = touched_box(problem.nest, problem.nest.output)
+    for boundary in chain:
+        arrivals, given = boundary.moved, boundary.received
+        begun = arrivals - zero
+        back = 0 if boundary.adds or boundary.child is None else begun
+        found.append(Exchange(arrivals, begun, given, back))
+        zero = given - back
+    return tuple(found)
+
+
+def book_results(ledger: Ledger, problem: NestProblem, chain: tuple[Boundary, ...]) -> int:
+    """The output; returns the bits delivered to positions: those of read-backs where a par stands between."""
+    name, widths = problem.nest.output.name, problem.arch.widths
+    wide = frozenset(accumulating_along(chain))
+    delivered = 0
+    for boundary, flow in zip(chain, exchanges(problem, chain), strict=True):
+        outer = widths.accumulator if boundary.parent in wide else widths.output
+        inner = widths.accumulator if boundary.child in wide else widths.output
+        if boundary.parent == problem.arch.dram.name:
+            if boundary.child is not None and boundary.child != problem.arch.scratchpad.name:
+                ledger.read(boundary.child, name, flow.given * widths.output)
             continue
-        outermost, innermost = below[0], below[-1]
-        shared = copies(operand, mapping.pars, level, outermost.per)
-        footprint = step_footprint(operand, level)
-        if streams(problem, name) and not is_output:
-            for move in moves:
-                if move.operand == name:
-                    received = -(-move.elements * bits // 8) * np.broadcast_to(shared, tiling.steps)[move.step]
-                    ledger.write(outermost.name, name, int(received.sum()))
-                    delivered += int(received.sum())
-        elif is_output:
-            begun = 1 - starts_from_zero(nest, level)
-            ledger.read(outermost.name, name, whole_bytes(footprint * bits, steps))
-            ledger.write(outermost.name, name, whole_bytes(footprint * bits * begun, steps))
-        else:
-            received_bytes = whole_bytes(footprint * bits * shared, steps)
-            ledger.write(outermost.name, name, received_bytes)
-            delivered += received_bytes
-        ledger.read(innermost.name, name, each)
-        if is_output:
-            ledger.write(innermost.name, name, each)
+        ledger.write(boundary.parent, name, flow.arrivals * outer)
+        ledger.read(boundary.parent, name, flow.found * outer)
+        if boundary.child is not None:
+            ledger.read(boundary.child, name, flow.given * inner)
+            ledger.write(boundary.child, name, flow.back * inner)
+            if boundary.pars:
+                delivered += flow.back * widths.accumulator
     return delivered
 
 
 def energy_pj(
-    problem: NestProblem, records: tuple[Accesses, ...], delivered: int, operations: int, cycles: int
+    problem: NestProblem, records: tuple[Accesses, ...], delivered_bytes: int, operations: int, cycles: int
 ) -> float:
     """Picojoules of a nest: accesses, links, multiply-accumulates, vector operations, leakage."""
     arch = problem.arch
@@ -123,7 +158,7 @@ def energy_pj(
     operations += problem.activations * outputs_in_all(problem)
     return (
         total
-        + delivered * arch.array.link_pj
+        + delivered_bytes * arch.array.link_pj
         + macs * arch.array.mac_pj
         + operations * arch.vector.operation_pj
         + cycles * arch.leakage_pj_per_cycle

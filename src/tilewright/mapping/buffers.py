@@ -2,7 +2,8 @@
 
 Double-buffered pipelined timing: an operand that is refilled more than once has two footprints, one that is filled
 once has one. A window that slides has a ring: one footprint and the largest increment where nothing stands above the
-sliding loop, otherwise two footprints. Single buffering and roofline timing: one footprint of everything.
+sliding loop, otherwise two footprints. Single buffering and roofline timing: one footprint of everything. Memories
+further in hold one footprint of each operand kept there, or two where they are double-buffered.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from typing import Literal
 
 import numpy as np
 
-from tilewright.arch.accelerator import Memory
-from tilewright.mapping.footprint import footprint_table, fresh_table, progression
-from tilewright.mapping.homes import PASS, buffer_bits, home
-from tilewright.mapping.mapping import Mapping, Par
+from tilewright.mapping.boundary import boundaries
+from tilewright.mapping.footprint import footprint_table, fresh_table
+from tilewright.mapping.homes import PASS, bypasses, held_bits
+from tilewright.mapping.mapping import Mapping
 from tilewright.mapping.problem import NestProblem
 from tilewright.mapping.tiling import Chunks, Tiling, step_tile, without_single_loops
 from tilewright.mapping.traffic import sliding_axis
@@ -32,8 +33,7 @@ class OperandBuffer:
 
     ``counts`` are the largest extents per axis. ``slots`` footprints lie side by side; with ``ring_axis`` the buffer
     is one ring of ``ring_length`` places along that axis, ``ring_step`` indices apart (then ``slots`` is 1).
-    ``size_bytes`` counts the alignment in the scratchpad; in memories further in it is the size of the streamed tile,
-    all positions together.
+    ``size_bytes`` counts the alignment.
     """
 
     operand: str
@@ -65,25 +65,23 @@ def aligned(size_bytes: int, alignment: int) -> int:
 
 
 def operand_buffers(problem: NestProblem, mapping: Mapping) -> tuple[OperandBuffer, ...]:
-    """The buffers of a mapping: operands in the nest's order, then temporaries, then parameters.
+    """The buffers of a mapping in the scratchpad: operands kept there in the nest's order, temporaries, parameters.
 
     Only tables over the chunks of each dimension are needed, so this is cheap however many steps there are.
     """
     mapping = without_single_loops(problem.nest, mapping)
-    tiling = Tiling(problem.nest, mapping.loops)
-    operands = [_operand_buffer(problem, mapping, tiling, operand) for operand in problem.nest.operands]
-    return (*operands, *_temporaries(problem, mapping), *_parameters(problem))
+    tiling = Tiling(problem.nest, mapping.tile_loops(problem.arch.scratchpad.name))
+    kept = [operand for operand in problem.nest.operands if not bypasses(problem, mapping, operand.name)]
+    operands = [_operand_buffer(problem, mapping, tiling, operand) for operand in kept]
+    return (*operands, *_temporaries(problem, tiling), *_parameters(problem))
 
 
 def _operand_buffer(problem: NestProblem, mapping: Mapping, tiling: Tiling, operand: Operand) -> OperandBuffer:
-    arch, memory = problem.arch, home(problem, operand.name)
-    last_used = tiling.last_used(len(mapping.loops_above(operand.name)), operand.dims)
+    arch, pad = problem.arch, problem.arch.scratchpad.name
+    last_used = tiling.last_used(len(mapping.loops_above(operand.name, pad)), operand.dims)
     chunks = tiling.chunks[last_used]
     counts = tuple(int(footprint_table(axis, chunks).count.max()) for axis in operand.axes)
     double = arch.timing == "pipelined" and arch.buffering == "double"
-    several = last_used > 0
-    if not memory.scratchpad:
-        double, several = memory.double_buffered, True
     ring_axis = None if operand.role == "output" else sliding_axis(operand, tiling, last_used)
     ring_length, ring_step = 0, 1
     if ring_axis is not None:
@@ -91,28 +89,27 @@ def _operand_buffer(problem: NestProblem, mapping: Mapping, tiling: Tiling, oper
         ring_length = window
         if double:
             ring_length += increment if last_used == 1 else window
-    slots = 2 if double and several and ring_axis is None else 1
+    slots = 2 if double and last_used > 0 and ring_axis is None else 1
     return _buffer(
         problem,
-        memory,
         OperandBuffer(
             operand.name,
-            memory.name,
+            pad,
             operand.role,
             counts,
             ring_axis,
             ring_length,
             slots,
-            buffer_bits(problem, mapping, operand.name),
+            held_bits(problem, mapping, operand.name, pad),
             0,
             ring_step,
         ),
     )
 
 
-def _buffer(problem: NestProblem, memory: Memory, buffer: OperandBuffer) -> OperandBuffer:
+def _buffer(problem: NestProblem, buffer: OperandBuffer) -> OperandBuffer:
     size = -(-buffer.elements * buffer.bits // 8)
-    return replace(buffer, size_bytes=aligned(size, problem.arch.alignment_bytes if memory.scratchpad else 1))
+    return replace(buffer, size_bytes=aligned(size, problem.arch.alignment_bytes))
 
 
 def ring_places(axis: Axis, chunks: Dict[str, Chunks], dim: str) -> tuple[int, int, int]:
@@ -133,18 +130,17 @@ def ring_places(axis: Axis, chunks: Dict[str, Chunks], dim: str) -> tuple[int, i
     return apart, int(span.max()), int(later.max())
 
 
-def _temporaries(problem: NestProblem, mapping: Mapping) -> list[OperandBuffer]:
+def _temporaries(problem: NestProblem, tiling: Tiling) -> list[OperandBuffer]:
     """What a normalisation keeps between its passes: two statistics a row, and for softmax one exponential an
     element where its rows are not split."""
     nest = problem.nest
     if nest.work is None or nest.work.kind != "normalise":
         return []
-    tile = step_tile(nest, mapping.loops)
+    tile = step_tile(nest, tiling.loops)
     rows = prod(length for dim, length in tile.items() if dim != PASS and dim not in nest.work.reduced)
     found = [_other(problem, "statistics", (2, rows))]
     if nest.work.exponentials and tile[PASS] == nest.extents[PASS]:
-        chunks = Tiling(nest, mapping.loops).chunks[-1]
-        counts = tuple(int(footprint_table(axis, chunks).count.max()) for axis in nest.inputs[0].axes)
+        counts = tuple(int(footprint_table(axis, tiling.chunks[-1]).count.max()) for axis in nest.inputs[0].axes)
         found.append(_other(problem, "exponentials", counts))
     return found
 
@@ -156,34 +152,24 @@ def _parameters(problem: NestProblem) -> list[OperandBuffer]:
 
 def _other(problem: NestProblem, name: str, counts: tuple[int, ...]) -> OperandBuffer:
     memory, bits = problem.arch.scratchpad, problem.arch.widths.accumulator
-    return _buffer(problem, memory, OperandBuffer(name, memory.name, "other", counts, None, 0, 1, bits, 0))
+    return _buffer(problem, OperandBuffer(name, memory.name, "other", counts, None, 0, 1, bits, 0))
 
 
-def position_bytes(problem: NestProblem, mapping: Mapping, operand: str) -> int:
-    """Bytes of one position's share of an operand whose home exists once per position of some axes."""
-    nest, memory = problem.nest, home(problem, operand)
-    tile = step_tile(nest, mapping.loops_above(operand))
-    share = position_ranges(mapping.pars, tile, memory.per)
-    elements = prod(_largest(axis, share) for axis in nest.operand(operand).axes)
-    return -(-elements * problem.bits(operand) // 8) * (2 if memory.double_buffered else 1)
-
-
-def position_ranges(pars: tuple[Par, ...], tile: Dict[str, int], per: tuple[str, ...]) -> dict[str, int]:
-    """The largest range of every dimension at one position along some axes, the other axes taken together."""
-    ranges, share = dict(tile), dict(tile)
-    for par in pars:
-        used = -(-ranges[par.dim] // par.tile)
-        ranges[par.dim] = min(par.tile, ranges[par.dim])
-        if par.axis in per:
-            share[par.dim] = -(-share[par.dim] // used)
-    return share
-
-
-def _largest(axis: Axis, ranges: Dict[str, int]) -> int:
-    """Indices of an axis that ranges of those lengths need, wherever they stand (padding not cut off)."""
-    one = np.zeros(1, dtype=np.int64)
-    indices = progression(axis, [(one, one + ranges[dim]) for dim in axis.dims])
-    return min(axis.size, int(((indices.last - indices.first) // indices.step).max()) + 1)
+def inner_bytes(problem: NestProblem, mapping: Mapping) -> dict[tuple[str, str], int]:
+    """Bytes that one instance of a memory further in than the scratchpad needs, by (memory, operand): the largest
+    footprint of any of its instances, twice where it is double-buffered."""
+    nest = problem.nest
+    mapping = without_single_loops(nest, mapping)
+    memories = {memory.name: memory for memory in problem.arch.below(problem.arch.scratchpad)}
+    found = {}
+    for operand in nest.operands:
+        for boundary in boundaries(problem, mapping, operand):
+            if boundary.child in memories:
+                assert boundary.child is not None
+                elements = boundary.largest * (2 if memories[boundary.child].double_buffered else 1)
+                bits = held_bits(problem, mapping, operand.name, boundary.child)
+                found[boundary.child, operand.name] = -(-elements * bits // 8)
+    return found
 
 
 def scratchpad_bytes(problem: NestProblem, buffers: tuple[OperandBuffer, ...]) -> int:
@@ -207,13 +193,11 @@ def overflows(problem: NestProblem, mapping: Mapping, buffers: tuple[OperandBuff
         if size is not None and needed > size:
             parts = ", ".join(f"{b.operand} {b.size_bytes}" for b in inside)
             found.append(f"{name} has {size} bytes, {needed} are needed: {parts}")
-    for memory in problem.arch.memories:
-        operands = [o.name for o in problem.nest.operands if home(problem, o.name) == memory]
-        if memory.scratchpad or memory.size_bytes is None or not operands:
-            continue
-        shares = {name: position_bytes(problem, mapping, name) for name in operands}
+    rooms = inner_bytes(problem, mapping)
+    for memory in problem.arch.below(pad):
+        shares = {operand: size for (name, operand), size in rooms.items() if name == memory.name}
         needed = sum(shares.values())
-        if needed > memory.size_bytes:
+        if memory.size_bytes is not None and needed > memory.size_bytes:
             where = f" at each position of {', '.join(memory.per)}" if memory.per else ""
             parts = ", ".join(f"{name} {size}" for name, size in shares.items())
             found.append(f"{memory.name} has {memory.size_bytes} bytes{where}, {needed} are needed: {parts}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -10,9 +10,32 @@ import numpy as np
 
 from tilewright.arch.accelerator import Memory
 from tilewright.mapping.problem import NestProblem
-from tilewright.mapping.tiling import IntArray
+from tilewright.mapping.tiling import IntArray, in_all
 from tilewright.mapping.traffic import Moves
-from tilewright.mapping.work import Pass
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """Bits that pass a memory's array side in each step (or one value for all)."""
+
+    memory: Memory
+    read_bits: IntArray
+    write_bits: IntArray
+
+    @property
+    def whole_bytes(self) -> tuple[IntArray, IntArray]:
+        """Bytes read and written, rounded up once per step; through a shared port all count as read, together."""
+        if self.memory.shared_port:
+            return -(-(self.read_bits + self.write_bits) // 8), np.zeros(1, dtype=np.int64)
+        return -(-self.read_bits // 8), -(-self.write_bits // 8)
+
+
+@dataclass(frozen=True, eq=False)
+class Done:
+    """One pass over each step: busy cycles (an entry per step, or one for all), and what it needs of memories."""
+
+    busy: IntArray
+    sides: tuple[Side, ...]
 
 
 def rate_cycles(size_bytes: IntArray, bandwidth: Fraction | None) -> IntArray:
@@ -51,47 +74,47 @@ def group_cycles(
     return dram.setup_cycles * runs + rate_cycles(size_bytes, bandwidth)
 
 
-def pass_bytes(done: Pass) -> tuple[IntArray, IntArray]:
-    """Bytes read and written at the scratchpad's array side in one pass, bits summed before they are rounded up."""
-    read = sum((bits for _, bits in done.reads), np.zeros(1, dtype=np.int64))
-    written = sum((bits for _, bits in done.writes), np.zeros(1, dtype=np.int64))
-    return -(-read // 8), -(-written // 8)
-
-
-def shared_bytes(done: Pass) -> IntArray:
-    """Bytes through a shared port: reads and writes in bits together, rounded up once."""
-    total = sum((bits for _, bits in (*done.reads, *done.writes)), np.zeros(1, dtype=np.int64))
-    return -(-total // 8)
-
-
-def tile_cycles(problem: NestProblem, done: tuple[Pass, ...], steps: int) -> IntArray:
-    """Time of each step's computation: per pass the longer of its work and its scratchpad accesses; passes add."""
-    pad = problem.arch.scratchpad
-    total = np.zeros(steps, dtype=np.int64)
-    for one in done:
-        if pad.shared_port:
-            port = rate_cycles(shared_bytes(one), pad.read_bandwidth)
-        else:
-            port = port_cycles(pad, *pass_bytes(one))
-        total = total + np.maximum(one.busy, port)
-    return total
-
-
 @dataclass(frozen=True)
 class Times:
-    """Cycles of a nest: the whole, what computing alone takes, what all transfers alone take."""
+    """Cycles of a nest: the whole, what computing alone takes, what all transfers alone take, and what the accesses
+    of every on-chip memory alone take."""
 
     total: int
     compute: int
     dma: int
+    ports: tuple[tuple[str, int], ...]
 
 
-def pipelined(problem: NestProblem, tiles: IntArray, loads: IntArray, stores: IntArray, streams: IntArray) -> Times:
+def _port_sums(done: Sequence[Done], steps: int) -> tuple[tuple[str, int], ...]:
+    found: dict[str, int] = {}
+    for one in done:
+        for side in one.sides:
+            name = side.memory.name
+            found[name] = found.get(name, 0) + in_all(port_cycles(side.memory, *side.whole_bytes), steps)
+    return tuple(found.items())
+
+
+def tile_cycles(done: Sequence[Done], steps: int) -> IntArray:
+    """Time of each step's computation: per pass the longest of its work and every memory's accesses; passes add."""
+    total = np.zeros(steps, dtype=np.int64)
+    for one in done:
+        longest = one.busy
+        for side in one.sides:
+            longest = np.maximum(longest, port_cycles(side.memory, *side.whole_bytes))
+        total = total + longest
+    return total
+
+
+def pipelined(
+    problem: NestProblem, done: Sequence[Done], loads: IntArray, stores: IntArray, streams: IntArray
+) -> Times:
     """Tile steps whose loads run a step ahead and whose stores a step behind, or one after the other.
 
     Double buffering: ``dma(L_1) + sum_i max(tile_i, dma(S_{i-1}) + dma(L_{i+1}) + dma(Q_i)) + dma(S_T)``. Single:
     loads, then computing with its streams, then stores, summed.
     """
+    steps = len(loads)
+    tiles = tile_cycles(done, steps)
     if problem.arch.buffering == "single":
         total = int(loads.sum() + np.maximum(tiles, streams).sum() + stores.sum())
     else:
@@ -99,12 +122,30 @@ def pipelined(problem: NestProblem, tiles: IntArray, loads: IntArray, stores: In
         behind[1:] += stores[:-1]
         behind[:-1] += loads[1:]
         total = int(loads[0] + np.maximum(tiles, behind).sum() + stores[-1])
-    return Times(total, int(tiles.sum()), int(loads.sum() + stores.sum() + streams.sum()))
+    dma = int(loads.sum() + stores.sum() + streams.sum())
+    return Times(total, int(tiles.sum()), dma, _port_sums(done, steps))
 
 
-def roofline(problem: NestProblem, dram: tuple[int, int], pad: tuple[int, int], busy: int) -> Times:
-    """Perfect overlap: the longest of computing and of all bytes (read, written) through each memory."""
+def roofline(
+    problem: NestProblem, done: Sequence[Done], steps: int, dram: tuple[int, int], scratchpad: tuple[int, int]
+) -> Times:
+    """Perfect overlap: the longest of computing and of all bytes through each memory.
+
+    ``dram`` are the bytes read and written there in all transfers, ``scratchpad`` those that transfers read and write
+    in the scratchpad.
+    """
     arch = problem.arch
-    moved = int(port_cycles(arch.dram, *(np.array([size]) for size in dram))[0])
-    served = int(port_cycles(arch.scratchpad, *(np.array([size]) for size in pad))[0])
-    return Times(max(moved, served, busy), busy, moved)
+    busy = sum(in_all(one.busy, steps) for one in done)
+    moved = _whole(arch.dram, *dram)
+    through: dict[str, tuple[int, int]] = {arch.scratchpad.name: scratchpad}
+    for one in done:
+        for side in one.sides:
+            read, written = (in_all(size, steps) for size in side.whole_bytes)
+            before = through.get(side.memory.name, (0, 0))
+            through[side.memory.name] = (before[0] + read, before[1] + written)
+    ports = tuple((m.name, _whole(m, *through[m.name])) for m in arch.memories if m.name in through)
+    return Times(max(moved, busy, *(cycles for _, cycles in ports)), busy, moved, ports)
+
+
+def _whole(memory: Memory, read_bytes: int, write_bytes: int) -> int:
+    return int(port_cycles(memory, np.array([read_bytes]), np.array([write_bytes]))[0])

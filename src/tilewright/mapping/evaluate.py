@@ -2,61 +2,63 @@
 
 from __future__ import annotations
 
-from tilewright.mapping.accesses import Ledger, book_dram, book_inside, book_passes, energy_pj, whole_bytes
+import numpy as np
+
+from tilewright.mapping.accesses import (
+    Ledger,
+    book_input,
+    book_passes,
+    book_results,
+    book_transfers,
+    energy_pj,
+)
+from tilewright.mapping.arraywork import array_done
+from tilewright.mapping.boundary import Boundary, boundaries
 from tilewright.mapping.buffers import operand_buffers, scratchpad_bytes
-from tilewright.mapping.cycles import group_cycles, pass_bytes, pipelined, roofline, shared_bytes, tile_cycles
-from tilewright.mapping.homes import streams
+from tilewright.mapping.cycles import Done, Side, Times, group_cycles, pipelined, roofline
+from tilewright.mapping.homes import bypasses
 from tilewright.mapping.mapping import Mapping
 from tilewright.mapping.problem import NestCost, NestProblem, Traffic
-from tilewright.mapping.tiling import Tiling, without_single_loops
+from tilewright.mapping.streams import stream_moves
+from tilewright.mapping.tiling import Tiling, in_all, without_single_loops
 from tilewright.mapping.traffic import Moves, moves_in, visits
-from tilewright.mapping.work import Pass, passes
+from tilewright.mapping.work import Pass, outputs_in_all, vector_passes
 
 
 def evaluate(problem: NestProblem, mapping: Mapping) -> NestCost:
     """The exact cost of a legal mapping (``legal.problems`` says whether it is one).
 
     Every refill and every tile step counts, edge tiles and padding included; the work grows with the number of steps,
-    not of points. LimitError if there are more steps than can be listed.
+    not of points. LimitError if there are more steps, or chunks of a dimension, than can be listed.
     """
     nest = problem.nest
     mapping = without_single_loops(nest, mapping)
-    tiling = Tiling(nest, mapping.loops)
+    tiling = Tiling(nest, mapping.tile_loops(problem.arch.scratchpad.name))
     steps = tiling.steps
-    incoming = [moves_in(problem, mapping, tiling, operand) for operand in nest.inputs]
-    visited = visits(problem, mapping, tiling)
-    incoming.append(visited.readbacks)
-    outgoing = [visited.stores, visited.spills]
+    chains = tuple(boundaries(problem, mapping, operand) for operand in nest.operands)
+    passing = frozenset(o.name for o in nest.operands if bypasses(problem, mapping, o.name))
+    moves = _moves(problem, mapping, tiling, chains, passing)
     vectors = [-(-size * problem.arch.widths.accumulator // 8) for size in problem.parameters]
-    done = passes(problem, mapping, tiling)
+    passes = vector_passes(problem, mapping, tiling) if nest.work is not None else ()
 
     ledger = Ledger()
-    book_dram(ledger, problem, [*incoming, *outgoing], vectors)
-    book_passes(ledger, problem, done, steps)
-    delivered = book_inside(ledger, problem, mapping, tiling, incoming)
-    records = ledger.records(tuple(memory.name for memory in problem.arch.memories))
-    traffic = _traffic([*incoming, *outgoing], vectors)
-
-    if problem.arch.timing == "roofline":
-        read = sum(t.bytes for t in traffic if t.cause not in ("store", "spill"))
-        written = sum(t.bytes for t in traffic if t.cause in ("store", "spill"))
-        busy = sum(int(one.busy.sum()) * (steps if len(one.busy) == 1 else 1) for one in done)
-        times = roofline(problem, (read, written), _pad_bytes(problem, incoming, outgoing, vectors, done, steps), busy)
+    book_transfers(ledger, problem, moves, passing, vectors)
+    delivered_bytes = 0
+    if nest.work is None:
+        for chain in chains[:-1]:
+            delivered_bytes += -(-book_input(ledger, problem, chain) // 8)
+        delivered_bytes += -(-book_results(ledger, problem, chains[-1]) // 8)
+        done: tuple[Done, ...] = (array_done(problem, mapping, tiling, chains),)
     else:
-        dram = problem.arch.dram
-        loads = [move for move in incoming if not streams(problem, move.operand)]
-        flowing = [move for move in incoming if streams(problem, move.operand)]
-        times = pipelined(
-            problem,
-            tile_cycles(problem, done, steps),
-            group_cycles(dram, loads, steps, writing=False, at_start=vectors),
-            group_cycles(dram, outgoing, steps, writing=True),
-            group_cycles(dram, flowing, steps, writing=False),
-        )
-    operations = sum(int(one.operations.sum()) * (steps if len(one.operations) == 1 else 1) for one in done)
+        book_passes(ledger, problem, passes, steps)
+        done = tuple(_vector_done(problem, one) for one in passes)
+    records = ledger.records(tuple(memory.name for memory in problem.arch.memories))
+    traffic = _traffic(moves, vectors)
+    times = _times(problem, moves, passing, vectors, done, steps)
+    operations = sum(in_all(one.operations, steps) for one in passes)
     return NestCost(
         cycles=times.total,
-        energy_pj=energy_pj(problem, records, delivered, operations, times.total),
+        energy_pj=energy_pj(problem, records, delivered_bytes, operations, times.total),
         macs=nest.points if nest.work is None else 0,
         steps=steps,
         compute_cycles=times.compute,
@@ -64,36 +66,86 @@ def evaluate(problem: NestProblem, mapping: Mapping) -> NestCost:
         scratchpad_bytes=scratchpad_bytes(problem, operand_buffers(problem, mapping)),
         traffic=traffic,
         accesses=records,
+        delivered_bytes=delivered_bytes,
+        vector_operations=operations + problem.activations * outputs_in_all(problem),
+        ports=times.ports,
     )
 
 
-def _traffic(moves: list[Moves], vectors: list[int]) -> tuple[Traffic, ...]:
+def _moves(
+    problem: NestProblem,
+    mapping: Mapping,
+    tiling: Tiling,
+    chains: tuple[tuple[Boundary, ...], ...],
+    passing: frozenset[str],
+) -> tuple[Moves, ...]:
+    """All transfers from and to DRAM but those of parameters."""
+    nest = problem.nest
+    found = []
+    for operand, chain in zip(nest.operands, chains, strict=True):
+        if operand.name in passing:
+            found.append(stream_moves(chain[0], tiling))
+        elif operand is not nest.output:
+            found.append(moves_in(problem, mapping, tiling, operand))
+        else:
+            visited = visits(problem, mapping, tiling)
+            found += [visited.readbacks, visited.stores, visited.spills]
+    return tuple(found)
+
+
+def _is_out(move: Moves) -> bool:
+    return move.cause in ("store", "spill")
+
+
+def _traffic(moves: tuple[Moves, ...], vectors: list[int]) -> tuple[Traffic, ...]:
     found = [Traffic(move.operand, move.cause, int(move.transfer_bytes.sum())) for move in moves]
     found.append(Traffic("parameters", "parameter", sum(vectors)))
     return tuple(entry for entry in found if entry.bytes)
 
 
-def _pad_bytes(
+def _vector_done(problem: NestProblem, one: Pass) -> Done:
+    """A pass of the vector unit, its bits at the scratchpad summed over operands."""
+    nothing = np.zeros(1, dtype=np.int64)
+    read = sum((bits for _, bits in one.reads), nothing)
+    written = sum((bits for _, bits in one.writes), nothing)
+    return Done(one.busy, (Side(problem.arch.scratchpad, read, written),))
+
+
+def _times(
     problem: NestProblem,
-    incoming: list[Moves],
-    outgoing: list[Moves],
+    moves: tuple[Moves, ...],
+    passing: frozenset[str],
     vectors: list[int],
-    done: tuple[Pass, ...],
+    done: tuple[Done, ...],
     steps: int,
-) -> tuple[int, int]:
-    """Bytes read and written at the scratchpad in the whole nest, transfers included."""
-    written = sum(int(m.transfer_bytes.sum()) for m in incoming if not streams(problem, m.operand)) + sum(vectors)
-    read = sum(int(m.transfer_bytes.sum()) for m in outgoing if not streams(problem, m.operand))
-    for one in done:
-        if problem.arch.scratchpad.shared_port:
-            # One port: what matters is the sum, rounded up once per step and pass.
-            read += whole_bytes(shared_bytes(one) * 8, steps)
-        else:
-            served, results = pass_bytes(one)
-            read, written = read + whole_bytes(served * 8, steps), written + whole_bytes(results * 8, steps)
-    return read, written
+) -> Times:
+    incoming = [move for move in moves if not _is_out(move)]
+    outgoing = [move for move in moves if _is_out(move)]
+    if problem.arch.timing == "roofline":
+        whole = {
+            (out, inside): sum(
+                int(m.transfer_bytes.sum()) for m in moves if _is_out(m) == out and (inside or m.operand not in passing)
+            )
+            for out in (False, True)
+            for inside in (False, True)
+        }
+        loaded = sum(vectors)
+        dram = (whole[False, True] + loaded, whole[True, True])
+        # What DRAM gives the scratchpad writes, what DRAM takes it reads.
+        return roofline(problem, done, steps, dram, (whole[True, False], whole[False, False] + loaded))
+    dram_memory = problem.arch.dram
+    loads = [move for move in incoming if move.operand not in passing]
+    flowing = [move for move in incoming if move.operand in passing]
+    return pipelined(
+        problem,
+        done,
+        group_cycles(dram_memory, loads, steps, writing=False, at_start=vectors),
+        group_cycles(dram_memory, outgoing, steps, writing=True),
+        group_cycles(dram_memory, flowing, steps, writing=False),
+    )
 
 
 def steps_of(problem: NestProblem, mapping: Mapping) -> int:
     """T, the number of tile steps, without listing them."""
-    return Tiling(problem.nest, without_single_loops(problem.nest, mapping).loops).steps
+    clean = without_single_loops(problem.nest, mapping)
+    return Tiling(problem.nest, clean.tile_loops(problem.arch.scratchpad.name)).steps

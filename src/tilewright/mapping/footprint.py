@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
+from math import prod
 
 import numpy as np
 
-from tilewright.mapping.tiling import Chunks, IntArray
-from tilewright.workload.nest import Axis
+from tilewright.mapping.tiling import Chunks, IntArray, chunk_chain
+from tilewright.workload.nest import Axis, LoopNest, Operand
 
 # Tables of recent mappings: a search changes one loop at a time and finds most of them again.
 TABLES_KEPT = 512
@@ -36,12 +37,6 @@ class Span:
     start: IntArray
     count: IntArray
     step: IntArray
-
-    @cached_property
-    def steps(self) -> tuple[int, ...]:
-        """The distinct steps of spans of more than one index; (1,) if there are none."""
-        long = np.broadcast_to(self.step, self.count.shape)[self.count > 1]
-        return tuple(np.unique(long).tolist()) or (1,)
 
 
 def progression(axis: Axis, ranges: list[tuple[IntArray, IntArray]]) -> Progression:
@@ -135,3 +130,15 @@ def _fresh(axis: Axis, chunks: tuple[Chunks, ...], place: int) -> Span:
         np.where(begins, all_of_it.count, new.count),
         np.broadcast_to(now.step, new.count.shape),
     )
+
+
+def touched_box(nest: LoopNest, operand: Operand) -> int:
+    """Elements in the footprint of a whole nest; of an output these are its results.
+
+    >>> from tilewright.mapping.nests import conv2d
+    >>> nest = conv2d(K=2, C=1, Y=4, X=4, R=3, S=3, pad=1)
+    >>> touched_box(nest, nest.output), touched_box(nest, nest.operand("input"))
+    (32, 16)
+    """
+    whole = {dim: chunk_chain(extent, ()) for dim, extent in nest.dims}
+    return prod(int(footprint_table(axis, whole).count.sum()) for axis in operand.axes)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
+from tilewright.mapping.boundary import boundaries, loops_within
 from tilewright.mapping.buffers import operand_buffers, overflows
-from tilewright.mapping.homes import PASS, home
+from tilewright.mapping.homes import PASS, bypasses, chain
 from tilewright.mapping.mapping import Keep, Loop, Mapping, Par
 from tilewright.mapping.problem import NestProblem
-from tilewright.mapping.tiling import Tiling, step_tile, without_single_loops
+from tilewright.mapping.tiling import Tiling, without_single_loops
 from tilewright.mapping.traffic import visits
 
 
@@ -18,7 +17,7 @@ def problems(problem: NestProblem, mapping: Mapping) -> tuple[str, ...]:
     if found:
         return tuple(found)
     clean = without_single_loops(problem.nest, mapping)
-    found += [*_order(problem, clean), *_vector(problem, clean)]
+    found = [*_places(problem, clean), *_partial_sums(problem, clean), *_vector(problem, clean)]
     if not found:
         found += overflows(problem, clean, operand_buffers(problem, clean))
         found += _clash(problem, clean)
@@ -39,66 +38,93 @@ def _loops(problem: NestProblem, mapping: Mapping) -> list[str]:
 
 
 def _keeps(problem: NestProblem, mapping: Mapping) -> list[str]:
-    found = []
-    kept = Counter(keep.operand for keep in mapping.keeps)
-    for operand in problem.nest.operands:
-        name = home(problem, operand.name).name
-        if kept[operand.name] != 1:
-            found.append(f"{operand.name} has {kept[operand.name]} keeps; it needs exactly one, in {name}")
-    for keep in mapping.keeps:
-        if keep.operand in kept and keep.operand not in {o.name for o in problem.nest.operands}:
-            found.append(f"{keep.operand} is kept, but the nest has no such operand")
-        elif keep.memory != home(problem, keep.operand).name:
-            found.append(f"{keep.operand} is kept in {keep.memory}; its home is {home(problem, keep.operand).name}")
+    """Every operand in each memory that must keep it, at most once in those that may, from the outside in."""
+    names = [operand.name for operand in problem.nest.operands]
+    strangers = dict.fromkeys(keep.operand for keep in mapping.keeps if keep.operand not in names)
+    found = [f"{name} is kept, but the nest has no such operand" for name in strangers]
+    for name in names:
+        allowed = dict(chain(problem, name))
+        kept = [keep.memory for keep in mapping.keeps if keep.operand == name]
+        found += [
+            f"{name} cannot be kept in {memory}; it may be kept in {', '.join(allowed)}"
+            for memory in dict.fromkeys(kept)
+            if memory not in allowed
+        ]
+        for memory, holding in allowed.items():
+            if kept.count(memory) > 1:
+                found.append(f"{name} has {kept.count(memory)} keeps in {memory}; at most one is possible")
+            elif holding == "must" and memory not in kept:
+                found.append(f"{name} has no keep in {memory}, which always keeps it")
+        order = [memory for memory in kept if memory in allowed]
+        if order != sorted(order, key=list(allowed).index):
+            found.append(f"the keeps of {name} stand in the order {', '.join(order)}; {' and '.join(allowed)} follow")
     return found
 
 
 def _pars(problem: NestProblem, mapping: Mapping) -> list[str]:
+    """Pars over known dimensions that their axes may unroll, together of no more chunks than an axis has positions."""
     nest, array = problem.nest, problem.arch.array
     sizes = dict(array.axes)
-    ranges = step_tile(nest, tuple(loop for loop in mapping.loops if loop.dim in nest.extents))
+    ranges = dict(nest.extents)
+    chunks = dict.fromkeys(sizes, 1)
     found = []
     if nest.work is not None and mapping.pars:
         found.append("an operator of the vector unit cannot be unrolled over the array")
-    for par in mapping.pars:
-        if par.axis not in sizes or par.dim not in ranges or par.tile < 1:
-            found.append(f"par {par.dim} in tiles of {par.tile} on {par.axis}: no such axis, dimension or tile")
+    for node in mapping.nodes:
+        if isinstance(node, Keep) or (isinstance(node, Loop) and (node.dim not in ranges or node.tile < 1)):
             continue
-        if not array.may_unroll(par.axis, par.dim):
-            found.append(f"axis {par.axis} may not unroll {par.dim}")
-        chunks = -(-ranges[par.dim] // par.tile)
-        if chunks > sizes[par.axis]:
-            found.append(f"{chunks} chunks of {par.dim} do not fit on axis {par.axis} of {sizes[par.axis]} positions")
-        ranges[par.dim] = min(par.tile, ranges[par.dim])
-    axes = Counter(par.axis for par in mapping.pars)
-    found += [f"axis {axis} unrolls {n} dimensions; at most one" for axis, n in axes.items() if n > 1]
+        if isinstance(node, Par):
+            if node.axis not in sizes or node.dim not in ranges or node.tile < 1:
+                said = "no such axis, dimension or tile"
+                found.append(f"par {node.dim} in tiles of {node.tile} on {node.axis}: {said}")
+                continue
+            if node.tile < ranges[node.dim] and not array.may_unroll(node.axis, node.dim):
+                found.append(f"axis {node.axis} may not unroll {node.dim}")
+            chunks[node.axis] *= -(-ranges[node.dim] // node.tile)
+        ranges[node.dim] = min(node.tile, ranges[node.dim])
+    for axis, number in chunks.items():
+        if number > sizes[axis]:
+            dims = ", ".join(dict.fromkeys(par.dim for par in mapping.pars if par.axis == axis))
+            found.append(f"{number} chunks of {dims} do not fit on axis {axis} of {sizes[axis]} positions")
     return found
 
 
-def _order(problem: NestProblem, mapping: Mapping) -> list[str]:
-    """Loops and keeps first, every loop above the innermost scratchpad keep; unrolling; keeps of single positions."""
+def _places(problem: NestProblem, mapping: Mapping) -> list[str]:
+    """A keep of a memory per position stands below all pars of the memory's axes and above all others."""
     found = []
-    nodes = mapping.nodes
-    inner = {m.name for m in problem.arch.below(problem.arch.scratchpad)}
-    first_par = next((k for k, node in enumerate(nodes) if isinstance(node, Par)), len(nodes))
-    if any(isinstance(node, Loop) for node in nodes[first_par:]):
-        found.append("a loop stands inside an unrolling; all loops stand above the array")
-    for place, node in enumerate(nodes):
-        if not isinstance(node, Keep):
+    memories = {memory.name: memory for memory in problem.arch.memories}
+    for place, keep in enumerate(mapping.nodes):
+        if not isinstance(keep, Keep):
             continue
-        memory = next(m for m in problem.arch.memories if m.name == node.memory)
-        if not memory.per and place > first_par:
-            found.append(f"the keep of {node.operand} in the shared {memory.name} stands inside an unrolling")
-        if memory.per and (place < first_par and mapping.pars):
-            found.append(f"the keep of {node.operand} stands above the unrolling; {memory.name} exists per position")
-        if memory.per and any(isinstance(later, Loop) for later in nodes[place:]):
-            found.append(f"a loop stands inside the keep of {node.operand} in {memory.name}; all loops stand above it")
-    outer = [k for k, node in enumerate(nodes) if isinstance(node, Keep) and node.memory not in inner]
-    loops = [k for k, node in enumerate(nodes) if isinstance(node, Loop)]
-    if outer and loops and loops[-1] > outer[-1]:
-        loop = nodes[loops[-1]]
-        assert isinstance(loop, Loop)
-        found.append(f"the loop over {loop.dim} stands inside every keep of {problem.arch.scratchpad.name}")
+        per = memories[keep.memory].per
+        where = f"one exists for each position of {', '.join(per)}" if per else "it exists once"
+        for other, node in enumerate(mapping.nodes):
+            if isinstance(node, Par) and (node.axis in per) != (other < place):
+                side = "below" if node.axis in per else "above"
+                found.append(
+                    f"the keep of {keep.operand} in {keep.memory} must stand {side} the par over {node.dim} on "
+                    f"{node.axis}: {where}"
+                )
+    return found
+
+
+def _partial_sums(problem: NestProblem, mapping: Mapping) -> list[str]:
+    """Sums that nothing on the chip adds up: positions' shares on their way to DRAM, and spills past the scratchpad."""
+    nest, array = problem.nest, problem.arch.array
+    output = nest.output.name
+    found = [
+        f"the par over {node.dim} on {node.axis} stands above the outermost keep of {output}, but the axis does not "
+        f"reduce: results can be added up on the chip only"
+        for node in mapping.nodes[: mapping.place(output)]
+        if isinstance(node, Par) and node.dim in nest.reduction_dims and node.axis not in array.reduce
+    ]
+    if nest.work is None and bypasses(problem, mapping, output):
+        split = loops_within(boundaries(problem, mapping, nest.output)[0], nest.reduction_dims)
+        found += [
+            f"{output} bypasses {problem.arch.scratchpad.name}, so no loop over {dim} may split it into visits that "
+            f"leave partial sums"
+            for dim in dict.fromkeys(split)
+        ]
     return found
 
 
@@ -106,12 +132,19 @@ def _vector(problem: NestProblem, mapping: Mapping) -> list[str]:
     nest, work = problem.nest, problem.nest.work
     if work is None:
         return []
+    pad = problem.arch.scratchpad.name
+    found = [
+        f"the loop over {node.dim} stands inside every keep of {pad}"
+        for node in mapping.array_part(pad)
+        if isinstance(node, Loop)
+    ]
     above = mapping.loops_above(nest.output.name)
     if work.kind != "normalise":
         used = max((k + 1 for k, loop in enumerate(above) if loop.dim in nest.output.dims), default=0)
         split = [loop.dim for loop in above[:used] if loop.dim in nest.reduction_dims]
-        return [f"the vector unit cannot spill: a loop over {dim} stands above the output's keep" for dim in split]
-    return _normalise(problem, mapping)
+        found += [f"the vector unit cannot spill: a loop over {dim} stands above the output's keep" for dim in split]
+        return found
+    return found + _normalise(problem, mapping)
 
 
 def _normalise(problem: NestProblem, mapping: Mapping) -> list[str]:
@@ -136,14 +169,15 @@ def _normalise(problem: NestProblem, mapping: Mapping) -> list[str]:
 def _clash(problem: NestProblem, mapping: Mapping) -> list[str]:
     """With overlapped transfers a partial sum cannot come back in the very step after it left."""
     arch, nest = problem.arch, problem.nest
-    if arch.timing != "pipelined" or arch.buffering != "double" or nest.work is not None:
+    overlapped = arch.timing == "pipelined" and arch.buffering == "double"
+    if not overlapped or nest.work is not None or bypasses(problem, mapping, nest.output.name):
         return []
     over = mapping.loops_above(nest.output.name)
     # Only where two loops split one dimension can an inner loop have a single chunk, so that one output tile's
     # visits follow on each other.
     if len({loop.dim for loop in over}) == len(over):
         return []
-    clash = visits(problem, mapping, Tiling(nest, mapping.loops)).clash
+    clash = visits(problem, mapping, Tiling(nest, mapping.tile_loops(arch.scratchpad.name))).clash
     if clash:
         return [f"{clash} visits of {nest.output.name} read back partial sums that the visit just before still drains"]
     return []

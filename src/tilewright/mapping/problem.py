@@ -78,7 +78,9 @@ class NestCost:
     """What a mapping costs, exactly (docs/model.md, sections 4 to 6).
 
     ``compute_cycles`` is the sum of tile times, ``dma_cycles`` the sum of all transfers' times: whichever is larger
-    tells what limits the nest. ``scratchpad_bytes`` is the room taken by all buffers, aligned.
+    tells what limits the nest. ``scratchpad_bytes`` is the room taken by all buffers, aligned. ``accesses`` covers
+    every memory and operand, ``delivered_bytes`` what passes the array's links, ``vector_operations`` also those of
+    absorbed activations. ``ports`` are the cycles that each on-chip memory takes by itself.
     """
 
     cycles: int
@@ -90,6 +92,9 @@ class NestCost:
     scratchpad_bytes: int
     traffic: tuple[Traffic, ...]
     accesses: tuple[Accesses, ...]
+    delivered_bytes: int = 0
+    vector_operations: int = 0
+    ports: tuple[tuple[str, int], ...] = ()
 
     @property
     def dram_read_bytes(self) -> int:

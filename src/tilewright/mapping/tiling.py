@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tilewright.errors import LimitError
-from tilewright.mapping.mapping import Loop, Mapping, Node
+from tilewright.mapping.mapping import Keep, Loop, Mapping, Node
 from tilewright.workload.nest import LoopNest
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
@@ -83,16 +83,17 @@ def chunk_levels(nest: LoopNest, loops: tuple[Loop, ...]) -> tuple[dict[str, Chu
 
 
 def without_single_loops(nest: LoopNest, mapping: Mapping) -> Mapping:
-    """The mapping less its loops of one chunk, judged on the largest range of the dimension where they stand.
+    """The mapping less its loops and pars of one chunk, judged on the largest range that the dimension has there.
 
+    >>> from tilewright.mapping.mapping import Par
     >>> nest = LoopNest((("X", 10),), ())
-    >>> without_single_loops(nest, Mapping((Loop("X", 4), Loop("X", 4), Loop("X", 3)))).loops
+    >>> without_single_loops(nest, Mapping((Loop("X", 4), Par("X", 4, "k"), Loop("X", 3)))).nodes
     (Loop(dim='X', tile=4), Loop(dim='X', tile=3))
     """
     ranges = dict(nest.extents)
     found: list[Node] = []
     for node in mapping.nodes:
-        if not isinstance(node, Loop):
+        if isinstance(node, Keep):
             found.append(node)
         elif node.tile < ranges[node.dim]:
             found.append(node)
@@ -195,3 +196,12 @@ class Tiling:
     def last_used(self, depth: int, dims: frozenset[str]) -> int:
         """p: how many of the first ``depth`` loops stand above or are the innermost one over any of ``dims``."""
         return max((k + 1 for k in range(depth) if self.loops[k].dim in dims), default=0)
+
+
+def in_all(values: IntArray, steps: int) -> int:
+    """The sum over all steps; one value stands for each of them.
+
+    >>> in_all(np.array([3]), 4), in_all(np.array([3, 5]), 2)
+    (12, 8)
+    """
+    return int(values.sum()) * (steps if len(values) == 1 else 1)

@@ -1,6 +1,6 @@
-"""What moves between DRAM and an operand's home, refill by refill (docs/model.md, section 4).
+"""What moves between DRAM and the scratchpad, refill by refill (docs/model.md, section 4).
 
-With L1..Lp the loops above the keep down to the innermost one that the operand uses, the home is refilled once per
+With L1..Lp the loops above the keep down to the innermost one that the operand uses, it is refilled once per
 iteration of L1..Lp, in that iteration's first tile step. An output is visited once per iteration instead: its results
 leave after the visit's last step, and come back first if an earlier visit left partial sums.
 """
@@ -8,8 +8,8 @@ leave after the visit's last step, and come back first if an earlier visit left 
 from __future__ import annotations
 
 from collections.abc import Mapping as Dict
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 
@@ -62,25 +62,31 @@ def box_elements(operand: Operand, level: Level, tables: list[Span]) -> IntArray
     return np.broadcast_to(total, len(level))
 
 
-def contiguous_runs(counts: list[IntArray], strides: list[int], elements: IntArray) -> IntArray:
-    """Maximal stretches of consecutive DRAM addresses in boxes (docs/model.md, section 6).
+def contiguous_runs(
+    counts: Sequence[IntArray], stretches: Sequence[IntArray], strides: Sequence[int], elements: IntArray
+) -> IntArray:
+    """Maximal runs of consecutive DRAM addresses in boxes of indices (docs/model.md, section 6).
 
-    ``counts`` and ``strides`` are per axis, strides between consecutive members of the box. Axes of one member do not
-    matter; the others are taken from the smallest stride up, for as long as each continues the run so far.
+    Per axis: how many indices, in how many stretches of neighbours, and the distance of neighbours in DRAM. Axes of one
+    index do not matter; the others are taken from the smallest stride up, for as long as each continues the run so
+    far.
 
     >>> one = np.array([1])
-    >>> contiguous_runs([4 * one, 56 * one, 16 * one], [56 * 64, 64, 1], 4 * 56 * 16 * one).tolist()
+    >>> contiguous_runs([4 * one, 56 * one, 16 * one], [one, one, one], [56 * 64, 64, 1], 4 * 56 * 16 * one).tolist()
     [224]
-    >>> contiguous_runs([4 * one, 56 * one, 64 * one], [56 * 64, 64, 1], 4 * 56 * 64 * one).tolist()
+    >>> contiguous_runs([4 * one, 56 * one, 64 * one], [one, one, one], [56 * 64, 64, 1], 4 * 56 * 64 * one).tolist()
     [1]
+    >>> contiguous_runs([4 * one, 56 * one], [2 * one, one], [56, 1], 4 * 56 * one).tolist()
+    [2]
     """
-    run = np.ones(1, dtype=np.int64)
-    going = np.ones(1, dtype=bool)
+    length, runs = np.ones(1, dtype=np.int64), np.ones(1, dtype=np.int64)
+    whole = np.ones(1, dtype=bool)
     for k in sorted(range(len(counts)), key=lambda k: strides[k]):
-        single = counts[k] == 1
-        going = going & (single | (run == strides[k]))
-        run = np.where(going, run * counts[k], run)
-    return np.where(elements > 0, elements // np.maximum(run, 1), 0)
+        joins = whole & (length == strides[k])
+        runs = runs * np.where(joins, stretches[k], counts[k])
+        whole = (counts[k] == 1) & whole | joins & (stretches[k] == 1)
+        length = np.where(whole, length * counts[k], length)
+    return np.where(elements > 0, runs, 0)
 
 
 def box_runs(problem: NestProblem, operand: Operand, level: Level, tables: list[Span], elements: IntArray) -> IntArray:
@@ -88,29 +94,17 @@ def box_runs(problem: NestProblem, operand: Operand, level: Level, tables: list[
     binding = problem.binding[operand.name]
     if binding.packed:
         return (elements > 0).astype(np.int64)
-    counts = [level.gather(axis.dims, table.count) for axis, table in zip(operand.axes, tables, strict=True)]
-    # The step of an axis differs between boxes only where a ragged chunk leaves one row of a window. Boxes of equal
-    # steps have their axes in equal order.
-    steps = [np.broadcast_to(table.step, table.count.shape) for table in tables]
-    kinds = [table.steps for table in tables]
-    strides = list(binding.strides)
-    if all(len(kind) == 1 for kind in kinds):
-        runs = contiguous_runs(counts, [s * kind[0] for s, kind in zip(strides, kinds, strict=True)], elements)
-        return np.broadcast_to(runs, elements.shape)
-    runs = np.zeros(len(elements), dtype=np.int64)
-    gathered = [level.gather(axis.dims, step) for axis, step in zip(operand.axes, steps, strict=True)]
-    for combination in product(*kinds):
-        chosen = np.ones(len(elements), dtype=bool)
-        for step, count, value in zip(gathered, counts, combination, strict=True):
-            chosen = chosen & ((step == value) | (count <= 1))
-        some = contiguous_runs(counts, [s * step for s, step in zip(strides, combination, strict=True)], elements)
-        runs = np.where(chosen, some, runs)
-    return runs
+    counts, stretches = [], []
+    for axis, table in zip(operand.axes, tables, strict=True):
+        apart = np.broadcast_to(table.step, table.count.shape) > 1
+        counts.append(level.gather(axis.dims, table.count))
+        stretches.append(level.gather(axis.dims, np.where(apart, table.count, np.minimum(table.count, 1))))
+    return np.broadcast_to(contiguous_runs(counts, stretches, binding.strides, elements), elements.shape)
 
 
 def moves_in(problem: NestProblem, mapping: Mapping, tiling: Tiling, operand: Operand) -> Moves:
     """The refills of an input or weight."""
-    last_used = tiling.last_used(len(mapping.loops_above(operand.name)), operand.dims)
+    last_used = tiling.last_used(len(mapping.loops_above(operand.name, problem.arch.scratchpad.name)), operand.dims)
     level = tiling.levels[last_used]
     axis = sliding_axis(operand, tiling, last_used)
     slide = None if axis is None else (axis, tiling.loops[last_used - 1].dim)
@@ -140,7 +134,7 @@ def visits(problem: NestProblem, mapping: Mapping, tiling: Tiling) -> Visits:
     all others spill at accumulator width. Every visit but the first of its elements reads back.
     """
     nest, output, widths = problem.nest, problem.nest.output, problem.arch.widths
-    last_used = tiling.last_used(len(mapping.loops_above(output.name)), output.dims)
+    last_used = tiling.last_used(len(mapping.loops_above(output.name, problem.arch.scratchpad.name)), output.dims)
     level = tiling.levels[last_used]
     tables = span_tables(output, level.chunks, None)
     elements = box_elements(output, level, tables)
