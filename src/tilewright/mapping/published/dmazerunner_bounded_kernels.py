@@ -218,9 +218,7 @@ def _hopeless(objective: int, cycles: float, energy: float, best_cycles: int, be
 
 
 @njit(
-    types.UniTuple(_RATES, 2)(
-        _ROW, _ROW, _TABLE, _ROW, _ROW, _ROW, _TABLE, _RATES, int64
-    ),
+    types.UniTuple(_RATES, 2)(_ROW, _ROW, _TABLE, _ROW, _ROW, _ROW, _TABLE, _RATES, int64),
     cache=True,
 )
 def _least_parts(
@@ -259,8 +257,24 @@ def _least_parts(
 
 @njit(
     types.Tuple((int64, int64, int64))(
-        int64, _ROW, _ROW, _ROW, _FLOATS, _TABLE, _ROW, _ROW, _CUBE, _TABLE, _ROW, _ROW, _TABLE, _RATES, boolean,
-        boolean, int64, _ROW,
+        int64,
+        _ROW,
+        _ROW,
+        _ROW,
+        _FLOATS,
+        _TABLE,
+        _ROW,
+        _ROW,
+        _CUBE,
+        _TABLE,
+        _ROW,
+        _ROW,
+        _TABLE,
+        _RATES,
+        boolean,
+        boolean,
+        int64,
+        _ROW,
     ),
     cache=True,
 )

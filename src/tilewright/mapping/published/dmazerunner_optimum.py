@@ -200,7 +200,9 @@ def split_table(space: Space, dominance: bool) -> tuple[Any, Any, Any]:
     spread = np.array(space.restriction.spatial, np.int64)
     offsets, ints, floats, whole = split_arrays(*flat, spread, *space.least, dominance, MOST_SPLITS)
     if not whole:
-        raise LimitError(f"{space.layer.name}: more than {MOST_SPLITS:,} ways to spread array tiles; too many to search")
+        raise LimitError(
+            f"{space.layer.name}: more than {MOST_SPLITS:,} ways to spread array tiles; too many to search"
+        )
     return offsets, ints, floats
 
 
@@ -228,9 +230,7 @@ def optimum(
     keys = ("shape", "bounds", "limits", "rates", "divisors", "counts", "strides", "inside", "insides")
     flat = [found.arrays[key] for key in keys]
     number = OBJECTIVES.index(objective)
-    visited, _, whole = search(
-        number, *flat, found.tiles, *table, switches.tiles, switches.arrays, MOST_VISITS, best
-    )
+    visited, _, whole = search(number, *flat, found.tiles, *table, switches.tiles, switches.arrays, MOST_VISITS, best)
     if not whole:
         raise LimitError(f"{layer.name}: not finished after {MOST_VISITS:,} array tiles")
     if best[0] < 0:

@@ -49,15 +49,21 @@ class Pruning:
         return Restriction(spatial, whole, self.pe_use, self.rf_use, self.spm_use)
 
     def lowered(self) -> Pruning:
-        """The next switches of the automatic search.
+        """The next switches of the automatic search: thresholds fall to 0.3, then the two kinds are let in.
 
         >>> Pruning(0.7, 0.7).lowered()
         Pruning(pe_use=0.6, rf_use=0.6, spm_use=0.4, whole_filters=True, no_reduction=True)
         """
+        if self.enough == ENOUGH and min(self.pe_use, self.rf_use) <= 0.3:
+            return Pruning(self.pe_use, self.rf_use, self.spm_use, whole_filters=False, no_reduction=False)
         pe, rf = round(max(0, self.pe_use - 0.1), 9), round(max(0, self.rf_use - 0.1), 9)
-        spm = round(max(0, self.spm_use - 0.1), 9) if pe <= 0.6 or rf <= 0.6 else self.spm_use
-        keep = pe > 0.3 and rf > 0.3
-        return Pruning(pe, rf, spm, self.whole_filters and keep, self.no_reduction and keep)
+        spm = round(max(0, self.spm_use - 0.1), 9) if min(pe, rf) <= 0.6 else self.spm_use
+        return Pruning(pe, rf, spm, self.whole_filters, self.no_reduction)
+
+    @property
+    def enough(self) -> int:
+        """Tilings that must be left for the automatic search to stop lowering."""
+        return ENOUGH if self.whole_filters or self.no_reduction else 1
 
 
 EVERYTHING = Pruning(0, 0, 0, whole_filters=False, no_reduction=False)
@@ -70,17 +76,12 @@ def automatic(layer: Layer, machine: Machine = Machine(), start: Pruning = Pruni
     """
     pruning = start
     while True:
-        enough = 1 if not (pruning.whole_filters or pruning.no_reduction) else ENOUGH
-        if _count(space(layer, machine, pruning.restriction(layer)), enough) >= enough:
+        seen, _ = _run(space(layer, machine, pruning.restriction(layer)), 0, pruning.enough, None)
+        if seen >= pruning.enough:
             return pruning
         if pruning == pruning.lowered():
             raise InfeasibleError(infeasible_text(layer, machine))
         pruning = pruning.lowered()
-
-
-def _count(found: Space, enough: int) -> int:
-    seen, _ = _run(found, 0, enough, None)
-    return seen
 
 
 def _run(found: Space, objective: int, enough: int, best: object) -> tuple[int, int]:
