@@ -15,7 +15,7 @@ import numpy as np
 from tilewright.arch.accelerator import Accelerator
 from tilewright.mapping.mapping import Node
 from tilewright.plan.plan import Counter as TileLoop
-from tilewright.plan.step import Staying
+from tilewright.plan.step import DimRanges, Staying
 from tilewright.simulate.arraycost import ArrayCost, Passing, Sums
 from tilewright.simulate.chains import Link, Surroundings, links
 from tilewright.simulate.geometry import Ranges, in_bounds
@@ -81,7 +81,9 @@ class ArrayTime:
 
     def of(self, ranges: Ranges, stays: Sequence[Staying], *, first: bool) -> ArrayCost:
         """The cost of a step; ``first`` if no earlier step has added to its results."""
-        key: Key = (self._place(ranges), first, tuple(map(self._staying, stays)))
+        place = self._place(ranges)
+        whole = tuple((dim, start, count) for dim, (start, count) in ranges.items())
+        key: Key = (place, first, tuple(self._staying(stay, whole, place) for stay in stays))
         if key not in self._known:
             self._known[key] = self._cost(ranges, stays, first)
         return self._known[key]
@@ -91,8 +93,10 @@ class ArrayTime:
         lengths = tuple(count for _, count in ranges.values())
         return lengths, tuple(_edges(axis, ranges) for operand in self._nest.inputs for axis in operand.axes)
 
-    def _staying(self, stay: Staying) -> Key:
-        ranges: Ranges = {dim: (start, count) for dim, start, count in stay.ranges}
+    def _staying(self, stay: Staying, whole: DimRanges, place: Key) -> Key:
+        if stay.ranges == whole and not stay.before:
+            return stay.begins, stay.ends, stay.zero, place
+        ranges = _as_ranges(stay)
         before = tuple((dim, ranges[dim][0] - start, count) for dim, start, count in stay.before)
         return stay.begins, stay.ends, stay.zero, self._place(ranges), before
 
@@ -315,4 +319,4 @@ def _edges(axis: Axis, ranges: Ranges) -> tuple[int, int]:
     for dim, coefficient in axis.terms:
         start, count = ranges[dim]
         first, last = first + coefficient * start, last + coefficient * (start + count - 1)
-    return min(0, first), max(0, last - axis.size + 1)
+    return first if first < 0 else 0, last - axis.size + 1 if last >= axis.size else 0
