@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise, permutations, product
 
-from tilewright.mapping.homes import PASS, accumulated_dims, home, streams
+from tilewright.mapping.arraypart import default_array_part
+from tilewright.mapping.homes import PASS, accumulated_dims, streams
 from tilewright.mapping.mapping import Keep, Loop, Mapping, Node
 from tilewright.mapping.problem import NestProblem
 from tilewright.mapping.tiling import step_tile
-from tilewright.mapping.unroll import direct_unrolling
 from tilewright.workload.nest import Operand
 
 
@@ -150,19 +150,20 @@ def build(problem: NestProblem, order: Order, tile: dict[str, int]) -> Mapping:
 
 
 def assemble(problem: NestProblem, loops: tuple[Loop, ...], depths: tuple[int, ...]) -> Mapping:
-    """A mapping of some loops with each operand kept below that many of them, and the direct unrolling inside.
+    """A mapping of some loops with each operand kept below that many of them, and the plain array part inside.
 
     A keep with no loop inside that its operand uses stands innermost, which is the same.
     """
+    pad = problem.arch.scratchpad.name
     keeps: dict[int, list[Keep]] = {}
     for operand, depth in zip(problem.nest.operands, depths, strict=True):
+        if streams(problem, operand.name):
+            continue
         if not any(loop.dim in operand.dims for loop in loops[depth:]):
             depth = len(loops)
-        keeps.setdefault(depth, []).append(Keep(operand.name, home(problem, operand.name).name))
-    single = {memory.name for memory in problem.arch.memories if memory.per}
+        keeps.setdefault(depth, []).append(Keep(operand.name, pad))
     nodes: list[Node] = []
     for place in range(len(loops) + 1):
-        nodes += [keep for keep in keeps.get(place, []) if keep.memory not in single]
+        nodes += keeps.get(place, [])
         nodes += loops[place : place + 1]
-    innermost = [keep for kept in keeps.values() for keep in kept if keep.memory in single]
-    return Mapping((*nodes, *direct_unrolling(problem, step_tile(problem.nest, loops)), *innermost))
+    return Mapping((*nodes, *default_array_part(problem, step_tile(problem.nest, loops))))
