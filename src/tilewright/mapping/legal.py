@@ -57,7 +57,8 @@ def _keeps(problem: NestProblem, mapping: Mapping) -> list[str]:
                 found.append(f"{name} has no keep in {memory}, which always keeps it")
         order = [memory for memory in kept if memory in allowed]
         if order != sorted(order, key=list(allowed).index):
-            found.append(f"the keeps of {name} stand in the order {', '.join(order)}; {' and '.join(allowed)} follow")
+            inward = ", ".join(sorted(order, key=list(allowed).index))
+            found.append(f"the keeps of {name} stand in the order {', '.join(order)}; they must follow {inward}")
     return found
 
 
