@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from tests.simulate.build import arrange, machine, plan_of
 
 from tilewright.arch.load import load_arch
 from tilewright.errors import InputError
+from tilewright.mapping.mapping import Loop, Mapping
+from tilewright.mapping.problem import NestProblem
 from tilewright.memory.buffer import Buffer
 from tilewright.memory.validate import problems
 from tilewright.plan.expand import expand, iterations
@@ -17,6 +20,14 @@ from tilewright.serial import from_json, to_json
 from tilewright.workload.onnx_import import load_model
 
 UNTIL = "relu_3.tmp_0"  # convolutions, a depthwise one, squeeze-and-excitation
+
+
+def tiled_by(problem: NestProblem, number: int) -> Mapping:
+    """Every dimension of the results that is long enough in so many chunks, everything kept inside."""
+    nest = problem.nest
+    dims = [dim for dim, extent in nest.dims if dim in nest.output.dims and extent >= 6 and dim not in nest.whole]
+    loops = tuple(Loop(dim, -(-nest.extents[dim] // number)) for dim in dims)
+    return arrange(problem, loops, {operand.name: len(loops) for operand in nest.operands})
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +71,14 @@ def test_arrays_in_dram_do_not_overlap(plan: Plan) -> None:
 
 
 def test_a_plan_grows_with_operators_and_not_with_tiles() -> None:
+    def halves(problem: NestProblem) -> Mapping:
+        return tiled_by(problem, 2)
+
+    def sixths(problem: NestProblem) -> Mapping:
+        return tiled_by(problem, 6)
+
     network = load_model("ocr_classifier", until=UNTIL)
-    coarse, fine = (lower(schedule(network, load_arch(name), "latency")) for name in ("mobile-npu", "tiny"))
+    coarse, fine = (plan_of(network, machine(), mapper) for mapper in (halves, sixths))
     steps = [sum(iterations(program) for program in plan.programs) for plan in (coarse, fine)]
     sizes = [len(to_json(plan, "plan")) for plan in (coarse, fine)]
     assert steps[1] > 5 * steps[0]
