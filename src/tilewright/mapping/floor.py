@@ -9,8 +9,9 @@ from math import prod
 
 import numpy as np
 
+from tilewright.arch.accelerator import Memory
 from tilewright.mapping.footprint import footprint_table
-from tilewright.mapping.homes import home, memories_below, streams
+from tilewright.mapping.homes import chain
 from tilewright.mapping.problem import NestProblem
 from tilewright.mapping.tiling import Tiling
 from tilewright.workload.nest import Axis, LoopNest, Operand
@@ -103,47 +104,98 @@ def _work_floor(problem: NestProblem) -> float:
 
 
 def _energy_floor(problem: NestProblem, read: int, written: int) -> float:
-    """DRAM and its far end once for every compulsory byte, the work itself, and accesses that no mapping avoids."""
+    """DRAM once for every compulsory byte, the work itself, and accesses that no mapping avoids."""
     nest, arch, pad = problem.nest, problem.arch, problem.arch.scratchpad
-    total = read * arch.dram.read_pj + written * (arch.dram.write_pj + home(problem, nest.output.name).read_pj)
+    total = read * arch.dram.read_pj + written * arch.dram.write_pj
     total += sum(-(-size * arch.widths.accumulator // 8) for size in problem.parameters) * pad.write_pj
     operations = vector_operations(problem) + problem.activations * touched_elements(nest, nest.output)
     total += operations * arch.vector.operation_pj
     if nest.work is None:
-        total += nest.points * arch.array.mac_pj + _result_floor(problem)
-        return total + sum(_operand_floor(problem, operand) for operand in nest.inputs)
+        total += nest.points * arch.array.mac_pj
+        total += min(_result_floor(problem, chain) for chain in _chains(problem, nest.output))
+        return total + sum(
+            min(_operand_floor(problem, operand, chain) for chain in _chains(problem, operand))
+            for operand in nest.inputs
+        )
     for operand in nest.operands:
         once = touched_elements(nest, operand) * problem.bits(operand.name) / 8
-        total += once * (pad.write_pj if operand.role == "output" else pad.write_pj + pad.read_pj)
+        total += once * (pad.write_pj + pad.read_pj)
     return total
 
 
-def _operand_floor(problem: NestProblem, operand: Operand) -> float:
-    """On-chip energy of an input: into its home and to the next memory once, one access of the innermost a point.
+def _chains(problem: NestProblem, operand: Operand) -> list[tuple[Memory, ...]]:
+    """Every chain of on-chip memories that may hold an operand, outermost first."""
+    memories = {memory.name: memory for memory in problem.arch.memories}
+    found: list[tuple[Memory, ...]] = [()]
+    for name, holding in chain(problem, operand.name):
+        longer = [(*so_far, memories[name]) for so_far in found]
+        found = longer if holding == "must" else found + longer
+    return found
 
-    Where no memory further in keeps its role, every point takes its word from the scratchpad, shared at most over all
-    positions of the axes that multicast.
+
+def _together(problem: NestProblem, memory: Memory, axes: tuple[str, ...]) -> int:
+    """Positions that one access of a memory can serve at most: those along the given axes of which it has no instances
+    of its own."""
+    return prod(size for axis, size in problem.arch.array.axes if axis in axes and axis not in memory.per)
+
+
+def points_in_bounds(nest: LoopNest, operand: Operand) -> int:
+    """Points of a nest whose index into an operand lies inside its array.
+
+    >>> from tilewright.mapping.nests import conv2d
+    >>> nest = conv2d(K=1, C=1, Y=4, X=1, R=3, S=1, pad=(1, 0, 1, 0))
+    >>> nest.points, points_in_bounds(nest, nest.operand("input"))
+    (12, 10)
     """
-    nest, array, pad = problem.nest, problem.arch.array, problem.arch.scratchpad
+    total = prod(extent for dim, extent in nest.dims if dim not in operand.dims)
+    return total * prod(_pairs_in_bounds(axis, nest.extents) for axis in operand.axes)
+
+
+def _pairs_in_bounds(axis: Axis, extents: dict[str, int]) -> int:
+    """Combinations of an axis' dimensions whose index is in bounds; too few where they are too many to list."""
+    terms = sorted(axis.terms, key=lambda term: extents[term[0]])
+    if not terms:
+        return 1
+    if prod(extents[dim] for dim, _ in terms[:-1]) > MOST_LISTED:
+        return 0
+    first = np.array([axis.offset])
+    for dim, coefficient in terms[:-1]:
+        first = (first[:, None] + coefficient * np.arange(extents[dim])[None, :]).reshape(-1)
+    dim, coefficient = terms[-1]
+    begin = np.maximum(0, -(first // coefficient))
+    end = np.minimum(extents[dim], -((first - axis.size) // coefficient))
+    return int(np.maximum(0, end - begin).sum())
+
+
+def _operand_floor(problem: NestProblem, operand: Operand, chain: tuple[Memory, ...]) -> float:
+    """On-chip energy of an input through a chain: into every memory and on to the next one once, and from the last
+    one, for every point that is not padding, a word that positions along multicast axes share."""
+    nest = problem.nest
     width = problem.bits(operand.name) / 8
     once = touched_elements(nest, operand) * width
-    below = memories_below(problem, operand.name)
-    if below:
-        passed = 0.0 if streams(problem, operand.name) else once * (pad.write_pj + pad.read_pj)
-        return passed + once * below[0].write_pj + nest.points * width * below[-1].read_pj
-    shared = prod(size for axis, size in array.axes if axis in array.multicast)
-    return once * pad.write_pj + nest.points * width / shared * pad.read_pj
+    served = points_in_bounds(nest, operand) * width / _together(problem, chain[-1], problem.arch.array.multicast)
+    passed = sum(once * (memory.write_pj + memory.read_pj) for memory in chain[:-1])
+    return passed + once * chain[-1].write_pj + max(once, served) * chain[-1].read_pj
 
 
-def _result_floor(problem: NestProblem) -> float:
-    """On-chip energy of the output before it is drained, likewise; reduce axes sum on the way."""
-    nest, array, pad, widths = problem.nest, problem.arch.array, problem.arch.scratchpad, problem.arch.widths
-    results = touched_elements(nest, nest.output)
-    below = memories_below(problem, nest.output.name)
-    width = widths.accumulator / 8
-    if below:
-        passed = 0.0 if streams(problem, nest.output.name) else results * widths.output / 8 * pad.write_pj
-        inner = nest.points * width * (below[-1].read_pj + below[-1].write_pj)
-        return passed + results * width * below[0].read_pj * (not streams(problem, nest.output.name)) + inner
-    words = nest.points / prod(size for axis, size in array.axes if axis in array.reduce)
-    return width * (words * pad.write_pj + max(0.0, words - results) * pad.read_pj)
+def _result_floor(problem: NestProblem, chain: tuple[Memory, ...]) -> float:
+    """On-chip energy of the output through a chain, drains included.
+
+    The innermost memory takes one result for each point, summed along reduce axes. Those that start from zero are not
+    read for it, but every stay in the memory that starts from zero is read in the end: together as many reads as
+    writes, the last ones at output width where they go to DRAM.
+    """
+    widths = problem.arch.widths
+    results = touched_elements(problem.nest, problem.nest.output)
+    last = chain[-1]
+    words = max(results, problem.nest.points / _together(problem, last, problem.arch.array.reduce))
+    narrow = min(widths.output, widths.accumulator)
+    total = words * widths.accumulator * last.write_pj
+    if len(chain) > 1:
+        total += words * widths.accumulator * last.read_pj
+    elif last.scratchpad:
+        total += ((words - results) * widths.accumulator + results * widths.output) * last.read_pj
+    else:
+        total += words * narrow * last.read_pj
+    total += sum(results * narrow * (memory.write_pj + memory.read_pj) for memory in chain[:-1])
+    return total / 8
