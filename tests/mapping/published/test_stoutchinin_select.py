@@ -100,6 +100,7 @@ def test_buffers_of_the_formulas_have_room_for_those_of_the_machine(machine: str
     arch = tw.load_arch(machine)
     problem = default_problem(conv2d(K=32, C=24, Y=14, X=14, R=3, S=3), arch, arch.layout)
     shape, store = shape_of(problem.nest), store_of(problem)
+    assert not problems(problem, select(problem).mapping)
     for one in islice(in_order(shape, store, staying=True), 0, 60, 3):
         mapping = mapping_of(problem, shape, one.combination)
         cost = evaluate(problem, mapping)

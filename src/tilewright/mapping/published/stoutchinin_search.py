@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 
 import numpy as np
@@ -76,6 +77,7 @@ def number_below(shape: Shape, store: Store, traffic_bits: int, *, staying: bool
     return _combine(shape, store, slides, np.array([-1, -1, -1], dtype=np.int64), traffic_bits, 1)[1]
 
 
+@lru_cache(maxsize=4)
 def _slides(shape: Shape, store: Store, *, staying: bool) -> IntArray:
     """Every box of the input that fits, without ``of``, alone and with every slide that carries reuse."""
     n = shape.extents

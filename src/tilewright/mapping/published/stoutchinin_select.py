@@ -100,8 +100,7 @@ def select(problem: NestProblem, *, max_steps: int = 1_000_000) -> Selection:
             seen.add(mapping)
             wrong = problems(problem, mapping) or _too_long(shape, one, max_steps)
             if not wrong:
-                limit = found.traffic.total
-                windows = number_below(shape, store, limit) - number_below(shape, store, limit, staying=True)
+                windows = _windows_refused(shape, store, paper, found)
                 return Selection(mapping, evaluate(problem, mapping), one, paper, windows, refused, reasons)
             refused, reasons = refused + 1, reasons or tuple(wrong)
         if refused >= MOST_TRIES:
@@ -110,6 +109,14 @@ def select(problem: NestProblem, *, max_steps: int = 1_000_000) -> Selection:
         f"none of the first {refused} schedules of Stoutchinin et al. is legal on {problem.arch.name}: "
         + "; ".join(reasons)
     )
+
+
+def _windows_refused(shape: Shape, store: Store, paper: Found, taken: Found) -> int:
+    """How many combinations of less traffic than the one taken have a window that does not stay."""
+    limit = taken.traffic.total
+    if paper.traffic.total == limit:
+        return 0
+    return number_below(shape, store, limit) - number_below(shape, store, limit, staying=True)
 
 
 def _too_long(shape: Shape, one: Found, max_steps: int) -> tuple[str, ...]:
