@@ -76,6 +76,9 @@ class Machine:
         return self.banks * self.bank_bytes
 
 
+PUBLISHED = Machine()
+
+
 @dataclass(frozen=True)
 class Tiling:
     """Trip counts of every loop on the four levels; their product is the loop's bound, exactly."""

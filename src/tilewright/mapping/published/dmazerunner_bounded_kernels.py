@@ -1,10 +1,11 @@
 """The compiled bounded search for the optimum of dMazeRunner's model. Imported lazily: it brings numba.
 
 A tiling is a scratchpad tile s, an array tile a that divides it, and a split of a into a spatial box and a register
-tile. ``split_arrays`` lists the splits of every a once; ``search`` walks the tiles s with the operands kept at DRAM
-(d) and at the scratchpad (k) in the order of a bound, and the a inside each. What makes this fast is that for given d
-and k the cost is made of few numbers. With R register-file passes in all, n of them per scratchpad pass, each of
-``compute`` cycles, e the passes during which k stays, and c the longest transfer of the other two operands:
+tile. The splits of every a are listed before (``dmazerunner_splits_kernels``). ``search`` walks the tiles s with the
+operands kept at DRAM (d) and at the scratchpad (k) in the order of a bound, and the a inside each. What makes this
+fast is that for given d and k the cost is made of few numbers. With R register-file passes in all, n of them per
+scratchpad pass, each of ``compute`` cycles, e the passes during which k stays, and c the longest transfer of the other
+two operands:
 
     pass cycles  k = O: n max(compute, c) + (n/e) (max(0, size O - max(compute, c)) + compute + reduction)
                  else:  n (c + compute + reduction) + (n/e) max(0, size k - c)
@@ -20,11 +21,10 @@ from __future__ import annotations
 from math import floor, log2
 
 import numpy as np
-from numba import boolean, float64, int64, njit, types
+from numba import njit
 
 from tilewright.mapping.published.dmazerunner_kernels import (
     FloatArray,
-    banks_of,
     better,
     box_of,
     class_pairs,
@@ -36,154 +36,12 @@ from tilewright.mapping.published.dmazerunner_kernels import (
 )
 from tilewright.mapping.tiling import IntArray
 
-_ROW = int64[::1]
-_TABLE = int64[:, ::1]
-_CUBE = int64[:, :, ::1]
-_FLOATS = float64[::1]
-_RATES = float64[:, ::1]
 BUCKETS = 64
 _PER_OCTAVE = 4
 SLACK = 1e-9
 
 
-@njit(
-    types.Tuple((_ROW, _TABLE, _RATES, int64))(
-        _ROW, _ROW, _FLOATS, _TABLE, _ROW, _ROW, _CUBE, _TABLE, _ROW, int64, int64, boolean, int64
-    ),
-    cache=True,
-)
-def split_arrays(
-    shape: IntArray,
-    limits: IntArray,
-    rates: FloatArray,
-    divisors: IntArray,
-    counts: IntArray,
-    strides: IntArray,
-    inside: IntArray,
-    insides: IntArray,
-    spread: IntArray,
-    least_pes: int,
-    least_rf: int,
-    dominance: bool,
-    most: int,
-) -> tuple[IntArray, IntArray, FloatArray, int]:
-    """All splits of every array tile, those for k = O, I, W behind one another.
-
-    ``spread`` says of each dimension whether its spatial trip count must be 1 (0), may be more (1) or must be (2).
-    Rows of tile t and operand k are ``offsets[3 t + k]`` to ``offsets[3 t + k + 1]``: integers are the spatial box,
-    cycles to compute and to reduce; floats f and h in pJ. With ``dominance`` only splits remain that no other of the
-    same tile equals or beats in every number the cost grows with. The last value is 0 if more than ``most`` were found.
-    """
-    total = 1
-    for dim in range(7):
-        total *= counts[dim]
-    offsets = np.zeros(3 * total + 1, np.int64)
-    ints, floats = np.empty((4096, 3), np.int64), np.empty((4096, 2), np.float64)
-    found, work = np.empty((1024, 3), np.int64), np.empty((1024, 6), np.float64)
-    index, array, rf = np.empty(7, np.int64), np.empty(7, np.int64), np.empty(7, np.int64)
-    held, moved = np.empty(3, np.int64), np.empty(3, np.int64)
-    levels = np.ones((4, 8), np.int64)
-    pick, number, product, gathered = levels[0], levels[1], levels[2], levels[3]
-    number[0] = 0
-    per_reduction = 3 * rates[4] + rates[5] + rates[8]
-    used = 0
-    for box in range(total):
-        box_of(box, divisors, strides, index, array)
-        sizes_of(shape, array, moved)
-        rows = 0
-        if banks_of(limits, moved) <= limits[2]:
-            points = 1
-            for dim in range(7):
-                points *= array[dim]
-            depth = 0
-            pick[0] = 0
-            while depth >= 0:
-                if depth == 7:
-                    depth -= 1
-                    pes = product[7]
-                    if pes < least_pes:
-                        continue
-                    sizes_of(shape, rf, held)
-                    room = held[0] + held[1] + held[2]
-                    if room > limits[1] or room < least_rf:
-                        continue
-                    if rows == len(found):
-                        bigger, wider = np.empty((2 * rows, 3), np.int64), np.empty((2 * rows, 6), np.float64)
-                        bigger[:rows], wider[:rows] = found, work
-                        found, work = bigger, wider
-                    reduction = held[0] * (pes - gathered[7])
-                    found[rows, 0], found[rows, 1], found[rows, 2] = number[7], points // pes, reduction
-                    # Energy per register-file pass of each operand; the output crosses twice.
-                    out = 2 * moved[0] * (rates[6] + rates[5]) + reduction * per_reduction
-                    into = moved[1] * rates[6] + held[1] * pes * rates[5]
-                    weight = moved[2] * rates[6] + held[2] * pes * rates[5]
-                    work[rows, 0], work[rows, 3] = into + weight, out
-                    work[rows, 1], work[rows, 4] = out + weight, into
-                    work[rows, 2], work[rows, 5] = out + into, weight
-                    rows += 1
-                    continue
-                if pick[depth] == insides[depth, index[depth]]:
-                    depth -= 1
-                    continue
-                place = inside[depth, index[depth], pick[depth]]
-                trips = divisors[depth, place]
-                pick[depth] += 1
-                if product[depth] * trips > limits[0] or (spread[depth] == 0 and trips > 1):
-                    pick[depth] = insides[depth, index[depth]]
-                    continue
-                if spread[depth] == 2 and trips == 1:
-                    continue
-                product[depth + 1] = product[depth] * trips
-                number[depth + 1] = number[depth] + place * strides[depth]
-                kept = depth < 2 or depth == 3 or depth == 4 or (depth == 2 and shape[0] == 1)
-                gathered[depth + 1] = gathered[depth] * (trips if kept else 1)
-                rf[depth] = array[depth] // trips
-                depth += 1
-                pick[depth] = 0
-        for operand in range(3):
-            begin = used
-            for row in range(rows):
-                compute, both = found[row, 1], found[row, 1] + found[row, 2]
-                f, h = work[row, operand], work[row, 3 + operand]
-                if dominance:
-                    beaten = False
-                    for other in range(begin, used):
-                        if (
-                            ints[other, 1] + ints[other, 2] <= both
-                            and floats[other, 0] <= f
-                            and floats[other, 1] <= h
-                            and (operand or ints[other, 1] <= compute)
-                        ):
-                            beaten = True
-                            break
-                    if beaten:
-                        continue
-                    kept_rows = begin
-                    for other in range(begin, used):
-                        worse = (
-                            ints[other, 1] + ints[other, 2] >= both
-                            and floats[other, 0] >= f
-                            and floats[other, 1] >= h
-                            and (operand > 0 or ints[other, 1] >= compute)
-                        )
-                        if not worse:
-                            ints[kept_rows], floats[kept_rows] = ints[other], floats[other]
-                            kept_rows += 1
-                    used = kept_rows
-                if used == len(ints):
-                    more, further = np.empty((2 * used, 3), np.int64), np.empty((2 * used, 2), np.float64)
-                    more[:used], further[:used] = ints, floats
-                    ints, floats = more, further
-                ints[used] = found[row]
-                floats[used, 0], floats[used, 1] = f, h
-                used += 1
-            offsets[3 * box + operand + 1] = used
-        if used > most:
-            return offsets, ints[:used].copy(), floats[:used].copy(), 0
-    return offsets, ints[:used].copy(), floats[:used].copy(), 1
-
-
-@njit(boolean(_ROW, int64, int64), cache=True)
+@njit("boolean(int64[::1], int64, int64)", cache=True)
 def _free(shape: IntArray, dim: int, operand: int) -> bool:
     """Whether a dimension does not index an operand."""
     if operand == 0:
@@ -193,47 +51,51 @@ def _free(shape: IntArray, dim: int, operand: int) -> bool:
     return dim == 0 or dim == 3 or dim == 4
 
 
-@njit(int64(int64, _ROW, int64), cache=True)
+@njit("int64(int64, int64[::1], int64)", cache=True)
 def _least_cycles(passing: int, dma: IntArray, outer: int) -> int:
     """Cycles of all scratchpad passes; ``dma`` is of every pass, of loading and of storing passes, and their number."""
     base = max(dma[0], passing)
     return int(base * outer + (max(0, dma[1] - base) + max(0, dma[2] - base)) * dma[3])
 
 
-@njit(boolean(int64, float64, float64, int64, int64), cache=True)
+@njit("float64(float64)", cache=True)
+def _rounded_down(energy: float) -> float:
+    """The least whole pJ that an energy is rounded to, if sums of floats err by less than what is taken off."""
+    return float(np.ceil(energy * (1 - 1e-13) - 0.5 - 1e-3))
+
+
+@njit("boolean(int64, float64, float64, int64, int64)", cache=True)
 def _hopeless(objective: int, cycles: float, energy: float, best_cycles: int, best_energy: int) -> bool:
     """Whether nothing with at least those cycles and that energy is better than the best."""
     if best_cycles < 0:
         return False
-    # Energies are rounded to whole pJ in the end, and sums of floats err by less than the slack.
-    least = np.ceil(energy * (1 - 1e-13) - 0.5 - 1e-3)
+    least = _rounded_down(energy)
     if objective == 1:
-        return cycles > best_cycles or (cycles == best_cycles and least >= best_energy)
+        return bool(cycles > best_cycles or (cycles == best_cycles and least >= best_energy))
     if objective == 2:
-        return least > best_energy or (least == best_energy and cycles >= best_cycles)
+        return bool(least > best_energy or (least == best_energy and cycles >= best_cycles))
     one, other = cycles * least, float(best_cycles) * float(best_energy)
     if abs(one - other) > 1e-12 * other:
-        return one > other
+        return bool(one > other)
     return not better(0, int(cycles), int(least), best_cycles, best_energy)
 
 
 @njit(
-    types.UniTuple(_RATES, 2)(_ROW, _ROW, _TABLE, _ROW, _ROW, _ROW, _TABLE, _RATES, int64),
+    "UniTuple(float64[:,::1], 2)(int64[::1], int64[::1], int64[:,::1], int64[::1], int64[::1],"
+    " int64[:,::1], float64[:,::1])",
     cache=True,
 )
 def _least_parts(
     shape: IntArray,
     limits: IntArray,
     divisors: IntArray,
-    counts: IntArray,
     strides: IntArray,
     offsets: IntArray,
     ints: IntArray,
     floats: FloatArray,
-    operand_count: int,
 ) -> tuple[FloatArray, FloatArray]:
     """Least f per MAC and least (h times the trips of k's loops) per MAC, by buckets of pass cycles per MAC."""
-    least_f, least_h = np.full((operand_count, BUCKETS), np.inf), np.full((operand_count, BUCKETS), np.inf)
+    least_f, least_h = np.full((3, BUCKETS), np.inf), np.full((3, BUCKETS), np.inf)
     index, array, moved = np.empty(7, np.int64), np.empty(7, np.int64), np.empty(3, np.int64)
     for box in range((len(offsets) - 1) // 3):
         if offsets[3 * box] == offsets[3 * box + 3]:
@@ -248,7 +110,7 @@ def _least_parts(
             c = max(moved[1] if k == 0 else moved[0], moved[1] if k == 2 else moved[2])
             for row in range(offsets[3 * box + k], offsets[3 * box + k + 1]):
                 cycles = max(c, ints[row, 1]) if k == 0 else c + ints[row, 1] + ints[row, 2]
-                bucket = int(floor(_PER_OCTAVE * log2(cycles / points * limits[0]) + 1e-6))
+                bucket = floor(_PER_OCTAVE * log2(cycles / points * limits[0]) + 1e-6)
                 bucket = min(max(bucket, 0), BUCKETS - 1)
                 least_f[k, bucket] = min(least_f[k, bucket], floats[row, 0] / points)
                 least_h[k, bucket] = min(least_h[k, bucket], floats[row, 1] / points * own)
@@ -256,26 +118,9 @@ def _least_parts(
 
 
 @njit(
-    types.Tuple((int64, int64, int64))(
-        int64,
-        _ROW,
-        _ROW,
-        _ROW,
-        _FLOATS,
-        _TABLE,
-        _ROW,
-        _ROW,
-        _CUBE,
-        _TABLE,
-        _ROW,
-        _ROW,
-        _TABLE,
-        _RATES,
-        boolean,
-        boolean,
-        int64,
-        _ROW,
-    ),
+    "Tuple((int64, int64, int64))(int64, int64[::1], int64[::1], int64[::1], float64[::1], int64[:,::1],"
+    " int64[::1], int64[:,:,::1], int64[:,::1], int64[::1], int64[::1], int64[:,::1],"
+    " float64[:,::1], boolean, boolean, int64, int64[::1])",
     cache=True,
 )
 def search(
@@ -285,7 +130,6 @@ def search(
     limits: IntArray,
     rates: FloatArray,
     divisors: IntArray,
-    counts: IntArray,
     strides: IntArray,
     inside: IntArray,
     insides: IntArray,
@@ -308,7 +152,7 @@ def search(
         macs *= bounds[dim]
     constant = macs * rates[8] + 4.0 * macs * rates[4]
     per_reduction = 3 * rates[4] + rates[5] + rates[8]
-    least_f, least_h = _least_parts(shape, limits, divisors, counts, strides, offsets, ints, floats, 3)
+    least_f, least_h = _least_parts(shape, limits, divisors, strides, offsets, ints, floats)
     boxes = (len(offsets) - 1) // 3
     facts = np.empty((boxes, 7), np.int64)  # sizes of O, I, W; points; trips of the loops of O, I, W
     vectors = np.empty((4, 7), np.int64)
@@ -339,7 +183,7 @@ def search(
         for operand in range(3):
             raw[operand] = runs[operand, 0] * transfer(limits, rates, runs[operand, 1])
         for d in range(3):
-            r, real = class_pairs(shape, outside, d, outer)
+            r, real = class_pairs(shape, outside, d)
             if not real:
                 continue
             elements = 0
@@ -372,7 +216,9 @@ def search(
                     passing = int(macs * pace / outer * (1 - SLACK))
                     cycles = _least_cycles(passing, dma, outer)
                     energy = base + macs * least_f[k, bucket]
-                    energy += stays if resident else per_pass * least_h[k, bucket]
+                    energy = _rounded_down(
+                        energy + (stays if resident else per_pass * least_h[k, bucket]) * (1 - SLACK)
+                    )
                     value = cycles * energy if objective == 0 else float(cycles) if objective == 1 else energy
                     key = min(key, value)
                 if key == np.inf:
@@ -389,18 +235,17 @@ def search(
         mode = order[place]
         if cut_tiles and best[0] >= 0:
             known = float(best[0]) * float(best[1]) if objective == 0 else float(best[objective - 1])
-            if keys[mode] * (1 - SLACK) > known:
+            if keys[mode] * (1 - 1e-12) > known:
                 break
         number, d, k, resident = modes[mode, 0], modes[mode, 1], modes[mode, 2], modes[mode, 3]
         dma[:], outer, r = modes[mode, 4:8], modes[mode, 8], int(unit[mode])
         box_of(number, divisors, strides, index, tile)
         points = facts[number, 3]
         sub[:] = 0
-        dim = 0
         if resident:
-            for dim in range(7):
-                if not _free(shape, dim, k):
-                    sub[dim] = insides[dim, index[dim]] - 1
+            for fixed_dim in range(7):
+                if not _free(shape, fixed_dim, k):
+                    sub[fixed_dim] = insides[fixed_dim, index[fixed_dim]] - 1
         while True:
             box = 0
             for dim in range(7):

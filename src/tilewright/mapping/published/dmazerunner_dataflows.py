@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tilewright.errors import InfeasibleError, UsageError
-from tilewright.mapping.published.dmazerunner import DIMS, FX, FY, OX, OY, C, Layer, M, Machine, Vector
+from tilewright.mapping.published.dmazerunner import DIMS, FX, FY, OX, OY, PUBLISHED, C, Layer, M, Machine, Vector
 from tilewright.mapping.published.dmazerunner_optimum import MAY, MUST, NOT, Answer, Restriction, optimum
 
 READINGS = ("strict", "replicated")
@@ -61,7 +61,7 @@ def restrictions(dataflow: Dataflow, reading: str) -> tuple[Restriction, ...]:
 
 
 def best_of_dataflow(
-    layer: Layer, dataflow: Dataflow, reading: str, machine: Machine = Machine(), objective: str = "edp"
+    layer: Layer, dataflow: Dataflow, reading: str, machine: Machine = PUBLISHED, objective: str = "edp"
 ) -> Answer | None:
     """The proven best mapping of a layer under a dataflow; None where it has none, even with the last thresholds."""
     for restriction in restrictions(dataflow, reading):

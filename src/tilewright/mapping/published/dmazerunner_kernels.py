@@ -11,18 +11,14 @@ from __future__ import annotations
 from math import ceil
 
 import numpy as np
-from numba import boolean, float64, int64, njit, types, void
+from numba import njit
 
 from tilewright.mapping.tiling import IntArray
 
 FloatArray = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
-_ROW = int64[::1]
-_TABLE = int64[:, ::1]
-_CUBE = int64[:, :, ::1]
-_FLOATS = float64[::1]
 
 
-@njit(void(_ROW, _ROW, _ROW), cache=True)
+@njit("void(int64[::1], int64[::1], int64[::1])", cache=True)
 def sizes_of(shape: IntArray, tile: IntArray, out: IntArray) -> None:
     """Elements of O, I, W that a tile touches."""
     rows, columns = (tile[3] - 1) * shape[1] + tile[5], (tile[4] - 1) * shape[1] + tile[6]
@@ -31,7 +27,7 @@ def sizes_of(shape: IntArray, tile: IntArray, out: IntArray) -> None:
     out[2] = tile[1] * tile[2] * tile[5] * tile[6]
 
 
-@njit(int64(_ROW, _ROW, int64), cache=True)
+@njit("int64(int64[::1], int64[::1], int64)", cache=True)
 def class_reuse(shape: IntArray, trips: IntArray, operand: int) -> int:
     """Trips of all loops that leave an operand alone: its reuse where they are innermost."""
     if operand == 0:
@@ -39,7 +35,7 @@ def class_reuse(shape: IntArray, trips: IntArray, operand: int) -> int:
     return int(trips[1]) if operand == 1 else int(trips[0] * trips[3] * trips[4])
 
 
-@njit(int64(_ROW, _ROW), cache=True)
+@njit("int64(int64[::1], int64[::1])", cache=True)
 def banks_of(limits: IntArray, held: IntArray) -> int:
     """Banks of the scratchpad that O, I, W take, each its own."""
     banks = 0
@@ -48,7 +44,7 @@ def banks_of(limits: IntArray, held: IntArray) -> int:
     return banks
 
 
-@njit(void(_ROW, _ROW, _ROW, _TABLE), cache=True)
+@njit("void(int64[::1], int64[::1], int64[::1], int64[:,::1])", cache=True)
 def runs_of(shape: IntArray, bounds: IntArray, tile: IntArray, out: IntArray) -> None:
     """Transfers (column 0) and the elements in each (column 1) of tiles of O, I, W."""
     side = np.empty(7, np.int64)
@@ -79,13 +75,17 @@ def runs_of(shape: IntArray, bounds: IntArray, tile: IntArray, out: IntArray) ->
         out[operand, 0], out[operand, 1] = count, length
 
 
-@njit(int64(_ROW, _FLOATS, int64), cache=True)
+@njit("int64(int64[::1], float64[::1], int64)", cache=True)
 def transfer(limits: IntArray, rates: FloatArray, elements: int) -> int:
     """Array cycles of one contiguous transfer."""
-    return int(ceil((rates[0] + rates[1] * elements * limits[4]) * rates[3] / rates[2]))
+    cycles: int = ceil((rates[0] + rates[1] * elements * limits[4]) * rates[3] / rates[2])
+    return cycles
 
 
-@njit(types.UniTuple(int64, 2)(_ROW, _ROW, _ROW, _FLOATS, _TABLE, _ROW, _ROW), cache=True)
+@njit(
+    "UniTuple(int64, 2)(int64[::1], int64[::1], int64[::1], float64[::1], int64[:,::1], int64[::1], int64[::1])",
+    cache=True,
+)
 def cost_of(
     shape: IntArray, bounds: IntArray, limits: IntArray, rates: FloatArray, trips: IntArray, rd: IntArray, rs: IntArray
 ) -> tuple[int, int]:
@@ -176,7 +176,7 @@ def cost_of(
     return cycles, int(np.rint(energy))
 
 
-@njit(boolean(int64, int64, int64, int64, int64), cache=True)
+@njit("boolean(int64, int64, int64, int64, int64)", cache=True)
 def better(objective: int, cycles: int, energy: int, than_cycles: int, than_energy: int) -> bool:
     """Whether a cost is strictly better: 0 by energy times cycles, 1 by cycles and then energy, 2 by energy first."""
     if objective == 1:
@@ -190,7 +190,7 @@ def better(objective: int, cycles: int, energy: int, than_cycles: int, than_ener
     return cycles * energy - than_cycles * than_energy < 0
 
 
-@njit(void(int64, _TABLE, _ROW, _ROW, _ROW), cache=True)
+@njit("void(int64, int64[:,::1], int64[::1], int64[::1], int64[::1])", cache=True)
 def box_of(number: int, divisors: IntArray, strides: IntArray, index: IntArray, box: IntArray) -> None:
     """The indices and divisors of a box by its number."""
     for dim in range(7):
@@ -199,8 +199,8 @@ def box_of(number: int, divisors: IntArray, strides: IntArray, index: IntArray, 
         box[dim] = divisors[dim, index[dim]]
 
 
-@njit(types.UniTuple(int64, 2)(_ROW, _ROW, int64, int64), cache=True)
-def class_pairs(shape: IntArray, trips: IntArray, operand: int, total: int) -> tuple[int, int]:
+@njit("UniTuple(int64, 2)(int64[::1], int64[::1], int64)", cache=True)
+def class_pairs(shape: IntArray, trips: IntArray, operand: int) -> tuple[int, int]:
     """Reuse of an operand with its loops innermost, and whether there is an order that is that class (1) or not (0).
 
     Without a trip its class is another's. Only if no operand has one, the class of W stands for orders without reuse.
@@ -215,9 +215,8 @@ def class_pairs(shape: IntArray, trips: IntArray, operand: int, total: int) -> t
 
 
 @njit(
-    types.Tuple((int64, int64))(
-        int64, _ROW, _ROW, _ROW, _FLOATS, _TABLE, _ROW, _CUBE, _TABLE, _ROW, _ROW, _TABLE, int64, int64, _ROW
-    ),
+    "Tuple((int64, int64))(int64, int64[::1], int64[::1], int64[::1], float64[::1], int64[:,::1], int64[::1],"
+    " int64[:,:,::1], int64[:,::1], int64[::1], int64[::1], int64[:,::1], int64, int64, int64[::1])",
     cache=True,
 )
 def generate_and_test(
@@ -267,18 +266,14 @@ def generate_and_test(
                 box_of(splits[entry, 0], divisors, strides, unused, spatial)
                 trips[0], trips[1] = bounds // tile, tile // array
                 trips[2], trips[3] = array // spatial, spatial
-                outer, inner = 1, 1
-                for dim in range(7):
-                    outer *= trips[0, dim]
-                    inner *= trips[1, dim]
                 for kept in range(3):
-                    r, real = class_pairs(shape, trips[0], kept, outer)
+                    r, real = class_pairs(shape, trips[0], kept)
                     if not real:
                         continue
                     rd[:] = 1
                     rd[kept] = r
                     for held in range(3):
-                        s, real = class_pairs(shape, trips[1], held, inner)
+                        s, real = class_pairs(shape, trips[1], held)
                         if not real:
                             continue
                         rs[:] = 1

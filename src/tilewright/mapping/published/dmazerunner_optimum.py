@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from tilewright.errors import InfeasibleError, LimitError, UsageError
 from tilewright.mapping.published.dmazerunner import (
-    DIMS,
     INVARIANT,
     KINDS,
+    PUBLISHED,
     Layer,
     Machine,
     Tiling,
@@ -26,13 +26,25 @@ from tilewright.mapping.published.dmazerunner_model import Cost, evaluate
 if TYPE_CHECKING:
     from tilewright.mapping.tiling import IntArray
 
+# The machine's numbers that are not whole, in the order in which the kernels take them.
+RATES = (
+    "dma_init_cycles",
+    "dma_cycles_per_byte",
+    "dma_mhz",
+    "array_mhz",
+    "rf_pj",
+    "noc_pj",
+    "spm_pj",
+    "dram_pj",
+    "mac_pj",
+)
 OBJECTIVES = ("edp", "cycles", "energy")
 MAY, MUST, NOT = 1, 2, 0
 # Arithmetic is in 64 bits, and tables have a row per box of divisors.
 MOST_MACS = 2**42
 MOST_BOXES = 2_000_000
-MOST_SPLITS = 12_000_000
-MOST_VISITS = 2_000_000_000
+MOST_SPLITS = 60_000_000
+MOST_VISITS = 500_000_000
 
 
 @dataclass(frozen=True)
@@ -160,8 +172,7 @@ def space(layer: Layer, machine: Machine, restriction: Restriction = Restriction
         "bounds": np.array(layer.bounds, np.int64),
         "limits": np.array([m.pes, m.rf_elements, m.banks, m.bank_bytes, m.element_bytes], np.int64),
         "rates": np.array(
-            [m.dma_init_cycles, m.dma_cycles_per_byte, m.dma_mhz, m.array_mhz]
-            + [m.rf_pj, m.noc_pj, m.spm_pj, m.dram_pj, m.mac_pj],
+            [getattr(m, rate) for rate in RATES],
             np.float64,
         ),
         "divisors": divisors,
@@ -193,12 +204,13 @@ def split_table(space: Space, dominance: bool) -> tuple[Any, Any, Any]:
     """Offsets, integers and energies of the splits of all array tiles (``split_arrays``)."""
     import numpy as np
 
-    from tilewright.mapping.published.dmazerunner_bounded_kernels import split_arrays
+    from tilewright.mapping.published.dmazerunner_splits_kernels import split_arrays
 
     keys = ("shape", "limits", "rates", "divisors", "counts", "strides", "inside", "insides")
     flat = [space.arrays[key] for key in keys]
     spread = np.array(space.restriction.spatial, np.int64)
-    offsets, ints, floats, whole = split_arrays(*flat, spread, *space.least, dominance, MOST_SPLITS)
+    run: Any = split_arrays
+    offsets, ints, floats, whole = run(*flat, spread, *space.least, dominance, MOST_SPLITS)
     if not whole:
         raise LimitError(
             f"{space.layer.name}: more than {MOST_SPLITS:,} ways to spread array tiles; too many to search"
@@ -208,7 +220,7 @@ def split_table(space: Space, dominance: bool) -> tuple[Any, Any, Any]:
 
 def optimum(
     layer: Layer,
-    machine: Machine = Machine(),
+    machine: Machine = PUBLISHED,
     objective: str = "edp",
     restriction: Restriction = Restriction(),
     switches: Switches = Switches(),
@@ -227,10 +239,11 @@ def optimum(
     found = space(layer, machine, restriction)
     table = split_table(found, switches.dominance)
     best = np.zeros(7, np.int64)
-    keys = ("shape", "bounds", "limits", "rates", "divisors", "counts", "strides", "inside", "insides")
+    keys = ("shape", "bounds", "limits", "rates", "divisors", "strides", "inside", "insides")
     flat = [found.arrays[key] for key in keys]
     number = OBJECTIVES.index(objective)
-    visited, _, whole = search(number, *flat, found.tiles, *table, switches.tiles, switches.arrays, MOST_VISITS, best)
+    run: Any = search
+    visited, _, whole = run(number, *flat, found.tiles, *table, switches.tiles, switches.arrays, MOST_VISITS, best)
     if not whole:
         raise LimitError(f"{layer.name}: not finished after {MOST_VISITS:,} array tiles")
     if best[0] < 0:

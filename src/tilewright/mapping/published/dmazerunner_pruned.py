@@ -7,9 +7,10 @@ published model.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from tilewright.errors import InfeasibleError, LimitError, UsageError
-from tilewright.mapping.published.dmazerunner import FX, FY, INVARIANT, Layer, Machine, Vector
+from tilewright.mapping.published.dmazerunner import FX, FY, INVARIANT, PUBLISHED, Layer, Machine, Vector
 from tilewright.mapping.published.dmazerunner_optimum import (
     MAY,
     NOT,
@@ -69,7 +70,7 @@ class Pruning:
 EVERYTHING = Pruning(0, 0, 0, whole_filters=False, no_reduction=False)
 
 
-def automatic(layer: Layer, machine: Machine = Machine(), start: Pruning = Pruning()) -> Pruning:
+def automatic(layer: Layer, machine: Machine = PUBLISHED, start: Pruning = Pruning()) -> Pruning:
     """The strictest switches that leave 100 tilings, or one once the two kinds are let in.
 
     Raises InfeasibleError where no tiling is legal at all.
@@ -93,12 +94,13 @@ def _run(found: Space, objective: int, enough: int, best: object) -> tuple[int, 
     keys = ("shape", "bounds", "limits", "rates", "divisors", "strides", "inside", "insides")
     flat = [found.arrays[key] for key in keys]
     row = np.zeros(7, np.int64) if best is None else best
-    seen, whole = generate_and_test(objective, *flat, found.tiles, offsets, ints, enough, MOST_TILINGS, row)
+    run: Any = generate_and_test
+    seen, whole = run(objective, *flat, found.tiles, offsets, ints, enough, MOST_TILINGS, row)
     return int(seen), int(whole)
 
 
 def pruned_search(
-    layer: Layer, machine: Machine = Machine(), objective: str = "edp", pruning: Pruning | None = None
+    layer: Layer, machine: Machine = PUBLISHED, objective: str = "edp", pruning: Pruning | None = None
 ) -> Answer:
     """The best tiling that the switches leave, ``visited`` of them; without ``pruning`` the automatic ones.
 
