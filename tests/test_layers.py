@@ -22,7 +22,8 @@ ALLOWED["simulate"] = ALLOWED["plan"] | {"plan"}
 ALLOWED["emit"] = ALLOWED["simulate"] | {"simulate"}
 ALLOWED["explore"] = ALLOWED["simulate"] | {"simulate"}
 ALLOWED[""] = ALLOWED["explore"] | {"explore", "emit"}
-ALLOWED["cli"] = ALLOWED[""] | {""}
+ALLOWED["studies"] = ALLOWED[""] | {""}
+ALLOWED["cli"] = ALLOWED["studies"] | {"studies"}
 
 
 def part_of(parts: tuple[str, ...], root: Path) -> str:

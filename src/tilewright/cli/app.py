@@ -14,6 +14,7 @@ from tilewright.cli.models import models_verb
 from tilewright.cli.ops import ops_verb
 from tilewright.cli.schedule import schedule_verb
 from tilewright.cli.simulate import simulate_verb
+from tilewright.cli.study import study_app
 
 EPILOG = """Exit codes: 0 done; 1 an input is wrong; 2 wrong usage; 3 infeasible; 4 over a budget (--max-...);
 5 execution differs from the claim; 6 stopped by a limit without an answer."""
@@ -52,6 +53,7 @@ app.command("simulate", short_help="Execute a schedule and check it.")(simulate_
 app.command("map", short_help="Map one loop nest on a machine.")(map_verb)
 app.add_typer(arch_app, name="arch")
 app.command("models", short_help="List networks and their layers.")(models_verb)
+app.add_typer(study_app, name="study")
 app.command("ops", short_help="List the supported ONNX operators.")(ops_verb)
 
 

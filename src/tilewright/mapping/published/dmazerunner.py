@@ -78,6 +78,29 @@ class Machine:
 
 PUBLISHED = Machine()
 
+# Ranges within which no sum of the model leaves 64 bits for layers that are searched.
+_COUNTS = {"pes": 2**16, "rf_bytes": 2**20, "banks": 2**16, "bank_bytes": 2**30, "element_bytes": 64}
+_RATES = {"dma_init_cycles": 1e4, "dma_cycles_per_byte": 1e3, "dma_mhz": 1e6, "array_mhz": 1e6}
+_ENERGIES = ("rf_pj", "noc_pj", "spm_pj", "dram_pj", "mac_pj")
+
+
+def machine_faults(machine: Machine) -> list[str]:
+    """Which numbers of a machine are out of range, one sentence each.
+
+    >>> machine_faults(Machine(pes=0))
+    ['pes is 0; 1 to 65,536 is needed']
+    """
+    found = []
+    for name, most in _COUNTS.items():
+        if not 1 <= (count := getattr(machine, name)) <= most:
+            found.append(f"{name} is {count}; 1 to {most:,} is needed")
+    for name, upper in {**_RATES, **dict.fromkeys(_ENERGIES, 1e5)}.items():
+        if not 0 <= (rate := getattr(machine, name)) <= upper:
+            found.append(f"{name} is {rate}; 0 to {upper:,.0f} is needed")
+    if not found and not (machine.dma_mhz > 0 and machine.array_mhz <= 100 * machine.dma_mhz):
+        found.append(f"array_mhz is {machine.array_mhz} and dma_mhz {machine.dma_mhz}; at most 100 times as many")
+    return found
+
 
 @dataclass(frozen=True)
 class Tiling:

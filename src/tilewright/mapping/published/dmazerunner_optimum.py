@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from tilewright.errors import InfeasibleError, LimitError, UsageError
+from tilewright.errors import InfeasibleError, InputError, LimitError, UsageError
 from tilewright.mapping.published.dmazerunner import (
     INVARIANT,
     KINDS,
@@ -19,6 +19,7 @@ from tilewright.mapping.published.dmazerunner import (
     Machine,
     Tiling,
     Vector,
+    machine_faults,
     sizes,
 )
 from tilewright.mapping.published.dmazerunner_model import Cost, evaluate
@@ -41,7 +42,7 @@ RATES = (
 OBJECTIVES = ("edp", "cycles", "energy")
 MAY, MUST, NOT = 1, 2, 0
 # Arithmetic is in 64 bits, and tables have a row per box of divisors.
-MOST_MACS = 2**42
+MOST_MACS = 2**40
 MOST_BOXES = 2_000_000
 MOST_SPLITS = 60_000_000
 MOST_VISITS = 500_000_000
@@ -144,9 +145,11 @@ def order_for(layer: Layer, operand: int) -> tuple[int, ...]:
 
 
 def space(layer: Layer, machine: Machine, restriction: Restriction = Restriction()) -> Space:
-    """The arrays of a layer; LimitError where it is beyond what is searched."""
+    """The arrays of a layer; InputError for a machine out of range, LimitError for a layer too large to search."""
     import numpy as np
 
+    if wrong := machine_faults(machine):
+        raise InputError([f"machine: {fault}" for fault in wrong])
     if layer.macs > MOST_MACS:
         raise LimitError(f"{layer.name}: {layer.macs:,} MACs; layers of up to {MOST_MACS:,} are searched")
     lists = [_divisors(bound) for bound in layer.bounds]
