@@ -30,8 +30,10 @@ def array_done(
             for boundary in chain:
                 if boundary.parent == memory.name:
                     reads = reads + _read_bits(boundary, tiling)
-        read_back, arrived = _result_bits(problem, chains[-1], memory, tiling)
-        sides.append(Side(memory, reads + read_back, writes + arrived))
+                elif boundary.child == memory.name and not memory.scratchpad:
+                    writes = writes + _fill_bits(boundary, tiling)
+        out, into = _result_bits(problem, chains[-1], memory, tiling)
+        sides.append(Side(memory, reads + out, writes + into))
     return Done(level.product(_compute_steps(problem, mapping)), tuple(sides))
 
 
@@ -52,31 +54,42 @@ def _compute_steps(problem: NestProblem, mapping: Mapping) -> dict[str, IntArray
 
 
 def _read_bits(boundary: Boundary, tiling: Tiling) -> IntArray:
-    """Bits of an input that the busiest instance of its keep hands on in each step."""
+    """Bits of an input that the busiest instance of the parent hands on in each step."""
     level = boundary.level(tiling)
     words = boundary.busiest_reads(level) * boundary.problem.bits(boundary.operand.name)
+    return _by_step(words, level.first_step, level, tiling)
+
+
+def _fill_bits(boundary: Boundary, tiling: Tiling) -> IntArray:
+    """Bits of an input that the busiest instance of the child receives in each step."""
+    level = boundary.level(tiling)
+    words = boundary.busiest_fills(level) * boundary.problem.bits(boundary.operand.name)
     return _by_step(words, level.first_step, level, tiling)
 
 
 def _result_bits(
     problem: NestProblem, chain: tuple[Boundary, ...], memory: Memory, tiling: Tiling
 ) -> tuple[IntArray, IntArray]:
-    """Bits of results that the busiest instance of a memory reads back (or adds to) and gets in each step.
+    """Bits of results that the busiest instance of a memory reads and writes in each step.
 
     The first position is the busiest: its ranges are never shorter, and what was there before comes back to it.
     """
+    widths = problem.arch.widths
+    bits = widths.accumulator if memory.name in accumulating_along(chain) else widths.output
+    reads, writes = np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64)
     for boundary, base in zip(chain, adding_bases(chain), strict=True):
+        level = boundary.level(tiling)
         if boundary.parent == memory.name:
-            widths = problem.arch.widths
-            bits = widths.accumulator if memory.name in accumulating_along(chain) else widths.output
-            level = boundary.level(tiling)
             arrived, found = boundary.arrivals(level, base)
             when = level.last_step if boundary.adds else level.first_step
-            return (
-                _by_step(found * bits, when, level, tiling),
-                _by_step(arrived * bits, level.last_step, level, tiling),
-            )
-    return np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64)
+            reads = reads + _by_step(found * bits, when, level, tiling)
+            writes = writes + _by_step(arrived * bits, level.last_step, level, tiling)
+        elif boundary.child == memory.name and not memory.scratchpad:
+            own = widths.output if boundary.parent == problem.arch.dram.name else bits
+            reads = reads + _by_step(boundary.busiest_fills(level) * own, level.last_step, level, tiling)
+            if not boundary.adds:
+                writes = writes + _by_step(boundary.back(level, base) * own, level.first_step, level, tiling)
+    return reads, writes
 
 
 def _by_step(values: IntArray, when: IntArray, level: Level, tiling: Tiling) -> IntArray:

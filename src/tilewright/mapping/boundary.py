@@ -153,29 +153,38 @@ class Boundary:
 
     def busiest_reads(self, level: Level) -> IntArray:
         """Words of an input that the instance of the parent with the most of them reads, per iteration of ``level``."""
-        total = np.ones(1, dtype=np.int64)
-        for dims, factor in self.words:
-            total = total * level.gather(dims, factor.parent.max(axis=-1))
-        for dim, factor in self.repeats:
-            total = total * level.gather((dim,), factor.parent.max(axis=-1))
-        return total
+        words = _product(level, [(dims, factor.parent.max(axis=-1)) for dims, factor in self.words])
+        return words * _product(level, [((dim,), factor.parent.max(axis=-1)) for dim, factor in self.repeats])
+
+    def busiest_fills(self, level: Level) -> IntArray:
+        """Words that the instance of the child with the most of them receives, or gives, per iteration of ``level``."""
+        words = _product(level, [(dims, factor.busiest) for dims, factor in self.words])
+        return words * _product(level, [((dim,), factor.busiest) for dim, factor in self.repeats])
 
     def arrivals(self, level: Level, base: int) -> tuple[IntArray, IntArray]:
         """Results that reach the parent's first instance in each iteration of ``level``, and how many of them find
-        something of their element there.
+        something of their element there."""
+        words = _product(level, [(dims, factor.parent[..., 0]) for dims, factor in self.words])
+        times = _product(level, [((dim,), factor.parent[..., 0]) for dim, factor in self.repeats])
+        return words * times, words * (times - self._fresh_turns(level, base))
 
-        Nothing is there while all loops over reductions inside the place ``base`` stand at their first chunk.
-        """
-        elements = np.ones(1, dtype=np.int64)
-        for dims, factor in self.words:
-            elements = elements * level.gather(dims, factor.parent[..., 0])
-        times, fresh = np.ones(1, dtype=np.int64), np.ones(1, dtype=np.int64)
-        for dim, factor in self.repeats:
-            cuts = self.cuts(dim)
-            free = self._loops_above(dim, base)
-            times = times * level.gather((dim,), factor.parent[..., 0])
-            fresh = fresh * level.gather((dim,), first_turns(self.problem.nest.extents[dim], cuts, free))
-        return elements * times, elements * (times - fresh)
+    def back(self, level: Level, base: int) -> IntArray:
+        """Partial results that come back to the child's first instance in each iteration of ``level``."""
+        words = _product(level, [(dims, factor.busiest) for dims, factor in self.words])
+        times = _product(level, [((dim,), factor.busiest) for dim, factor in self.repeats])
+        return words * (times - self._fresh_turns(level, base))
+
+    def _fresh_turns(self, level: Level, base: int) -> IntArray:
+        """How often, in each iteration, results begin at the parent: all loops over reductions inside the place
+        ``base`` stand at their first chunk."""
+        extents = self.problem.nest.extents
+        return _product(
+            level,
+            [
+                ((dim,), first_turns(extents[dim], self.cuts(dim), self._loops_above(dim, base)))
+                for dim, _ in self.repeats
+            ],
+        )
 
     def _loops_above(self, dim: str, base: int) -> int:
         """How many of the loops over a dimension that tell moves apart stand at or above a place."""
@@ -184,12 +193,16 @@ class Boundary:
 
     def elements(self, level: Level) -> IntArray:
         """Words that the parent moves in each iteration of ``level``, all its instances together."""
-        total = np.ones(1, dtype=np.int64)
-        for dims, factor in self.words:
-            total = total * level.gather(dims, factor.parent.sum(axis=-1))
-        for dim, factor in self.repeats:
-            total = total * level.gather((dim,), factor.parent.sum(axis=-1))
-        return total
+        words = _product(level, [(dims, factor.parent.sum(axis=-1)) for dims, factor in self.words])
+        return words * _product(level, [((dim,), factor.parent.sum(axis=-1)) for dim, factor in self.repeats])
+
+
+def _product(level: Level, tables: list[tuple[tuple[str, ...], IntArray]]) -> IntArray:
+    """The product of a table for each of some groups of dimensions, per iteration; one value if none varies."""
+    total = np.ones(1, dtype=np.int64)
+    for dims, table in tables:
+        total = total * level.gather(dims, table)
+    return total
 
 
 def boundaries(problem: NestProblem, mapping: Mapping, operand: Operand) -> tuple[Boundary, ...]:

@@ -27,11 +27,13 @@ class Served:
     """One factor of a count: words (of an axis) or turns (of a dimension that the operand does not use).
 
     The last axis of a table counts the parent's instances, those before it chunks of tile loops. ``parent`` counts
-    what the parent reads or gets, ``child`` what all positions below it receive or give.
+    what the parent reads or gets, ``child`` what all positions below it receive or give, ``busiest`` (without the last
+    axis) the most that any one of them does.
     """
 
     parent: IntArray
     child: IntArray
+    busiest: IntArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,9 +64,16 @@ def axis_words(axis: Axis, extents: tuple[int, ...], cuts: tuple[Cuts, ...], sli
 def _axis_words(axis: Axis, extents: tuple[int, ...], cuts: tuple[Cuts, ...], slide: int | None) -> Served:
     grids = [lattice(extent, cut) for extent, cut in zip(extents, cuts, strict=True)]
     span = _arranged(axis, grids, cuts, slide)
-    joint = _united(axis, span)
+    return _served(_united(axis, span).count, span.count, grids, cuts)
+
+
+def _served(joint: IntArray, single: IntArray, grids: list[Lattice], cuts: tuple[Cuts, ...]) -> Served:
+    """Sums over a tile step of what is served at once (axes: chunks, instances, positions apart), and of what every
+    position gets of it (one axis more, positions together)."""
     return Served(
-        _in_steps(joint.count.sum(axis=-1), grids, cuts), _in_steps(span.count.sum(axis=(-1, -2)), grids, cuts)
+        _in_steps(joint.sum(axis=-1), grids, cuts),
+        _in_steps(single.sum(axis=(-1, -2)), grids, cuts),
+        _in_steps(single, grids, cuts).max(axis=(-1, -2, -3)),
     )
 
 
@@ -92,8 +101,7 @@ def turns(extent: int, cuts: Cuts) -> Served:
     grid = lattice(extent, cuts)
     active = (grid.length > 0).astype(np.int64)
     arranged = _by_kind(active, [par_axes(cuts)])
-    joint = arranged[..., 0].sum(axis=-1)
-    return Served(_in_steps(joint, [grid], (cuts,)), _in_steps(arranged.sum(axis=(-1, -2)), [grid], (cuts,)))
+    return _served(arranged[..., 0], arranged, [grid], (cuts,))
 
 
 @lru_cache(maxsize=TABLES_KEPT)
