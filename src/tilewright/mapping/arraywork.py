@@ -49,7 +49,7 @@ def _compute_steps(problem: NestProblem, mapping: Mapping) -> dict[str, IntArray
     found = {}
     for dim, extent in problem.nest.dims:
         cuts = [cut(k, n) for k, n in enumerate(mapping.nodes) if not isinstance(n, Keep) and n.dim == dim]
-        found[dim] = turns(extent, (*cuts, (SUM, 1))).parent[..., 0]
+        found[dim] = turns(extent, (*cuts, (SUM, 1))).first_instance
     return found
 
 

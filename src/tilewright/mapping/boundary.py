@@ -13,7 +13,7 @@ from math import prod
 
 import numpy as np
 
-from tilewright.mapping.lattice import APART, EACH, FIRST, OWN, SHARED, SUM, Cuts
+from tilewright.mapping.lattice import APART, EACH, FIRST, OWN, SHARED, SUM, Cut, Cuts
 from tilewright.mapping.mapping import Keep, Loop, Mapping, Node, Par
 from tilewright.mapping.problem import NestProblem
 from tilewright.mapping.tiling import IntArray, Level, Tiling
@@ -71,11 +71,12 @@ class Boundary:
             and any(par.dim in nest.reduction_dims and par.axis not in self.shared_axes for par in self.pars)
         )
 
-    def cuts(self, dim: str) -> Cuts:
-        """How loops and pars above the child cut a dimension, and what each cut is to the counts."""
-        found = []
+    @cached_property
+    def cuts(self) -> dict[str, Cuts]:
+        """How loops and pars above the child cut every dimension, and what each cut is to the counts."""
+        found: dict[str, list[Cut]] = {dim: [] for dim, _ in self.problem.nest.dims}
         for place, node in enumerate(self.nodes[: self.end]):
-            if isinstance(node, Keep) or node.dim != dim:
+            if isinstance(node, Keep):
                 continue
             if isinstance(node, Par):
                 kind = OWN if place < self.begin else SHARED if node.axis in self.shared_axes else APART
@@ -83,10 +84,9 @@ class Boundary:
                 kind = FIRST
             else:
                 kind = EACH if place < self.array_place else SUM
-            found.append((kind, node.tile))
-        if self.child is None:
-            found.append((SUM, 1))
-        return tuple(found)
+            found[node.dim].append((kind, node.tile))
+        points = ((SUM, 1),) if self.child is None else ()
+        return {dim: (*mine, *points) for dim, mine in found.items()}
 
     @cached_property
     def axis_cuts(self) -> tuple[tuple[tuple[int, ...], tuple[Cuts, ...], int | None], ...]:
@@ -96,7 +96,7 @@ class Boundary:
         return tuple(
             (
                 tuple(extents[dim] for dim in axis.dims),
-                tuple(self.cuts(dim) for dim in axis.dims),
+                tuple(self.cuts[dim] for dim in axis.dims),
                 axis.dims.index(sliding) if sliding in axis.dims and axis.is_window else None,
             )
             for axis in self.operand.axes
@@ -122,14 +122,14 @@ class Boundary:
     def repeats(self) -> tuple[tuple[str, Served], ...]:
         """The factor of every dimension that the operand does not use."""
         nest = self.problem.nest
-        return tuple((dim, turns(extent, self.cuts(dim))) for dim, extent in nest.dims if dim not in self.operand.dims)
+        return tuple((dim, turns(extent, self.cuts[dim])) for dim, extent in nest.dims if dim not in self.operand.dims)
 
     @cached_property
     def moved(self) -> int:
         """Words that the parent reads, or results that arrive at it, in the whole nest."""
         total = 1
         for _, factor in (*self.words, *self.repeats):
-            total *= int(factor.parent.sum())
+            total *= factor.moved
         return total
 
     @cached_property
@@ -137,7 +137,7 @@ class Boundary:
         """Words that all positions below receive, or give, in the whole nest."""
         total = 1
         for _, factor in (*self.words, *self.repeats):
-            total *= int(factor.child.sum())
+            total *= factor.received
         return total
 
     @cached_property
@@ -153,8 +153,8 @@ class Boundary:
 
     def busiest_reads(self, level: Level) -> IntArray:
         """Words of an input that the instance of the parent with the most of them reads, per iteration of ``level``."""
-        words = _product(level, [(dims, factor.parent.max(axis=-1)) for dims, factor in self.words])
-        return words * _product(level, [((dim,), factor.parent.max(axis=-1)) for dim, factor in self.repeats])
+        words = _product(level, [(dims, factor.busiest_instance) for dims, factor in self.words])
+        return words * _product(level, [((dim,), factor.busiest_instance) for dim, factor in self.repeats])
 
     def busiest_fills(self, level: Level) -> IntArray:
         """Words that the instance of the child with the most of them receives, or gives, per iteration of ``level``."""
@@ -164,8 +164,8 @@ class Boundary:
     def arrivals(self, level: Level, base: int) -> tuple[IntArray, IntArray]:
         """Results that reach the parent's first instance in each iteration of ``level``, and how many of them find
         something of their element there."""
-        words = _product(level, [(dims, factor.parent[..., 0]) for dims, factor in self.words])
-        times = _product(level, [((dim,), factor.parent[..., 0]) for dim, factor in self.repeats])
+        words = _product(level, [(dims, factor.first_instance) for dims, factor in self.words])
+        times = _product(level, [((dim,), factor.first_instance) for dim, factor in self.repeats])
         return words * times, words * (times - self._fresh_turns(level, base))
 
     def back(self, level: Level, base: int) -> IntArray:
@@ -181,7 +181,7 @@ class Boundary:
         return _product(
             level,
             [
-                ((dim,), first_turns(extents[dim], self.cuts(dim), self._loops_above(dim, base)))
+                ((dim,), first_turns(extents[dim], self.cuts[dim], self._loops_above(dim, base)))
                 for dim, _ in self.repeats
             ],
         )
@@ -193,8 +193,8 @@ class Boundary:
 
     def elements(self, level: Level) -> IntArray:
         """Words that the parent moves in each iteration of ``level``, all its instances together."""
-        words = _product(level, [(dims, factor.parent.sum(axis=-1)) for dims, factor in self.words])
-        return words * _product(level, [((dim,), factor.parent.sum(axis=-1)) for dim, factor in self.repeats])
+        words = _product(level, [(dims, factor.all_instances) for dims, factor in self.words])
+        return words * _product(level, [((dim,), factor.all_instances) for dim, factor in self.repeats])
 
 
 def _product(level: Level, tables: list[tuple[tuple[str, ...], IntArray]]) -> IntArray:

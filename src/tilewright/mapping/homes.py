@@ -10,7 +10,7 @@ from typing import Literal
 
 from tilewright.arch.accelerator import Memory
 from tilewright.mapping.boundary import Boundary, boundaries, loops_within
-from tilewright.mapping.mapping import Keep, Mapping, Par
+from tilewright.mapping.mapping import Mapping, Par
 from tilewright.mapping.problem import NestProblem
 from tilewright.mapping.tiling import without_single_loops
 from tilewright.workload.nest import LoopNest
@@ -109,8 +109,3 @@ def memories_below(problem: NestProblem, operand: str) -> tuple[Memory, ...]:
 def streams(problem: NestProblem, operand: str) -> bool:
     """Whether the scratchpad never has to hold an operand."""
     return home(problem, operand) != problem.arch.scratchpad
-
-
-def innermost_keep(mapping: Mapping, operand: str) -> Keep:
-    """The last of an operand's keeps."""
-    return [keep for keep in mapping.keeps if keep.operand == operand][-1]

@@ -58,5 +58,5 @@ def _runs(boundary: Boundary, level: Level) -> IntArray:
                 often = often * level.gather(axis.dims, times)
             total = total + often
     for dim, factor in boundary.repeats:
-        total = total * level.gather((dim,), factor.parent.sum(axis=-1))
+        total = total * level.gather((dim,), factor.all_instances)
     return total

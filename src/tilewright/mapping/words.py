@@ -8,7 +8,7 @@ dimensions and then by the parent's instances.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import prod
 
 import numpy as np
@@ -34,6 +34,33 @@ class Served:
     parent: IntArray
     child: IntArray
     busiest: IntArray
+
+    @cached_property
+    def moved(self) -> int:
+        """The parent's sum over the whole nest."""
+        return int(self.parent.sum())
+
+    @cached_property
+    def received(self) -> int:
+        """The positions' sum over the whole nest."""
+        return int(self.child.sum())
+
+    @cached_property
+    def all_instances(self) -> IntArray:
+        """The sum over the parent's instances."""
+        found: IntArray = self.parent.sum(axis=-1)
+        return found
+
+    @cached_property
+    def busiest_instance(self) -> IntArray:
+        """The most of any of the parent's instances."""
+        found: IntArray = self.parent.max(axis=-1)
+        return found
+
+    @cached_property
+    def first_instance(self) -> IntArray:
+        """The parent's first instance alone."""
+        return self.parent[..., 0]
 
 
 @dataclass(frozen=True, eq=False)
