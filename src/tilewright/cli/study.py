@@ -252,8 +252,8 @@ def _layers_report(name: str, results: Sequence[LayerResult]) -> str:
             text.table(head, rows),
             f"the pruned search is {text.percent(arithmetic(gaps) or 0)} above the optimum on average,"
             f" {text.percent(max(gaps, default=0))} at most",
-            f"{sum(one.seconds for one in results):.2f} s for all optima,"
-            f" {sum(one.pruned_seconds for one in results):.2f} s for our pruned search, {sum(claims):.2f} s for theirs",
+            f"seconds: {sum(one.seconds for one in results):.2f} for all optima,"
+            f" {sum(one.pruned_seconds for one in results):.2f} for our pruned search, {sum(claims):.2f} for theirs",
         ]
     )
 

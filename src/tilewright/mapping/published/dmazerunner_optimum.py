@@ -136,7 +136,7 @@ def _divisors(bound: int) -> list[int]:
 def order_for(layer: Layer, operand: int) -> tuple[int, ...]:
     """An order of all seven dimensions, outermost first, with those innermost that leave an operand alone.
 
-    >>> from tilewright.mapping.published.dmazerunner import conv
+    >>> from tilewright.mapping.published.dmazerunner import DIMS, conv
     >>> [DIMS[d] for d in order_for(conv("a", (1, 8, 4, 6, 6, 3, 3)), 0)]
     ['N', 'M', 'Ox', 'Oy', 'C', 'Fx', 'Fy']
     """
@@ -259,7 +259,7 @@ def infeasible_text(layer: Layer, machine: Machine) -> str:
     least = sum(sizes(layer, (1,) * 7))
     return (
         f"{layer.name}: no tiling satisfies the restriction; single elements take {least} of the"
-        f" {machine.rf_elements} elements of a register file and {3} of {machine.banks} banks"
+        f" {machine.rf_elements} elements of a register file and 3 of {machine.banks} banks"
     )
 
 
