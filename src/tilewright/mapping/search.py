@@ -1,15 +1,20 @@
-"""Searches for the best mapping of one nest: closed forms over grids of tiles and orders, then exact evaluation.
+"""Searches for the best mapping of one nest.
 
-1. ``candidates``: a coarse grid of tile vectors under every order of loops and keeps, then finer ones around the best.
-2. The best of these by exact evaluation.
+Nests of multiply-accumulates go to ``optimal``, which searches the whole hierarchy with bounds. Operators of the vector
+unit are kept in the scratchpad alone; for them
+
+1. ``candidates``: a coarse grid of tile vectors under every order of loops and keeps, then finer ones around the best;
+2. the best of these by exact evaluation;
 3. ``refine``: improvement step by step, second splits of a dimension included.
 
-The result is good, not proven: its bound is ``floor``, and it is called optimal only where it meets it.
+That is good, not proven: its bound is ``floor``, and it is called optimal only where it meets it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import floor as floor_of
+from math import isfinite
 from time import monotonic
 from typing import Literal
 
@@ -28,11 +33,18 @@ from tilewright.mapping.tiling import MOST_STEPS
 
 EXACT = 32
 STARTS = 2
+Effort = Literal["quick", "proof"]
+PROOF_NODES = 4_000_000
 
 
 @dataclass(frozen=True)
 class NestResult:
-    """The mapping found, its exact cost, and how far above a lower bound it is: ``gap`` is a fraction of the bound."""
+    """The mapping found, its exact cost, and how far above a lower bound it is: ``gap`` is a fraction of the bound.
+
+    The bound holds for all mappings of ``space``: with ``every`` integer tile, or with ``even`` ones (docs/model.md,
+    section 7); ``nothing`` if nothing but compulsory traffic and peak compute bounds them (which holds for every one).
+    ``evaluated`` mappings were evaluated exactly, ``nodes`` bounds computed; ``pruned`` counts what each rule cut.
+    """
 
     mapping: Mapping
     cost: NestCost
@@ -41,16 +53,26 @@ class NestResult:
     status: Literal["optimal", "feasible"]
     evaluated: int
     seconds: float
+    space: str = "every"
+    nodes: int = 0
+    pruned: tuple[tuple[str, int], ...] = ()
 
 
 def map_nest(
-    problem: NestProblem, objective: str = "edp", *, max_steps: int = 200_000, timeout: float | None = None
+    problem: NestProblem,
+    objective: str = "edp",
+    *,
+    effort: Effort = "proof",
+    max_steps: int = 200_000,
+    timeout: float | None = None,
 ) -> NestResult:
-    """A good mapping of a nest for an objective of ``OBJECTIVES``, the same one every time.
+    """The best mapping of a nest that was found for an objective of ``OBJECTIVES``, and how good any other can be.
 
-    ``max_steps`` bounds the tile steps. After ``timeout`` seconds the best so far is taken. Raises InfeasibleError if
-    nothing fits, naming the memory, the bytes needed at least and the buffers; LimitError if only mappings of more
-    steps fit.
+    ``effort`` is ``quick`` (good tile loops with a plain array part, bounded by compulsory traffic and peak compute) or
+    ``proof`` (search until it is proven the best of its space, or for a fixed number of bounds). The same input gives
+    the same mapping, unless ``timeout`` seconds end the search early. ``max_steps`` bounds the tile steps. Raises
+    InfeasibleError if nothing fits, naming the memory, the bytes needed at least and the buffers; LimitError if only
+    mappings of more steps fit.
     """
     if objective not in OBJECTIVES:
         raise UsageError(f"there is no objective '{objective}'; there are {', '.join(OBJECTIVES)}")
@@ -58,9 +80,51 @@ def map_nest(
     deadline = None if timeout is None else began + timeout
     judge = Judge(problem, objective, max_steps, deadline)
     best = _search(problem, objective, max_steps, judge)
+    if problem.nest.work is None and effort == "proof":
+        found = _array_search(problem, objective, best, max_steps, deadline, began)
+        if found is not None:
+            return found
     if best is None:
         raise _nothing_fits(problem, max_steps)
     return _result(problem, objective, best.mapping, best.cost, judge.evaluated, began)
+
+
+def _array_search(
+    problem: NestProblem,
+    objective: str,
+    start: Judged | None,
+    max_steps: int,
+    deadline: float | None,
+    began: float,
+) -> NestResult | None:
+    """The search over the whole hierarchy, for nests of multiply-accumulates; None if it finds nothing legal."""
+    from tilewright.mapping.optimal.optimum import Search
+
+    search = Search(problem, objective, max_steps, deadline)
+    judge = search.judge
+    if start is not None:
+        judge.judge(start.mapping)
+    proof = search.run(PROOF_NODES)
+    if judge.best is None or judge.cost is None:
+        return None
+    found = _result(problem, objective, judge.best, judge.cost, judge.evaluated, began)
+    value = judge.cost.value(objective)
+    bound = min(value, max(found.bound, unmixed(objective, proof.bound)))
+    gap = (value - bound) / bound if bound > 0 else 0.0
+    return replace(
+        found,
+        bound=bound,
+        gap=gap,
+        status="optimal" if gap <= 1e-12 else "feasible",
+        space="every" if found.status == "optimal" else proof.space,
+        nodes=search.nodes,
+        pruned=tuple(sorted(search.pruned.items())),
+    )
+
+
+def unmixed(objective: str, bound: float) -> float:
+    """A bound of the objective alone: where cycles or bytes count, a part below one stands for the energy."""
+    return bound if objective in ("energy", "edp") or not isfinite(bound) else float(floor_of(bound))
 
 
 def evaluated(problem: NestProblem, mapping: Mapping, objective: str = "edp") -> NestResult:

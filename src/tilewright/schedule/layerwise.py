@@ -75,7 +75,7 @@ class _Solver:
 
     def solve(self, problem: NestProblem) -> NestResult:
         if problem not in self._known:
-            self._known[problem] = map_nest(problem, self._objective, timeout=self._share())
+            self._known[problem] = map_nest(problem, self._objective, effort="quick", timeout=self._share())
             self._to_come -= 1
         return self._known[problem]
 

@@ -1,0 +1,113 @@
+"""Every way to split one dimension at its places in a structure (docs/model.md, section 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from tilewright.mapping.optimal.structure import Split
+
+IntTable = np.ndarray[Any, np.dtype[np.int64]]
+
+
+@lru_cache(maxsize=4096)
+def divisors(number: int) -> tuple[int, ...]:
+    """Divisors, largest first.
+
+    >>> divisors(12)
+    (12, 6, 4, 3, 2, 1)
+    """
+    return tuple(d for d in range(number, 0, -1) if number % d == 0)
+
+
+@lru_cache(maxsize=4096)
+def quotients(number: int, most: int) -> tuple[int, ...]:
+    """``ceil(number / n)`` for n from 1 to ``most``, largest first, each once.
+
+    >>> quotients(10, 4)
+    (10, 5, 4, 3)
+    """
+    return tuple(sorted({-(-number // n) for n in range(1, most + 1)}, reverse=True))
+
+
+@lru_cache(maxsize=4096)
+def every_tile(chunk: int, split: Split) -> tuple[int, ...]:
+    """The tiles of the whole space at a place, the chunk itself (no split) first."""
+    if split.axis >= 0:
+        return quotients(chunk, split.positions)
+    return tuple(range(chunk, 0, -1)) if split.any_tile else divisors(chunk)
+
+
+@lru_cache(maxsize=4096)
+def even_tiles(chunk: int, split: Split) -> tuple[int, ...]:
+    """A part of the space that is quick to search and usually holds the optimum: tiles that divide their chunk, or
+    that are the smallest to make as few chunks."""
+    if split.axis >= 0:
+        return quotients(chunk, split.positions)
+    if not split.any_tile:
+        return divisors(chunk)
+    return tuple(sorted({*divisors(chunk), *quotients(chunk, 16)}, reverse=True))
+
+
+@lru_cache(maxsize=4096)
+def few_tiles(chunk: int, split: Split) -> tuple[int, ...]:
+    """Fewer still, for a first good mapping: tiles a ratio apart, and positions in even shares of an axis."""
+    if split.axis >= 0:
+        shares = {*divisors(split.positions), min(chunk, split.positions)}
+        return tuple(sorted({-(-chunk // n) for n in shares}, reverse=True))
+    options = even_tiles(chunk, split)
+    if len(options) <= 5:
+        return options
+    ratio = chunk ** (1 / 4)
+    return tuple(sorted({min(options, key=lambda t: abs(t - chunk / ratio**k)) for k in range(5)}, reverse=True))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which tiles are tried at a place, and how many loops one dimension may have in all."""
+
+    name: str
+    tiles: Callable[[int, Split], tuple[int, ...]]
+    most_loops: int = 99
+
+
+def chains(
+    extent: int, splits: tuple[Split, ...], tiles: Callable[[int, Split], tuple[int, ...]], most_loops: int = 99
+) -> IntTable:
+    """One row per chain, one column per place: the tile there, equal to the range above it where nothing is split.
+
+    >>> chains(4, (Split(0, -1, 0, False), Split(1, 0, 2, False)), every_tile).tolist()
+    [[4, 4], [4, 2], [2, 2], [2, 1], [1, 1]]
+    """
+    table = np.zeros((1, 0), dtype=np.int64)
+    ranges = np.array([extent], dtype=np.int64)
+    loops = np.zeros(1, dtype=np.int64)
+    for split in splits:
+        options = [tiles(int(chunk), split) for chunk in ranges]
+        repeats = [len(option) for option in options]
+        chosen = np.fromiter((tile for option in options for tile in option), dtype=np.int64, count=sum(repeats))
+        table = np.hstack([np.repeat(table, repeats, axis=0), chosen[:, None]])
+        loops = np.repeat(loops, repeats) + ((chosen < np.repeat(ranges, repeats)) if split.axis < 0 else 0)
+        table, ranges, loops = table[loops <= most_loops], chosen[loops <= most_loops], loops[loops <= most_loops]
+    return np.ascontiguousarray(table)
+
+
+def chain_number(extent: int, splits: tuple[Split, ...], choice: Choice) -> int:
+    """How many chains ``chains`` would list, without listing them (loops not limited)."""
+    ranges = {extent: 1}
+    for split in splits:
+        inner: dict[int, int] = {}
+        for chunk, number in ranges.items():
+            for tile in choice.tiles(chunk, split):
+                inner[tile] = inner.get(tile, 0) + number
+        ranges = inner
+    return sum(ranges.values())
+
+
+FEW = Choice("few", few_tiles, 2)
+EVEN = Choice("even", even_tiles)
+EVERY = Choice("every", every_tile)

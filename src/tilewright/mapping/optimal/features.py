@@ -1,0 +1,395 @@
+"""What the chains of one component contribute to every count of a structure.
+
+Dimensions that share an axis of some operand (rows of an image and of a filter) form a component; every count of a
+mapping is a product over components (docs/model.md, section 7). A *candidate* is one chain for each dimension of a
+component, and its features are its factors in these products.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from tilewright.mapping.floor import touched_indices
+from tilewright.mapping.optimal.chains import Choice, IntTable, chains
+from tilewright.mapping.optimal.structure import Structure
+from tilewright.workload.nest import Axis, LoopNest, Operand
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+FIRST, ALL, TOGETHER, CUT = 0, 1, 2, 3
+NUMBER, LENGTHS, LAST = 0, 1, 2
+DRAM = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Component:
+    """Candidates of one component and their factors, an entry (first axis) per candidate.
+
+    With J items, J + 1 boundaries count the multipliers as a last child. ``reads[:, j, s]`` multiplies the words that
+    item j's parent hands over, ``writes[:, j, s]`` those that all instances of item j receive, when loops of segments
+    before s refill; ``reads_sliding`` and ``writes_sliding`` are the same while a window moves. ``served[:, o]`` are
+    the words that the multipliers take of operand o. ``footprint``, ``first`` are the most and the first words at an
+    item, ``last`` those of the output's last tile; ``points`` the compute steps; ``used`` the positions per axis.
+    ``visits[:, j, s]`` counts the refills of item j.
+    ``above[:, j]`` has a bit for every segment with a loop that item j's operand uses, ``beside`` one it does not.
+    """
+
+    dims: tuple[str, ...]
+    tables: tuple[IntTable, ...]
+    rows: IntTable
+    reads: Floats
+    writes: Floats
+    reads_sliding: Floats
+    writes_sliding: Floats
+    visits: Floats
+    served: Floats
+    footprint: Floats
+    first: Floats
+    last: Floats
+    points: Floats
+    used: IntTable
+    above: IntTable
+    beside: IntTable
+    loops: IntTable
+    window: IntTable
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def chain(self, candidate: int) -> dict[str, tuple[int, ...]]:
+        """The tiles of every dimension at its places."""
+        row = self.rows[candidate]
+        return {d: tuple(t[r].tolist()) for d, t, r in zip(self.dims, self.tables, row, strict=True)}
+
+
+def components(nest: LoopNest) -> list[tuple[str, ...]]:
+    """Dimensions longer than one, those that share an axis together, in the nest's order."""
+    group = {dim: {dim} for dim, extent in nest.dims if extent > 1}
+    for operand in nest.operands:
+        for axis in operand.axes:
+            joined = {other for dim in axis.dims if dim in group for other in group[dim]}
+            for dim in joined:
+                group[dim] = joined
+    found: list[tuple[str, ...]] = []
+    for dim, _ in nest.dims:
+        if dim in group and not any(dim in one for one in found):
+            found.append(tuple(d for d, _ in nest.dims if d in group[dim]))
+    return found
+
+
+class _Dimension:
+    """The chains of one dimension, and cached counts over them."""
+
+    def __init__(self, structure: Structure, dim: str, choice: Choice) -> None:
+        self.dim = dim
+        self.structure = structure
+        self.extent = structure.problem.nest.extents[dim]
+        self.splits = structure.splits(dim)
+        most = choice.most_loops if self.extent > 8 else min(choice.most_loops, max(1, choice.most_loops - 1))
+        self.table = chains(self.extent, self.splits, choice.tiles, most)
+        # The multipliers take single points: one more place, at which every chain is cut into ones.
+        self.full = np.ascontiguousarray(np.hstack([self.table, np.ones((len(self.table), 1), dtype=np.int64)]))
+        outer = (
+            np.hstack([np.full((len(self.table), 1), self.extent), self.table[:, :-1]]) if self.splits else self.table
+        )
+        self.real = self.table < outer
+        self._counts: dict[tuple[tuple[int, ...], int], Floats] = {}
+
+    def modes(
+        self, until: int, refilling: int, parent: int, shared: tuple[str, ...], *, points: bool, every: bool
+    ) -> tuple[int, ...]:
+        """How each place counts for the boundary above item ``until`` (the number of items: the multipliers).
+
+        Loops of segments before ``refilling`` refill; pars above ``parent`` tell instances apart, those below it count
+        unless their axis is shared (``every``: all of them count).
+        """
+        axes = self.structure.problem.arch.array.axes
+        found = []
+        for split in self.splits:
+            if split.segment > until:
+                found.append(CUT)
+            elif split.axis < 0:
+                found.append(ALL if split.segment < refilling else FIRST)
+            elif split.segment <= parent or every or axes[split.axis][0] not in shared:
+                found.append(ALL)
+            else:
+                found.append(FIRST)
+        return (*found, ALL if points else CUT)
+
+    def count(self, modes: tuple[int, ...], kind: int) -> Floats:
+        """Per chain: chunks walked, the sum of their lengths, or the last one's length."""
+        from tilewright.mapping.optimal.kernels import chain_counts
+
+        key = (modes, kind)
+        if key not in self._counts:
+            out = np.empty((len(self.full), 1))
+            chain_counts(self.extent, self.full, np.array([modes]), np.array([kind]), out)
+            self._counts[key] = out[:, 0]
+        return self._counts[key]
+
+    def tile(self, until: int) -> IntTable:
+        """The largest range at an item, pars above it included."""
+        places = [k for k, split in enumerate(self.splits) if split.segment <= until]
+        found: IntTable = self.table[:, places[-1]] if places else np.full(len(self.table), self.extent)
+        return found
+
+    def segments(self, until: int) -> IntTable:
+        """Bits of the segments up to an item in which each chain has a loop."""
+        bits = np.zeros(len(self.table), dtype=np.int64)
+        for place, split in enumerate(self.splits):
+            if split.axis < 0 and split.segment <= until:
+                bits |= self.real[:, place].astype(np.int64) << split.segment
+        return bits
+
+    def loops(self, until: int) -> IntTable:
+        """How many loops each chain has in segments up to an item."""
+        places = [k for k, split in enumerate(self.splits) if split.axis < 0 and split.segment <= until]
+        found: IntTable = self.real[:, places].sum(axis=1)
+        return found
+
+    def last_loop(self, until: int) -> IntTable:
+        """The place of each chain's innermost loop above an item, -1 for none."""
+        last = np.full(len(self.table), -1, dtype=np.int64)
+        for place, split in enumerate(self.splits):
+            if split.axis < 0 and split.segment <= until:
+                last = np.where(self.real[:, place], place, last)
+        return last
+
+    def positions(self, axis: int) -> IntTable:
+        """Positions that each chain takes on an axis."""
+        used = np.ones(len(self.table), dtype=np.int64)
+        for place, split in enumerate(self.splits):
+            if split.axis == axis:
+                outer = self.table[:, place - 1] if place else np.full(len(self.table), self.extent)
+                used = used * -(-outer // self.table[:, place])
+        return used
+
+
+class _Builder:
+    """Features of the product of the chains of one component's dimensions."""
+
+    def __init__(self, structure: Structure, dims: tuple[str, ...], choice: Choice) -> None:
+        self.structure = structure
+        self.nest = structure.problem.nest
+        self.parts = [_Dimension(structure, dim, choice) for dim in dims]
+        self.shape = tuple(len(part.table) for part in self.parts)
+        self.items = len(structure.items)
+
+    def spread(self, number: int, values: Any) -> Floats:
+        """Values of one dimension's chains, shaped to broadcast over the product."""
+        shape = [1] * len(self.parts)
+        shape[number] = -1
+        return np.asarray(values, dtype=np.float64).reshape(shape)
+
+    def windows(self, operand: Operand) -> list[tuple[Axis, tuple[int, ...]]]:
+        """The operand's axes over this component, with the numbers of the dimensions on each."""
+        names = [part.dim for part in self.parts]
+        return [
+            (axis, tuple(names.index(dim) for dim in axis.dims if dim in names))
+            for axis in operand.axes
+            if any(dim in names for dim in axis.dims)
+        ]
+
+    def words(
+        self,
+        operand: Operand,
+        until: int,
+        refilling: int,
+        parent: int,
+        shared: tuple[str, ...],
+        *,
+        every: bool,
+        points: bool = False,
+    ) -> Floats:
+        """Words that pass a boundary: one factor per axis, and one per dimension that the operand does not use."""
+        total: Floats = np.ones((1,) * len(self.parts))
+        for number, part in enumerate(self.parts):
+            if part.dim not in operand.dims:
+                modes = part.modes(until, refilling, parent, shared, points=points, every=every)
+                total = total * self.spread(number, part.count(modes, NUMBER))
+        for axis, numbers in self.windows(operand):
+            if len(numbers) == 2:
+                total = total * self.window(axis, numbers, until, parent, shared, every=every, points=points)[..., 0]
+            else:
+                total = total * touched_indices(axis, self.nest.extents)
+        return total
+
+    def window(
+        self,
+        axis: Axis,
+        numbers: tuple[int, ...],
+        until: int,
+        parent: int,
+        shared: tuple[str, ...],
+        *,
+        every: bool,
+        points: bool = False,
+        sliding: int | None = None,
+    ) -> Floats:
+        """Sum, most and first of the words on an axis of two dimensions; ``sliding`` is the dimension that moves."""
+        from tilewright.mapping.optimal.kernels import window_table
+
+        one, two = (self.parts[number] for number in numbers)
+        steps = dict(axis.terms)
+        modes = []
+        for part in (one, two):
+            plain = part.modes(until, self.items + 1, parent, shared, points=points, every=every)
+            modes.append(np.array([TOGETHER if mode == FIRST else mode for mode in plain], dtype=np.int64))
+        slides = [
+            part.last_loop(until) if sliding == number else np.full(len(part.table), -1, dtype=np.int64)
+            for number, part in zip(numbers, (one, two), strict=True)
+        ]
+        # Chains that agree above the item are one.
+        firsts, numbers_of = [], []
+        for part, mode in zip((one, two), modes, strict=True):
+            seen = np.where(mode == CUT, 0, part.full)
+            _, first, number = np.unique(seen, axis=0, return_index=True, return_inverse=True)
+            firsts.append(first)
+            numbers_of.append(number.reshape(-1))
+        out = np.empty((len(firsts[0]), len(firsts[1]), 3))
+        window_table(
+            one.extent, one.full[firsts[0]], modes[0], slides[0][firsts[0]],
+            two.extent, two.full[firsts[1]], modes[1], slides[1][firsts[1]],
+            steps[one.dim], steps[two.dim], axis.offset, axis.size, out,
+        )  # fmt: skip
+        out = out[numbers_of[0]][:, numbers_of[1]]
+        shape = [1] * len(self.parts) + [3]
+        shape[numbers[0]], shape[numbers[1]] = out.shape[0], out.shape[1]
+        return (out if numbers[0] < numbers[1] else out.transpose(1, 0, 2)).reshape(shape)
+
+    def sliding_words(
+        self, operand: Operand, item: int, parent: int, shared: tuple[str, ...], *, every: bool
+    ) -> Floats | None:
+        """The same while the innermost loop of the operand moves a window of this component; None if none can."""
+        best: Floats | None = None
+        for axis, numbers in self.windows(operand):
+            if len(numbers) != 2:
+                continue
+            highest = [self.spread(n, self.parts[n].segments(item)) for n in numbers]
+            for number, mine, other in ((numbers[0], highest[0], highest[1]), (numbers[1], highest[1], highest[0])):
+                words = self.window(axis, numbers, item, parent, shared, every=every, sliding=number)[..., 0]
+                # Only the innermost of the two can be the loop that moves; in one segment either can.
+                words = np.where(_top(mine) >= _top(other), words, np.inf)
+                best = words if best is None else np.minimum(best, words)
+        return best
+
+
+def _top(bits: Floats) -> Floats:
+    """The number of the highest bit, -1 for none."""
+    return np.floor(np.log2(np.maximum(bits, 0.5)))
+
+
+def component(structure: Structure, dims: tuple[str, ...], choice: Choice) -> Component:
+    """All candidates of a component with their features."""
+    build = _Builder(structure, dims, choice)
+    nest, arch = structure.problem.nest, structure.problem.arch
+    items, parts = build.items, build.parts
+    shape, size = build.shape, int(np.prod(build.shape))
+
+    def flat(values: Any) -> Floats:
+        return np.broadcast_to(np.asarray(values, dtype=np.float64), shape).reshape(size)
+
+    reads, writes = np.ones((size, items, items + 1)), np.ones((size, items, items + 1))
+    reads_sliding, writes_sliding = np.ones((size, items)), np.ones((size, items))
+    visits = np.ones((size, items, items + 1))
+    window = np.zeros((size, items), dtype=np.int64)
+    footprint, first = np.ones((size, items)), np.ones((size, items))
+    above, beside, loops = (np.zeros((size, items), dtype=np.int64) for _ in range(3))
+    served = np.ones((size, len(nest.operands)))
+    for item, (entry, operand) in enumerate(zip(structure.items, structure.operands, strict=True)):
+        shared = arch.array.reduce if operand.role == "output" else arch.array.multicast
+        used = [part.dim in operand.dims for part in parts]
+        fixed = all(used)
+        for refilling in range(items + 1):
+            if refilling > item + 1 or (fixed and refilling):
+                reads[:, item, refilling] = reads[:, item, refilling - 1]
+                writes[:, item, refilling] = writes[:, item, refilling - 1]
+                continue
+            reads[:, item, refilling] = flat(build.words(operand, item, refilling, entry.parent, shared, every=False))
+            writes[:, item, refilling] = flat(build.words(operand, item, refilling, entry.parent, shared, every=True))
+        for refilling in range(items + 1):
+            number_of = _refills(build, operand, item, min(refilling, item + 1))
+            visits[:, item, refilling] = flat(number_of)
+        window[:, item] = any(len(numbers) == 2 for _, numbers in build.windows(operand))
+        reads_sliding[:, item], writes_sliding[:, item] = reads[:, item, item], writes[:, item, item]
+        if fixed and operand.role != "output":
+            for every, target in ((False, reads_sliding), (True, writes_sliding)):
+                sliding = build.sliding_words(operand, item, entry.parent, shared, every=every)
+                if sliding is not None:
+                    target[:, item] = np.minimum(target[:, item], flat(sliding))
+        most, opening = _room(build, operand, item)
+        footprint[:, item], first[:, item] = flat(most), flat(opening)
+        for number, part in enumerate(parts):
+            bits = flat(build.spread(number, part.segments(item))).astype(np.int64)
+            if used[number]:
+                above[:, item] |= bits
+                loops[:, item] += flat(build.spread(number, part.loops(item))).astype(np.int64)
+            else:
+                beside[:, item] |= bits
+    for number, operand in enumerate(nest.operands):
+        shared = arch.array.reduce if operand.role == "output" else arch.array.multicast
+        inner = structure.innermost(operand.name)
+        served[:, number] = flat(build.words(operand, items, items + 1, inner, shared, every=False, points=True))
+    points: Floats = np.ones((1,) * len(parts))
+    last: Floats = np.ones((1,) * len(parts))
+    outermost = next(k for k, item in enumerate(structure.items) if item.operand == nest.output.name)
+    for number, part in enumerate(parts):
+        plain = tuple(FIRST if split.axis >= 0 else ALL for split in part.splits)
+        points = points * build.spread(number, part.count((*plain, ALL), NUMBER))
+        if part.dim in nest.output.dims:
+            modes = tuple(CUT if split.segment > outermost or split.axis >= 0 else ALL for split in part.splits)
+            last = last * build.spread(number, part.count((*modes, CUT), LAST))
+    used_positions = np.ones((size, len(arch.array.axes)), dtype=np.int64)
+    for axis in range(len(arch.array.axes)):
+        for number, part in enumerate(parts):
+            used_positions[:, axis] *= flat(build.spread(number, part.positions(axis))).astype(np.int64)
+    rows = np.array(list(product(*(range(n) for n in shape))), dtype=np.int64).reshape(size, len(parts))
+    tables = tuple(part.table for part in parts)
+    return Component(
+        dims, tables, rows, reads, writes, reads_sliding, writes_sliding, visits, served, footprint, first,
+        flat(last), flat(points), used_positions, above, beside, loops, window,
+    )  # fmt: skip
+
+
+def _refills(build: _Builder, operand: Operand, item: int, refilling: int) -> Floats:
+    """Refills of one instance: loops that the operand uses, and others of segments before ``refilling``."""
+    total: Floats = np.ones((1,) * len(build.parts))
+    for number, part in enumerate(build.parts):
+        until = build.items + 1 if part.dim in operand.dims else refilling
+        modes = part.modes(
+            item,
+            until,
+            item,
+            tuple(axis for axis, _ in build.structure.problem.arch.array.axes),
+            points=False,
+            every=False,
+        )
+        modes = tuple(
+            FIRST if k < len(part.splits) and part.splits[k].axis >= 0 and mode == ALL else mode
+            for k, mode in enumerate(modes)
+        )
+        total = total * build.spread(number, part.count(modes, NUMBER))
+    return total
+
+
+def _room(build: _Builder, operand: Operand, item: int) -> tuple[Floats, Floats]:
+    """The most words that one instance holds at an item, and a lower bound of those of the first tile."""
+    most: Floats = np.ones((1,) * len(build.parts))
+    opening: Floats = np.ones((1,) * len(build.parts))
+    for axis, numbers in build.windows(operand):
+        if len(numbers) == 2:
+            words = build.window(axis, numbers, item, DRAM, (), every=True)
+            most, opening = most * words[..., 1], opening * words[..., 2]
+            continue
+        if len(numbers) > 2:
+            continue
+        tile = build.spread(numbers[0], build.parts[numbers[0]].tile(item))
+        touched = touched_indices(axis, build.nest.extents)
+        if touched < build.nest.extents[build.parts[numbers[0]].dim]:  # some indices are padding
+            tile = np.maximum(1.0, np.ceil(touched / (np.ceil(touched / tile) + 1)))
+            opening = opening * 0.0
+        most, opening = most * tile, opening * tile
+    return most, opening

@@ -1,0 +1,125 @@
+"""The orders in which an operator's keeps can stand, and where the array's axes unroll (docs/model.md, section 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from tilewright.arch.accelerator import Memory
+from tilewright.mapping.problem import NestProblem
+from tilewright.workload.nest import LoopNest, Operand
+
+
+@dataclass(frozen=True)
+class Item:
+    """One keep: an operand in a memory. ``parent`` is the item that feeds it, -1 for DRAM."""
+
+    operand: str
+    memory: str
+    parent: int
+
+
+@dataclass(frozen=True)
+class Split:
+    """A place where one dimension may be split: by the loops in front of an item, or by a par of an axis.
+
+    ``segment`` is the number of the item that stands below; the pars of an axis come after the loops of that segment.
+    ``positions`` is 0 for a loop. ``any_tile`` allows every integer, otherwise divisors (and, for pars, rounded-up
+    quotients) of the enclosing chunk are taken.
+    """
+
+    segment: int
+    axis: int
+    positions: int
+    any_tile: bool
+
+
+@dataclass(frozen=True)
+class Structure:
+    """An order of keeps, outermost first. ``axis_places`` gives for every axis the item above which its pars stand
+    (the number of items: innermost), or None where the order leaves no legal place for them."""
+
+    problem: NestProblem
+    items: tuple[Item, ...]
+    axis_places: tuple[int | None, ...]
+
+    @cached_property
+    def tile_items(self) -> int:
+        """How many items stand above or are the innermost keep of the scratchpad."""
+        pad = self.problem.arch.scratchpad.name
+        return max((k + 1 for k, item in enumerate(self.items) if item.memory == pad), default=0)
+
+    @cached_property
+    def operands(self) -> tuple[Operand, ...]:
+        return tuple(self.problem.nest.operand(item.operand) for item in self.items)
+
+    def innermost(self, operand: str) -> int:
+        """The last item of an operand."""
+        return max(k for k, item in enumerate(self.items) if item.operand == operand)
+
+    def splits(self, dim: str) -> tuple[Split, ...]:
+        """Every place where a dimension may be split, outermost first."""
+        array, nest = self.problem.arch.array, self.problem.nest
+        found: list[Split] = []
+        if dim in nest.whole:
+            return ()
+        for place in range(len(self.items) + 1):
+            if place < len(self.items) and dim in self.operands[place].dims:
+                found.append(Split(place, -1, 0, place < self.tile_items))
+            for number, (axis, size) in enumerate(array.axes):
+                if self.axis_places[number] == place and size > 1 and array.may_unroll(axis, dim):
+                    found.append(Split(place, number, size, False))
+        return tuple(found)
+
+
+def choices(problem: NestProblem, operand: Operand) -> list[tuple[Memory, ...]]:
+    """Every legal set of on-chip memories that keep an operand, outermost first."""
+    found: list[tuple[Memory, ...]] = [()]
+    for memory in problem.arch.memories[1:]:
+        if operand.role in memory.keeps:
+            found = [(*chosen, memory) for chosen in found]
+        elif operand.role in memory.may_keep:
+            found = [*found, *((*chosen, memory) for chosen in found)]
+    return [chosen for chosen in found if chosen]
+
+
+def _interleavings(queues: tuple[tuple[tuple[str, Memory], ...], ...]) -> Iterator[tuple[tuple[str, Memory], ...]]:
+    if not any(queues):
+        yield ()
+        return
+    for number, queue in enumerate(queues):
+        if queue:
+            rest = (*queues[:number], queue[1:], *queues[number + 1 :])
+            for tail in _interleavings(rest):
+                yield (queue[0], *tail)
+
+
+def structures(problem: NestProblem) -> list[Structure]:
+    """Every order of keeps that respects the order of memories, with every choice of memories passed by."""
+    nest: LoopNest = problem.nest
+    combinations: list[tuple[tuple[tuple[str, Memory], ...], ...]] = [()]
+    for operand in nest.operands:
+        combinations = [
+            (*before, tuple((operand.name, memory) for memory in chosen))
+            for before in combinations
+            for chosen in choices(problem, operand)
+        ]
+    found = []
+    for queues in combinations:
+        found += [_structure(problem, order) for order in _interleavings(queues)]
+    # Orders in which every axis can be unrolled first: they hold the best mappings.
+    return sorted(found, key=lambda one: sum(place is None for place in one.axis_places))
+
+
+def _structure(problem: NestProblem, order: tuple[tuple[str, Memory], ...]) -> Structure:
+    last: dict[str, int] = {}
+    items = []
+    for number, (operand, memory) in enumerate(order):
+        items.append(Item(operand, memory.name, last.get(operand, -1)))
+        last[operand] = number
+    places: list[int | None] = []
+    for axis, _ in problem.arch.array.axes:
+        first = next((k for k, (_, memory) in enumerate(order) if axis in memory.per), len(order))
+        places.append(first if all(axis in memory.per for _, memory in order[first:]) else None)
+    return Structure(problem, tuple(items), tuple(places))

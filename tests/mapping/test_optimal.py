@@ -1,0 +1,95 @@
+"""The search finds the best of all mappings: held against walking every one of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+from tests.mapping.space import every_mapping
+
+from tilewright.arch.accelerator import Accelerator, Array, Memory, VectorUnit, Widths
+from tilewright.mapping.evaluate import evaluate
+from tilewright.mapping.nests import conv2d, default_problem, gemm
+from tilewright.mapping.problem import OBJECTIVES, NestProblem
+from tilewright.mapping.search import map_nest
+from tilewright.workload.nest import LoopNest
+
+EVERYTHING = ("input", "weight", "output")
+DRAM = Memory("dram", None, EVERYTHING, (), (), Fraction(2), Fraction(2), read_pj=64.0, write_pj=64.0, setup_cycles=3)
+PAD = Memory("pad", 24, EVERYTHING, (), (), Fraction(4), Fraction(4), read_pj=2.3, write_pj=2.0, scratchpad=True)
+
+
+def machine(*inner: Memory, pad: Memory = PAD, array: Array | None = None, **options: object) -> Accelerator:
+    """A small machine; ``options`` are fields of the accelerator."""
+    array = array or Array((("x", 2),), multicast=("x",), mac_pj=0.2, link_pj=0.1)
+    made = Accelerator("small", Fraction(10**9), (DRAM, pad, *inner), array, VectorUnit(2, 0.1), Widths(8, 8, 8, 16))
+    return replace(made, **options)  # type: ignore[arg-type]
+
+
+MACHINES = {
+    "two levels, roofline": machine(timing="roofline"),
+    "two levels, double buffers": machine(pad=replace(PAD, size_bytes=40)),
+    "registers of one operand": machine(
+        Memory("acc", 4, ("output",), per=("x",), read_pj=0.05, write_pj=0.06),
+        array=Array((("x", 2), ("y", 2)), multicast=("x", "y"), reduce=("y",), mac_pj=0.2),
+        pad=replace(PAD, size_bytes=30),
+        buffering="single",
+    ),
+    "weights past the scratchpad": machine(
+        Memory("regs", 3, ("weight",), per=("x",), read_pj=0.02, write_pj=0.02),
+        pad=replace(PAD, size_bytes=32, keeps=("input", "output")),
+    ),
+    "a bypass": machine(
+        Memory("rf", 6, (), ("weight", "input"), per=("x",), read_pj=0.1, write_pj=0.1),
+        timing="roofline",
+        leakage_mw=0.5,
+    ),
+}
+
+NESTS: dict[str, LoopNest] = {
+    "product": gemm(M=3, N=2, K=3),
+    "rows": conv2d(K=2, C=1, Y=4, X=1, R=2, pad=(1, 0, 0, 0)),
+    "strided": conv2d(K=1, C=2, Y=3, X=1, R=3, stride=2),
+}
+
+
+def agree(problem: NestProblem, objectives: tuple[str, ...] = OBJECTIVES) -> list[str]:
+    """Sentences on where the search and a walk over all mappings differ, one objective after the other.
+
+    The search may return a mapping from outside the space that is better than all in it, never one that is worse.
+    """
+    costs = {mapping: evaluate(problem, mapping) for mapping in every_mapping(problem)}
+    wrong = []
+    for objective in objectives:
+        found = map_nest(problem, objective, effort="proof")
+        best = min(cost.value(objective) for cost in costs.values())
+        value, slack = found.cost.value(objective), 1e-9 * best
+        if value > best + slack or (value < best - slack and found.mapping in costs):
+            wrong.append(f"{objective}: found {value}, the best of {len(costs)} is {best}")
+        if found.bound > best + slack or found.bound > value + slack:
+            wrong.append(f"{objective}: bound {found.bound}, found {value}, best {best}")
+        if found.status == "optimal" and found.space != "every":
+            wrong.append(f"{objective}: proven over {found.space} tiles only")
+    return wrong
+
+
+QUICK = [
+    ("two levels, roofline", "product"),
+    ("weights past the scratchpad", "rows"),
+    ("weights past the scratchpad", "strided"),
+]
+
+
+@pytest.mark.parametrize(("name", "nest"), QUICK)
+def test_the_best_of_all_mappings_is_found(name: str, nest: str) -> None:
+    arch = MACHINES[name]
+    assert not agree(default_problem(NESTS[nest], arch, arch.layout))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("nest", NESTS)
+@pytest.mark.parametrize("name", MACHINES)
+def test_the_best_of_all_mappings_is_found_on_every_machine(name: str, nest: str) -> None:
+    arch = MACHINES[name]
+    assert not agree(default_problem(NESTS[nest], arch, arch.layout))
