@@ -71,6 +71,7 @@ def map_verb(
         typer.Option("--evaluate", metavar="FILE", help="Cost the mapping of this file instead of searching for one."),
     ] = None,
     output: Annotated[Path | None, typer.Option("-o", metavar="FILE", help="Write the mapping to this file.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Take a good mapping at once and prove nothing.")] = False,
     timeout: options.Timeout = None,
     as_json: options.Json = False,
 ) -> None:
@@ -95,7 +96,7 @@ def map_verb(
         print(f"note: {note}", file=sys.stderr)
     problem = default_problem(nest, machine, machine.layout)
     if evaluate is None:
-        result = map_nest(problem, objective.value, timeout=limit)
+        result = map_nest(problem, objective.value, effort="quick" if quick else "proof", timeout=limit)
     else:
         result = _evaluated(problem, evaluate, objective.value)
     if output is not None:
@@ -182,9 +183,22 @@ def _document(result: NestResult, machine: str, objective: str) -> dict[str, Any
         "bound": result.bound,
         "gap": result.gap,
         "seconds": result.seconds,
+        "space": result.space,
         "evaluated": result.evaluated,
+        "bounds": result.nodes,
+        "pruned": dict(result.pruned),
         "mapping": format_mapping(result.mapping),
     }
+
+
+def _effort(result: NestResult) -> str:
+    """What the search did, in one line."""
+    done = f"{result.evaluated:,} mappings evaluated"
+    if result.nodes:
+        done += f", {result.nodes:,} bounds"
+    if result.status == "optimal":
+        done += f", proven over {result.space} tile{'s' if result.space == 'even' else ''}"
+    return f"{done}, in {text.duration(result.seconds)}"
 
 
 def _report(result: NestResult, problem: NestProblem, objective: str) -> str:
@@ -206,7 +220,7 @@ def _report(result: NestResult, problem: NestProblem, objective: str) -> str:
                     ("edp", f"{cost.edp:.6g} pJ*cycles"),
                     ("DRAM", f"{text.size(cost.dram_bytes)}: " + ", ".join(f"{c} {b:,} B" for c, b in causes.items())),
                     ("scratchpad", f"{cost.scratchpad_bytes:,} of {arch.scratchpad.size_bytes or 0:,} B"),
-                    ("search", f"{result.evaluated:,} mappings evaluated in {text.duration(result.seconds)}"),
+                    ("search", _effort(result)),
                 ]
             ),
             "",
