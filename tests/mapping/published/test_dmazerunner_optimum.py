@@ -10,7 +10,7 @@ from math import prod
 import numpy as np
 import pytest
 
-from tilewright.errors import InfeasibleError, LimitError, UsageError
+from tilewright.errors import InfeasibleError, InputError, LimitError, UsageError
 from tilewright.mapping.published.dmazerunner import (
     DIMS,
     FX,
@@ -141,6 +141,8 @@ def drawn(seed: int) -> tuple[Layer, Machine]:
     layer = conv(f"drawn {seed}", bounds, stride, padded, kind)
     published = rng.random() < 0.5
     rates = {} if published else {name: rng.choice((0.05, 0.3, 1, 7, 90)) for name in RATES}
+    if not published:
+        rates["dma_mhz"] = rng.choice((1, 7, 90))  # A machine's array is at most 100 times as fast as its DMA engine.
     sizes = {"pes": rng.choice((1, 2, 4, 7, 12)), "rf_bytes": 2 * rng.choice((3, 5, 8, 20))}
     sizes |= {"banks": rng.choice((3, 5, 8)), "bank_bytes": rng.choice((4, 16, 64))}
     return layer, Machine(**sizes, **rates)  # type: ignore[arg-type]
@@ -301,7 +303,9 @@ def test_what_cannot_be_searched_is_said_in_a_sentence() -> None:
     with pytest.raises(LimitError, match=r"huge: .* MACs; layers of up to"):
         optimum(gemm("huge", 2**20, 2**20, 2**20))
     with pytest.raises(LimitError, match=r"many: its bounds have .* combinations of divisors"):
-        optimum(conv("many", (60, 60, 60, 60, 60, 60, 60)))
+        optimum(conv("many", (60, 60, 60, 60, 60, 6, 6)))
+    with pytest.raises(InputError, match="machine: pes is 0; 1 to 65,536 is needed"):
+        optimum(gemm("a", 2, 2, 2), Machine(pes=0))
     with pytest.raises(UsageError, match="objective 'speed': one of edp, cycles, energy is needed"):
         optimum(gemm("a", 2, 2, 2), objective="speed")
     with pytest.raises(UsageError, match="reading 'loose'"):
