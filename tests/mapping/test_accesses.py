@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tests.mapping.cases import deep_problems, macs, mappings_of, problems_of, vectors
-from tests.mapping.machines import machine, weights_inside
+from tests.mapping.machines import machine, pad, weights_inside
 
 from tilewright.arch.accelerator import Array, Memory
 from tilewright.mapping.evaluate import evaluate
@@ -149,3 +149,12 @@ def test_leakage_and_epilogues_cost_energy_and_no_time() -> None:
     active = evaluate(type(plain)(plain.nest, plain.arch, plain.bindings, activations=3), keeps)
     assert active.cycles == base.cycles
     assert active.energy_pj == pytest.approx(base.energy_pj + 3 * 16 * 0.1)
+
+
+def test_windows_too_many_to_list_are_counted_where_no_position_shares_them() -> None:
+    # A million outputs of a hundred taps, two positions without multicast: every point reads a word, padding none.
+    nest = conv2d(K=1, C=1, Y=10**6, X=1, R=100, S=1, pad=(1, 0, 0, 0))
+    problem = default_problem(nest, machine(scratchpad=pad(1 << 26), array=Array((("k", 2),))), "nhwc")
+    cost = costed(problem, *(Keep(name, "pad") for name in ("input", "weight", "output")), Par("Y", 500_000, "k"))
+    assert of(cost, "pad", "input") == (10**8 - 1, 10**6 + 98)
+    assert of(cost, "pad", "weight") == (10**8, 100)

@@ -7,6 +7,7 @@ the operand does not use.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -18,7 +19,7 @@ from tilewright.mapping.mapping import Keep, Loop, Mapping, Node, Par
 from tilewright.mapping.problem import NestProblem
 from tilewright.mapping.tiling import IntArray, Level, Tiling
 from tilewright.mapping.words import Served, axis_words, first_turns, largest_footprint, turns
-from tilewright.workload.nest import Operand
+from tilewright.workload.nest import Axis, Operand
 
 
 @dataclass(frozen=True)
@@ -96,11 +97,22 @@ class Boundary:
         return tuple(
             (
                 tuple(extents[dim] for dim in axis.dims),
-                tuple(self.cuts[dim] for dim in axis.dims),
+                tuple(self._point_cuts(axis)) if self.child is None else tuple(self.cuts[dim] for dim in axis.dims),
                 axis.dims.index(sliding) if sliding in axis.dims and axis.is_window else None,
             )
             for axis in self.operand.axes
         )
+
+    def _point_cuts(self, axis: Axis) -> Iterator[Cuts]:
+        """The cuts of an axis' dimensions down to single points, but one dimension's where that counts the same.
+
+        While all others stand at a point, the indices along one dimension are a progression of different ones, so it
+        may stay in one piece where no two positions can share an index: that keeps tables short.
+        """
+        apart = len(axis.dims) == 1 or not any(kind == SHARED for dim in axis.dims for kind, _ in self.cuts[dim])
+        longest = max(axis.dims, key=lambda dim: self.problem.nest.extents[dim], default=None) if apart else None
+        for dim in axis.dims:
+            yield self.cuts[dim][:-1] if dim == longest else self.cuts[dim]
 
     @property
     def _sliding(self) -> str | None:
