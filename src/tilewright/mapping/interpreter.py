@@ -111,13 +111,24 @@ def interpret(problem: NestProblem, mapping: Mapping) -> tuple[StepSeen, ...]:
 
 
 def _busiest(contents: Contents, step: int) -> Bits:
-    """Bits on the array's side of every memory in a step, by (memory, operand, direction): the most of any instance."""
-    found: Bits = {}
+    """Bits that pass every memory in a step, by (memory, operand, direction): the most of any instance. At the
+    scratchpad only those on the array's side count, further in those that its parent gives and takes as well."""
+    moved: defaultdict[tuple[str, str, str], Counter[tuple[int, ...]]] = defaultdict(Counter)
+    pad, nest = contents.problem.arch.scratchpad.name, contents.nest
     for (number, memory, name, direction), words in contents.array_side.items():
         if number == step:
-            bits = contents.held_bits(contents.nest.operand(name), memory)
-            found[memory, name, direction] = max(words.values()) * bits
-    return found
+            bits = contents.held_bits(nest.operand(name), memory)
+            for instance, count in words.items():
+                moved[memory, name, direction][instance] += count * bits
+    for (number, memory, name, direction), sizes in contents.far_side.items():
+        if number == step and memory != pad:
+            moved[memory, name, direction].update(sizes)
+    for (number, memory, instance), count in contents.drained.items():
+        if number == step and memory != pad:
+            outermost = contents.stages[nest.output.name][1].memory == memory
+            bits = contents.problem.arch.widths.output if outermost else contents.held_bits(nest.output, memory)
+            moved[memory, nest.output.name, READ][instance] += count * bits
+    return {key: max(sizes.values()) for key, sizes in moved.items()}
 
 
 def _summary(problem: NestProblem, contents: Contents, steps: list[StepSeen]) -> Interpreted:

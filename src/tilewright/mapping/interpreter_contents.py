@@ -93,6 +93,8 @@ class Contents:
         self.outer_bits: Counter[tuple[str, str, str]] = Counter()
         self.delivered: Counter[str] = Counter()
         self.partial: set[str] = set()
+        self.drained: Counter[tuple[int, str, Position]] = Counter()
+        self.far_side: defaultdict[tuple[int, str, str, str], Counter[Position]] = defaultdict(Counter)
         self.busy: Counter[int] = Counter()
         self._known: dict[tuple[str, tuple[range, ...]], tuple[Box, Words]] = {}
         everything = product(*(range(axis.size) for axis in self.nest.output.axes))
@@ -169,7 +171,7 @@ class Contents:
 
     def _refill(self, operand: Operand, parent: Stage, stage: Stage, event: Enter, counters: tuple[int, ...]) -> None:
         sweep = counters[:-1]
-        held = stage.words if counters and stage.sweep == sweep else {}
+        held = stage.words if counters and stage.sweep == sweep and stage.slides is not None else {}
         stage.sweep = sweep
         now = {position: self.needs(operand, ranges)[1] for position, ranges in event.active.items()}
         received = {position: words - held.get(position, frozenset()) for position, words in now.items()}
@@ -182,6 +184,9 @@ class Contents:
                     raise AssertionError(f"{parent.memory} lacks words of {operand.name} that {stage.memory} needs")
                 self.array_side[event.step, parent.memory, operand.name, READ][owner] += len(union)
             self._receive(operand, parent, stage, sum(len(received[position]) for position in members))
+        for position, words in received.items():
+            bits = len(words) * self.problem.bits(operand.name)
+            self.far_side[event.step, stage.memory, operand.name, WRITE][position] += bits
         stage.words = now
 
     def _load(self, operand: Operand, stage: Stage, words: Words, step: int) -> None:
@@ -230,6 +235,9 @@ class Contents:
             else:
                 self.array_side[step, parent.memory, operand.name, READ][owner] += len(back)
             self._receive(operand, parent, stage, len(back))
+            for position in back.values():
+                bits = self.problem.arch.widths.accumulator
+                self.far_side[step, stage.memory, operand.name, WRITE][position] += bits
 
     def _end_visit(self, operand: Operand, parent: Stage, stage: Stage, step: int) -> None:
         outermost = parent is self.stages[operand.name][0]
@@ -250,6 +258,8 @@ class Contents:
             if len(complete) > 1:
                 raise AssertionError("a visit leaves some of its elements complete and others not")
             drained = sum(len(stage.sums[position]) for position in members)
+            for position in members:
+                self.drained[step, stage.memory, position] += len(stage.sums[position])
             if complete == {False}:
                 self.partial.add(parent.memory)
             if outermost:
