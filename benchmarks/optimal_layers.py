@@ -1,0 +1,63 @@
+"""How fast, and how far, the distinct layers of networks are proven on machines.
+
+    python benchmarks/optimal_layers.py --models resnet18 --machines mobile-npu tpu --objective edp
+
+Prints a markdown table: layers proven, total and slowest seconds, largest gap. The first layer of a machine is solved
+twice, so that compilation does not count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import tilewright as tw
+from tilewright.mapping.problem import NestProblem
+from tilewright.mapping.search import NestResult, map_nest
+from tilewright.schedule.problems import nest_problem
+from tilewright.workload.storage import executed_parts, place
+
+
+def layers(model: str, machine: str) -> list[NestProblem]:
+    """The distinct nests of multiply-accumulates of a network, in order."""
+    placed, arch = place(tw.load_model(model)), tw.load_arch(machine)
+    found: dict[NestProblem, None] = {}
+    for operator in placed.network.operators:
+        parts = executed_parts(placed, operator)
+        for number, part in enumerate(parts):
+            if part.nest.work is None:
+                found[nest_problem(placed, arch, operator, parts, number)] = None
+    return list(found)
+
+
+def timed(problem: NestProblem, objective: str, timeout: float) -> tuple[NestResult, float]:
+    began = time.perf_counter()
+    return map_nest(problem, objective, timeout=timeout), time.perf_counter() - began
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", nargs="+", default=["resnet18", "mobilenet_v2"])
+    parser.add_argument("--machines", nargs="+", default=["eyeriss", "simba", "tpu", "mobile-npu"])
+    parser.add_argument("--objective", default="edp")
+    parser.add_argument("--timeout", type=float, default=60.0)
+    options = parser.parse_args()
+    print("| network | machine | layers | proven | total, s | median, s | slowest, s | largest gap |")
+    print("|---|---|--:|--:|--:|--:|--:|--:|")
+    for machine in options.machines:
+        for model in options.models:
+            problems = layers(model, machine)
+            timed(problems[0], options.objective, options.timeout)
+            results = [timed(problem, options.objective, options.timeout) for problem in problems]
+            proven = sum(result.status == "optimal" for result, _ in results)
+            seconds = sorted(spent for _, spent in results)
+            gap = max(result.gap for result, _ in results)
+            print(
+                f"| {model} | {machine} | {len(results)} | {proven} | {sum(seconds):.0f} |"
+                f" {seconds[len(seconds) // 2]:.1f} | {seconds[-1]:.1f} | {gap:.1%} |",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
