@@ -71,7 +71,10 @@ def map_verb(
         typer.Option("--evaluate", metavar="FILE", help="Cost the mapping of this file instead of searching for one."),
     ] = None,
     output: Annotated[Path | None, typer.Option("-o", metavar="FILE", help="Write the mapping to this file.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Take a good mapping at once and prove nothing.")] = False,
+    effort: Annotated[
+        options.Effort,
+        typer.Option("--effort", help="quick: a good mapping at once; proof: some seconds; long: some minutes."),
+    ] = options.Effort.proof,
     timeout: options.Timeout = None,
     as_json: options.Json = False,
 ) -> None:
@@ -96,7 +99,7 @@ def map_verb(
         print(f"note: {note}", file=sys.stderr)
     problem = default_problem(nest, machine, machine.layout)
     if evaluate is None:
-        result = map_nest(problem, objective.value, effort="quick" if quick else "proof", timeout=limit)
+        result = map_nest(problem, objective.value, effort=effort.value, timeout=limit)
     else:
         result = _evaluated(problem, evaluate, objective.value)
     if output is not None:

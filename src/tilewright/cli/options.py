@@ -24,6 +24,14 @@ class Objective(StrEnum):
     traffic = "traffic"
 
 
+class Effort(StrEnum):
+    """How long a search may go on."""
+
+    quick = "quick"
+    proof = "proof"
+    long = "long"
+
+
 class WidthsFrom(StrEnum):
     """Whose word counts for the bits of an element."""
 

@@ -33,8 +33,9 @@ from tilewright.mapping.tiling import MOST_STEPS
 
 EXACT = 32
 STARTS = 2
-Effort = Literal["quick", "proof"]
-PROOF_NODES = 4_000_000
+Effort = Literal["quick", "proof", "long"]
+MOST_STRUCTURES = 1000
+BOUNDS: dict[Effort, int] = {"quick": 0, "proof": 1_500_000, "long": 60_000_000}
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,8 @@ def map_nest(
     """The best mapping of a nest that was found for an objective of ``OBJECTIVES``, and how good any other can be.
 
     ``effort`` is ``quick`` (good tile loops with a plain array part, bounded by compulsory traffic and peak compute) or
-    ``proof`` (search until it is proven the best of its space, or for a fixed number of bounds). The same input gives
-    the same mapping, unless ``timeout`` seconds end the search early. ``max_steps`` bounds the tile steps. Raises
+    ``proof`` (search until it is proven the best of its space, or for a fixed number of bounds, some seconds), or
+    ``long`` (the same for some minutes). The same input gives the same mapping, unless ``timeout`` seconds end the search early. ``max_steps`` bounds the tile steps. Raises
     InfeasibleError if nothing fits, naming the memory, the bytes needed at least and the buffers; LimitError if only
     mappings of more steps fit.
     """
@@ -80,8 +81,8 @@ def map_nest(
     deadline = None if timeout is None else began + timeout
     judge = Judge(problem, objective, max_steps, deadline)
     best = _search(problem, objective, max_steps, judge)
-    if problem.nest.work is None and effort == "proof":
-        found = _array_search(problem, objective, best, max_steps, deadline, began)
+    if problem.nest.work is None and effort != "quick":
+        found = _array_search(problem, objective, best, BOUNDS[effort], max_steps, deadline, began)
         if found is not None:
             return found
     if best is None:
@@ -93,18 +94,22 @@ def _array_search(
     problem: NestProblem,
     objective: str,
     start: Judged | None,
+    bounds: int,
     max_steps: int,
     deadline: float | None,
     began: float,
 ) -> NestResult | None:
     """The search over the whole hierarchy, for nests of multiply-accumulates; None if it finds nothing legal."""
     from tilewright.mapping.optimal.optimum import Search
+    from tilewright.mapping.optimal.structure import structure_number
 
+    if structure_number(problem) > MOST_STRUCTURES:
+        return None  # products of many factors: the plain search alone
     search = Search(problem, objective, max_steps, deadline)
     judge = search.judge
     if start is not None:
         judge.judge(start.mapping)
-    proof = search.run(PROOF_NODES)
+    proof = search.run(bounds)
     if judge.best is None or judge.cost is None:
         return None
     found = _result(problem, objective, judge.best, judge.cost, judge.evaluated, began)

@@ -36,7 +36,7 @@ from tilewright.mapping.optimal.realize import mappings
 from tilewright.mapping.optimal.structure import Structure, structures
 from tilewright.mapping.problem import NestCost, NestProblem
 
-GLANCE, WALK, SEEDS, BEST = 30_000, 150_000, 2, 4
+GLANCE, WALK, SEEDS, BEST = 8_000, 60_000, 2, 3
 NODES_A_SECOND = 200_000
 MOST_LEAVES = 4096
 MOST_ORDERS = 48

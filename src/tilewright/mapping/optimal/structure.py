@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from math import factorial, prod
 
 from tilewright.arch.accelerator import Memory
 from tilewright.mapping.problem import NestProblem
-from tilewright.workload.nest import LoopNest, Operand
+from tilewright.workload.nest import Operand
 
 
 @dataclass(frozen=True)
@@ -95,18 +96,33 @@ def _interleavings(queues: tuple[tuple[tuple[str, Memory], ...], ...]) -> Iterat
                 yield (queue[0], *tail)
 
 
-def structures(problem: NestProblem) -> list[Structure]:
-    """Every order of keeps that respects the order of memories, with every choice of memories passed by."""
-    nest: LoopNest = problem.nest
-    combinations: list[tuple[tuple[tuple[str, Memory], ...], ...]] = [()]
-    for operand in nest.operands:
-        combinations = [
+Queues = tuple[tuple[tuple[str, Memory], ...], ...]
+
+
+def _combinations(problem: NestProblem) -> list[Queues]:
+    """The keeps of every operand, outermost first, with every choice of memories passed by."""
+    found: list[Queues] = [()]
+    for operand in problem.nest.operands:
+        found = [
             (*before, tuple((operand.name, memory) for memory in chosen))
-            for before in combinations
+            for before in found
             for chosen in choices(problem, operand)
         ]
+    return found
+
+
+def structure_number(problem: NestProblem) -> int:
+    """How many structures there are, without listing them."""
+    return sum(
+        factorial(sum(map(len, queues))) // prod(factorial(len(queue)) for queue in queues)
+        for queues in _combinations(problem)
+    )
+
+
+def structures(problem: NestProblem) -> list[Structure]:
+    """Every order of keeps that respects the order of memories, with every choice of memories passed by."""
     found = []
-    for queues in combinations:
+    for queues in _combinations(problem):
         found += [_structure(problem, order) for order in _interleavings(queues)]
     # Orders in which every axis can be unrolled first: they hold the best mappings.
     return sorted(found, key=lambda one: sum(place is None for place in one.axis_places))
