@@ -34,7 +34,7 @@ from tilewright.mapping.tiling import MOST_STEPS
 EXACT = 32
 STARTS = 2
 Effort = Literal["quick", "proof", "long"]
-MOST_STRUCTURES = 1000
+MOST_STRUCTURES, MOST_FEW = 1000, 100_000
 BOUNDS: dict[Effort, int] = {"quick": 0, "proof": 1_500_000, "long": 60_000_000}
 
 
@@ -69,11 +69,11 @@ def map_nest(
 ) -> NestResult:
     """The best mapping of a nest that was found for an objective of ``OBJECTIVES``, and how good any other can be.
 
-    ``effort`` is ``quick`` (good tile loops with a plain array part, bounded by compulsory traffic and peak compute) or
+    ``effort`` is ``quick`` (good tile loops with a plain array part, bounded by compulsory traffic and peak compute),
     ``proof`` (search until it is proven the best of its space, or for a fixed number of bounds, some seconds), or
-    ``long`` (the same for some minutes). The same input gives the same mapping, unless ``timeout`` seconds end the search early. ``max_steps`` bounds the tile steps. Raises
-    InfeasibleError if nothing fits, naming the memory, the bytes needed at least and the buffers; LimitError if only
-    mappings of more steps fit.
+    ``long`` (the same for some minutes). The same input gives the same mapping, unless ``timeout`` seconds end the
+    search early. ``max_steps`` bounds the tile steps. Raises InfeasibleError if nothing fits, naming the memory, the
+    bytes needed at least and the buffers; LimitError if only mappings of more steps fit.
     """
     if objective not in OBJECTIVES:
         raise UsageError(f"there is no objective '{objective}'; there are {', '.join(OBJECTIVES)}")
@@ -100,12 +100,15 @@ def _array_search(
     began: float,
 ) -> NestResult | None:
     """The search over the whole hierarchy, for nests of multiply-accumulates; None if it finds nothing legal."""
+    from tilewright.mapping.optimal.chains import FEW
     from tilewright.mapping.optimal.optimum import Search
     from tilewright.mapping.optimal.structure import structure_number
 
     if structure_number(problem) > MOST_STRUCTURES:
         return None  # products of many factors: the plain search alone
     search = Search(problem, objective, max_steps, deadline)
+    if search.candidates(FEW) > MOST_FEW:
+        return None  # windows of many dimensions
     judge = search.judge
     if start is not None:
         judge.judge(start.mapping)
