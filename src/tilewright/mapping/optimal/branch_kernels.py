@@ -26,6 +26,10 @@ def bound(rows, table, s, cost, scratch):
     """
     n = len(rows)
     items = len(s.parent)
+    scored = 0.0
+    for c in range(n):
+        scored += table[rows[c], s.at_score]
+    scored = np.exp(scored)
     for axis in range(len(s.positions)):
         taken = 1.0
         for c in range(n):
@@ -214,12 +218,12 @@ def bound(rows, table, s, cost, scratch):
     energy += cycles * cost.leakage_pj
     traffic = dram_read + dram_written
     if s.objective == LATENCY:
-        return cycles + 0.49 * energy / cost.most_pj, energy, cycles
+        return max(scored, cycles + 0.49 * energy / cost.most_pj), energy, cycles
     if s.objective == ENERGY:
-        return energy, energy, cycles
+        return max(scored, energy), energy, cycles
     if s.objective == EDP:
-        return energy * cycles, energy, cycles
-    return np.ceil(traffic - 1e-6) + 0.49 * energy / cost.most_pj, energy, cycles
+        return max(scored, energy * cycles), energy, cycles
+    return max(scored, np.ceil(traffic - 1e-6) + 0.49 * energy / cost.most_pj), energy, cycles
 
 
 @njit(cache=True)
@@ -518,9 +522,9 @@ def leaf_order(root, left, right, count):
 
 
 @njit(cache=True)
-def anneal(rows, leaves, offsets, table, s, cost, steps, seed):
+def anneal(rows, leaves, offsets, table, s, cost, steps, seed, skew):
     """A good combination by random moves of one or two components, from ``rows`` on; ``leaves`` are the candidates of
-    all components, alike ones next to each other."""
+    all components, alike ones next to each other; with a ``skew`` above 1 the first ones are tried more often."""
     np.random.seed(seed)
     n = len(rows)
     scratch = np.empty(4 * len(s.parent) + s.operands)
@@ -541,7 +545,7 @@ def anneal(rows, leaves, offsets, table, s, cost, steps, seed):
             c = np.random.randint(n)
             count = offsets[c + 1] - offsets[c]
             if np.random.random() < 0.5:
-                k = offsets[c] + np.random.randint(count)
+                k = offsets[c] + int(count * np.random.random() ** skew)
             else:
                 reach = 2.0 ** (np.random.random() * 10) + 1
                 k = place[c] + int((np.random.random() * 2 - 1) * reach)

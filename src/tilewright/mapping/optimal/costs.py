@@ -23,6 +23,7 @@ class Layout(NamedTuple):
     at_points: int
     at_used: int
     at_free: int
+    at_score: int
     window: Any  # per component and item
     parent: Any
     output: Any
@@ -100,6 +101,7 @@ class Packing(NamedTuple):
     at_points: int
     at_used: int
     at_free: int
+    at_score: int
     width: int
 
 
@@ -115,10 +117,11 @@ def packing(structure: Structure) -> Packing:
     at_points = at
     at_used = at_points + 2 + len(structure.problem.nest.operands)
     at_free = at_used + 2 * axes
-    return Packing(np.array(at_item), np.array(at_visits), at_points, at_used, at_free, at_free + 2)
+    return Packing(np.array(at_item), np.array(at_visits), at_points, at_used, at_free, at_free + 2, at_free + 3)
 
 
 LEAST, MOST, COMMON = 0, 1, 2
+NO_SCORE = -200.0
 
 
 def packed(structure: Structure, part: Component) -> tuple[Floats, Any]:
@@ -146,6 +149,7 @@ def packed(structure: Structure, part: Component) -> tuple[Floats, Any]:
     kinds[place.at_used + axes : place.at_free] = MOST
     table[:, place.at_free + 1] = (part.used > 1) @ (1 << np.arange(axes))
     kinds[place.at_free], kinds[place.at_free + 1] = MOST, COMMON
+    table[:, place.at_score] = NO_SCORE
     return table, kinds
 
 
@@ -214,47 +218,43 @@ class Forest(NamedTuple):
     starts: Any
 
 
-def forest(structure: Structure, parts: list[Component], shapes: list[Floats]) -> Forest:
+def forest(tables: list[Floats], kinds: Any, free: int, shapes: list[Floats]) -> Forest:
     """A tree over each component's candidates; an inner row has the least of its members' features, so that a bound
     computed from it holds for all of them. ``shapes`` are the scaled traits by which the trees are grown."""
     from tilewright.mapping.optimal.branch_kernels import fold, grow
 
-    free = packing(structure).at_free
-    tables, lefts, rights, roots, starts, total = [], [], [], [], [], 0
-    for part, shape in zip(parts, shapes, strict=True):
-        n = len(part)
+    folded, lefts, rights, roots, starts, total = [], [], [], [], [], 0
+    for table, shape in zip(tables, shapes, strict=True):
+        n = len(table)
         left, right = grow(shape)
-        table, kinds = packed(structure, part)
-        table = fold(table, left, right, kinds)
-        table[n:, free] = 1.0
-        tables.append(table)
+        rows = fold(table, left, right, kinds)
+        rows[n:, free] = 1.0
+        folded.append(rows)
         lefts.append(np.where(left >= 0, left + total, -1))
         rights.append(np.where(right >= 0, right + total, -1))
         starts.append(total)
         total += 2 * n - 1
         roots.append(total - 1)
     return Forest(
-        np.concatenate(tables), np.concatenate(lefts), np.concatenate(rights), np.array(roots), np.array(starts)
+        np.concatenate(folded), np.concatenate(lefts), np.concatenate(rights), np.array(roots), np.array(starts)
     )
 
 
-def bare_forest(structure: Structure, parts: list[Component]) -> Forest:
+def bare_forest(tables: list[Floats], kinds: Any, free: int) -> Forest:
     """The same with nothing between the candidates and the row for all of them: for bounds of single candidates."""
-    free = packing(structure).at_free
-    tables, roots, starts, total = [], [], [], 0
-    for part in parts:
-        table, kinds = packed(structure, part)
+    rows, roots, starts, total = [], [], [], 0
+    for table in tables:
         whole = table.min(axis=0)
         whole[kinds == MOST] = table.max(axis=0)[kinds == MOST]
         for column in np.flatnonzero(kinds == COMMON):
             whole[column] = np.bitwise_and.reduce(table[:, column].astype(np.int64))
         whole[free] = 1.0
-        tables += [table, whole[None, :]]
+        rows += [table, whole[None, :]]
         starts.append(total)
-        total += len(part) + 1
+        total += len(table) + 1
         roots.append(total - 1)
     none = np.zeros(0, dtype=np.int64)
-    return Forest(np.concatenate(tables), none, none, np.array(roots), np.array(starts))
+    return Forest(np.concatenate(rows), none, none, np.array(roots), np.array(starts))
 
 
 def _rate(value: Any) -> float:
@@ -363,6 +363,7 @@ def layout(structure: Structure, parts: list[tuple[str, ...]], objective: str) -
         at_points=packed_as.at_points,
         at_used=packed_as.at_used,
         at_free=packed_as.at_free,
+        at_score=packed_as.at_score,
         window=np.array(
             [
                 [o.role != "output" and any(len(set(dims) & set(axis.dims)) == 2 for axis in o.axes) for o in operands]

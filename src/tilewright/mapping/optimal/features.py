@@ -20,6 +20,7 @@ from tilewright.workload.nest import Axis, LoopNest, Operand
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 FIRST, ALL, TOGETHER, CUT = 0, 1, 2, 3
+Memo = dict[tuple[Any, ...], Floats]
 NUMBER, LENGTHS, LAST = 0, 1, 2
 DRAM = -1
 
@@ -171,8 +172,8 @@ class _Dimension:
 class _Builder:
     """Features of the product of the chains of one component's dimensions."""
 
-    def __init__(self, structure: Structure, dims: tuple[str, ...], choice: Choice) -> None:
-        self.structure = structure
+    def __init__(self, structure: Structure, dims: tuple[str, ...], choice: Choice, memo: Memo) -> None:
+        self.structure, self.memo = structure, memo
         self.nest = structure.problem.nest
         self.parts = [_Dimension(structure, dim, choice) for dim in dims]
         self.shape = tuple(len(part.table) for part in self.parts)
@@ -242,19 +243,32 @@ class _Builder:
             part.last_loop(until) if sliding == number else np.full(len(part.table), -1, dtype=np.int64)
             for number, part in zip(numbers, (one, two), strict=True)
         ]
-        # Chains that agree above the item are one.
-        firsts, numbers_of = [], []
+        # Chains that agree above the item are one; places that never cut are none.
+        firsts, numbers_of, kept = [], [], []
         for part, mode in zip((one, two), modes, strict=True):
             seen = np.where(mode == CUT, 0, part.full)
             _, first, number = np.unique(seen, axis=0, return_index=True, return_inverse=True)
             firsts.append(first)
             numbers_of.append(number.reshape(-1))
-        out = np.empty((len(firsts[0]), len(firsts[1]), 3))
-        window_table(
-            one.extent, one.full[firsts[0]], modes[0], slides[0][firsts[0]],
-            two.extent, two.full[firsts[1]], modes[1], slides[1][firsts[1]],
-            steps[one.dim], steps[two.dim], axis.offset, axis.size, out,
+            before = np.concatenate([np.full((len(first), 1), part.extent), part.full[first][:, :-1]], axis=1)
+            kept.append(np.flatnonzero((mode != CUT) & (part.full[first] < before).any(axis=0)))
+        sides = []
+        for part, mode, first, places, slide in zip((one, two), modes, firsts, kept, slides, strict=True):
+            at = np.full(part.full.shape[1] + 1, -1)
+            at[places] = np.arange(len(places))
+            sides.append(
+                (part.extent, np.ascontiguousarray(part.full[first][:, places]), mode[places], at[slide[first]])
+            )
+        key = (
+            *((extent, tiles.tobytes(), tiles.shape, mode.tobytes(), slide.tobytes())
+              for extent, tiles, mode, slide in sides),
+            steps[one.dim], steps[two.dim], axis.offset, axis.size,
         )  # fmt: skip
+        out = self.memo.get(key)
+        if out is None:
+            out = np.empty((len(firsts[0]), len(firsts[1]), 3))
+            window_table(*sides[0], *sides[1], steps[one.dim], steps[two.dim], axis.offset, axis.size, out)
+            self.memo[key] = out
         out = out[numbers_of[0]][:, numbers_of[1]]
         shape = [1] * len(self.parts) + [3]
         shape[numbers[0]], shape[numbers[1]] = out.shape[0], out.shape[1]
@@ -282,9 +296,9 @@ def _top(bits: Floats) -> Floats:
     return np.floor(np.log2(np.maximum(bits, 0.5)))
 
 
-def component(structure: Structure, dims: tuple[str, ...], choice: Choice) -> Component:
-    """All candidates of a component with their features."""
-    build = _Builder(structure, dims, choice)
+def component(structure: Structure, dims: tuple[str, ...], choice: Choice, memo: Memo | None = None) -> Component:
+    """All candidates of a component with their features; ``memo`` keeps counts that other structures need as well."""
+    build = _Builder(structure, dims, choice, {} if memo is None else memo)
     nest, arch = structure.problem.nest, structure.problem.arch
     items, parts = build.items, build.parts
     shape, size = build.shape, int(np.prod(build.shape))

@@ -184,10 +184,10 @@ def window_table(
     the place of its sliding loop, -1 for none."""
     marks = np.zeros(size + 1, np.int64)
     words = np.zeros(3, np.int64)
+    taps = [chain_members(r_extent, r_tiles[b], r_modes, r_slides[b]) for b in range(len(r_tiles))]
     for a in range(len(y_tiles)):
         ys = chain_members(y_extent, y_tiles[a], y_modes, y_slides[a])
         for b in range(len(r_tiles)):
-            rs = chain_members(r_extent, r_tiles[b], r_modes, r_slides[b])
-            window_words(ys, rs, y_step, r_step, offset, size, marks, words)
+            window_words(ys, taps[b], y_step, r_step, offset, size, marks, words)
             for k in range(3):
                 out[a, b, k] = words[k]

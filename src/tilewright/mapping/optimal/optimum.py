@@ -1,14 +1,16 @@
 """The best mapping of a nest, with its proof: a good first one, bounds on all others, exact evaluation of survivors.
 
-The first mapping comes from random moves over few tiles. Then all candidates of even tiles, and where they are not too
-many those of every tile, are searched: each candidate whose own bound does not go below the best is dropped, trees of
-the others are searched together, and what stays below the best is evaluated.
+Cases (orders of keeps with candidates of each component) wait in a queue, the one of least bound first. Each is bounded
+by its best tangent, loses the candidates that cannot be part of anything better than the best mapping known, and is cut
+in two; what is small is searched by trees of candidates, and combinations that remain are evaluated exactly.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from heapq import heappop, heappush
+from itertools import count
 from time import monotonic
 from typing import Any
 
@@ -17,30 +19,35 @@ import numpy as np
 from tilewright.mapping.evaluate import evaluate, steps_of
 from tilewright.mapping.legal import problems
 from tilewright.mapping.mapping import Mapping
+from tilewright.mapping.optimal.cases import Node, Origin, branches, solved
 from tilewright.mapping.optimal.chains import EVEN, EVERY, FEW, Choice, chain_number
 from tilewright.mapping.optimal.costs import (
-    Costs,
     Forest,
-    Layout,
     bare_forest,
     costs,
     forest,
     layout,
+    packed,
     separable,
     traits,
     turns_taken,
     with_fewest_points,
 )
-from tilewright.mapping.optimal.features import Component, component, components
+from tilewright.mapping.optimal.features import Component, Memo, component, components
 from tilewright.mapping.optimal.realize import mappings
+from tilewright.mapping.optimal.relaxation import Case
 from tilewright.mapping.optimal.structure import Structure, structures
 from tilewright.mapping.problem import NestCost, NestProblem
 
-GLANCE, WALK, SEEDS, BEST = 8_000, 60_000, 2, 3
+GLANCE, WALK, SEEDS, BEST, DIVE = 8_000, 60_000, 2, 3, 30_000
 NODES_A_SECOND = 200_000
+NODES_AN_EVALUATION = 400  # what an exact evaluation costs, in bounds
 MOST_LEAVES = 4096
 MOST_ORDERS = 48
-MOST_CANDIDATES = 60_000
+MOST_CANDIDATES = 120_000
+SMALL, TRIAL = 200_000, 20_000
+KEPT_ROWS = 40_000
+RULES = frozenset({"tangent", "candidate", "dominated", "bound"})
 
 
 @dataclass
@@ -95,55 +102,45 @@ def keep_rows(part: Component, rows: Any) -> Component:
     return replace(part, **{name: getattr(part, name)[rows] for name in names})
 
 
-@dataclass(frozen=True, eq=False)
-class Ready:
-    """A structure with its candidates; ``root`` is the bound of all their combinations."""
-
-    structure: Structure
-    where: Layout
-    machine: Costs
-    parts: list[Component]
-    trees: Forest
-    root: float
-
-
 class Search:
-    """One nest, one machine, one objective."""
+    """One nest, one machine, one objective. ``rules`` are those of ``RULES`` that may cut; without any of them every
+    combination is looked at."""
 
-    def __init__(self, problem: NestProblem, objective: str, max_steps: int, deadline: float | None = None) -> None:
+    def __init__(
+        self,
+        problem: NestProblem,
+        objective: str,
+        max_steps: int,
+        deadline: float | None = None,
+        rules: frozenset[str] = RULES,
+    ) -> None:
         self.problem = problem
         self.objective = objective
         self.deadline = deadline
+        self.rules = rules
         self.judge = Judge(problem, objective, max_steps)
         self.structures = structures(problem)
         self.parts = components(problem.nest)
         self.nodes = 0
         self.pruned: Counter[str] = Counter()
+        self.memo: Memo = {}
+        self.order = count()
 
     @property
     def spent(self) -> bool:
         return self.deadline is not None and monotonic() > self.deadline
 
     def run(self, nodes: int) -> Proof:
-        """Search with at most so many nodes; the proof says what is known of the mappings that were not looked at.
-
-        A node is one bound computed; those of the first mapping do not count.
-        """
+        """Search with at most so many bounds; the proof says what is known of the mappings that were not looked at."""
         self.first_mapping()
-        nodes += self.nodes
         proof = Proof(-np.inf, "nothing")
         for choice in (EVEN, EVERY):
             if self.candidates(choice) > MOST_CANDIDATES:
                 break
-            latest = Proof(np.inf, choice.name)
-            for structure in self.structures:
-                left = nodes - self.nodes
-                if self.spent or left <= 0:
-                    return proof
-                self.examine(structure, choice, latest, left)
+            latest = self.prove(choice, nodes)
             if proof.space == "nothing" or latest.bound >= self.judge.key[0]:
                 proof = latest
-            if latest.bound < self.judge.key[0]:
+            if latest.bound < self.judge.key[0] or self.spent or self.nodes >= nodes:
                 break
         return proof
 
@@ -159,131 +156,250 @@ class Search:
                 most = max(most, number)
         return most
 
-    def first_mapping(self) -> None:
-        """A good mapping from few tiles: random moves in every order of keeps, longer ones in the best of them."""
-        free = [one for one in self.structures if None not in one.axis_places]
-        ready = [
-            one for one in (self.prepare(structure, FEW) for structure in free or self.structures) if one is not None
-        ]
-        ready = [replace(one, where=where) for one in ready for where in turns_taken(one.where)]
-        glances = sorted((self.wander(one, GLANCE, 0), k) for k, one in enumerate(ready))
-        for _, k in glances[:BEST]:
-            for seed in range(SEEDS):
-                self.wander(ready[k], WALK, seed + 1)
-        # The most promising orders first: what they yield cuts the others short.
-        rank = {ready[k].structure: number for number, (_, k) in reversed(list(enumerate(glances)))}
-        self.structures = sorted(self.structures, key=lambda one: rank.get(one, len(rank)))
+    def prove(self, choice: Choice, budget: int) -> Proof:
+        """Every combination of some tiles, the most promising first."""
+        proof = Proof(np.inf, choice.name)
+        queue: list[tuple[float, int, Node]] = []
+        for structure in self.structures:
+            node = self.root(structure, choice)
+            if node is not None:
+                self.dive(node)
+                self.put(queue, node)
+        while queue:
+            bound, _, node = heappop(queue)
+            if bound >= np.log(self.judge.limit(node.origin.machine.most_pj)):
+                self.pruned["tangent"] += 1 + len(queue)
+                break
+            if self.spent or self.nodes >= budget:
+                proof.bound = min(proof.bound, float(np.exp(bound)))
+                break
+            if not node.tables:
+                node = self.filled(node, choice)
+            if node.size <= SMALL or "tangent" not in self.rules:
+                rest = self.sweep(node, proof, budget if node.size <= 1 else TRIAL)
+                if rest >= self.judge.limit(node.origin.machine.most_pj):
+                    continue
+            children = branches(node)
+            if not children:
+                proof.bound = min(proof.bound, float(np.exp(bound)))
+            for child in children:
+                better = self.bounded(child)
+                if better is not None:
+                    self.put(queue, better)
+        return proof
 
-    def wander(self, ready: Ready, steps: int, seed: int) -> float:
-        """Evaluate the best of a random walk; its bound."""
-        from tilewright.mapping.optimal.branch_kernels import anneal, descend, leaf_order
+    def put(self, queue: list[tuple[float, int, Node]], node: Node) -> None:
+        if node.rows > KEPT_ROWS:  # too many to keep while they wait
+            node = replace(node, tables=(), logs=())
+        heappush(queue, (node.bound, next(self.order), node))
 
-        trees, parts = ready.trees, ready.parts
-        counts = np.array([len(part) for part in parts])
-        offsets = np.concatenate([[0], np.cumsum(counts)])
-        leaves = np.concatenate(
-            [leaf_order(root, trees.left, trees.right, count) for root, count in zip(trees.roots, counts, strict=True)]
+    def filled(self, node: Node, choice: Choice) -> Node:
+        """The node with its features again."""
+        parts = self.components_of(node.origin.structure, choice)
+        tables = tuple(
+            packed(node.origin.structure, part)[0][rows] for part, rows in zip(parts, node.numbers, strict=True)
         )
-        start = np.array(
-            [
-                first + np.argmin(part.footprint.sum(axis=1) + 1e-3 * part.used.sum(axis=1))
-                for first, part in zip(trees.starts, parts, strict=True)
-            ]
-        )
-        steps = min(steps, 30 * len(leaves))
-        rows, _ = anneal(start, leaves, offsets, trees.table, ready.where, ready.machine, steps, seed)
-        rows, value = descend(rows, trees.starts, counts, trees.table, ready.where, ready.machine)
-        self.nodes += steps
-        if value < self.judge.limit(ready.machine.most_pj):
-            self.try_leaf(ready.structure, parts, trees, rows, Proof(0.0, "few"), value)
-        return float(value)
+        return self.bounded(replace(node, tables=tables)) or replace(node, tables=tables)
 
-    def examine(self, structure: Structure, choose: Choice, proof: Proof, budget: int) -> None:
-        """Search one structure with some tiles; ``proof`` takes in the bound of what was left out."""
-        ready = self.prepare(structure, choose)
-        if ready is not None:
-            self.sweep(ready, proof, budget, np.inf)
+    def bounded(self, node: Node) -> Node | None:
+        """The node with its bound, or None if nothing in it is of interest."""
+        if "tangent" not in self.rules:
+            return node
+        better, dropped, work = solved(node, self.judge.limit(node.origin.machine.most_pj))
+        self.nodes += work // 2 + 100
+        self.pruned["tangent"] += dropped
+        return better
 
-    def sweep(self, ready: Ready, proof: Proof, budget: int, ceiling: float) -> None:
-        """Evaluate the combinations of least bound until none is left below the best, or below ``ceiling``."""
-        for where in turns_taken(ready.where):
-            self.sweep_one(replace(ready, where=where), proof, budget, ceiling)
-
-    def sweep_one(self, ready: Ready, proof: Proof, budget: int, ceiling: float) -> None:
-        """The same for one order in which items give way to each other."""
-        from tilewright.mapping.optimal.branch_kernels import search
-
-        trees, most, allowed = ready.trees, 1, budget
-        while True:
-            limit = min(ceiling, self.judge.limit(ready.machine.most_pj))
-            if self.deadline is not None:
-                allowed = min(allowed, max(1000, int((self.deadline - monotonic()) * NODES_A_SECOND)))
-            rows, values, held, nodes, cut, rest = search(
-                trees.roots, trees.left, trees.right, trees.table, ready.where, ready.machine, limit, most, allowed
-            )
-            self.nodes += nodes
-            self.pruned["bound"] += cut
-            for k in np.argsort(values[:held], kind="stable"):
-                if not values[k] < self.judge.limit(ready.machine.most_pj):
-                    break
-                self.try_leaf(ready.structure, ready.parts, trees, rows[k], proof, float(values[k]))
-            done = rest >= min(ceiling, self.judge.limit(ready.machine.most_pj))
-            if done or self.spent or most >= MOST_LEAVES or nodes >= allowed:
-                proof.bound = min(proof.bound, rest)
-                return
-            most *= 16
-
-    def try_leaf(
-        self, structure: Structure, parts: list[Component], trees: Forest, rows: Any, proof: Proof, value: float
-    ) -> bool:
-        """Evaluate the mappings of one combination; what may be left of it goes into the proof's bound."""
-        chosen: dict[str, tuple[int, ...]] = {}
-        for part, row, start in zip(parts, rows, trees.starts, strict=True):
-            chosen.update(part.chain(int(row - start)))
-        candidates, all_of_them = mappings(structure, chosen, MOST_ORDERS)
-        for mapping in candidates:
-            self.judge.judge(mapping)
-        if not all_of_them:
-            proof.bound = min(proof.bound, value)
-        return all_of_them
-
-    def prepare(self, structure: Structure, choose: Choice) -> Ready | None:
-        """A structure with all candidates whose own bounds go below the best; None if some component has none."""
-        from tilewright.mapping.optimal.branch_kernels import bound, single_bounds, undominated
-
-        machine = costs(structure)
-        where = layout(structure, self.parts, self.objective)
+    def components_of(self, structure: Structure, choice: Choice) -> list[Component]:
         parts: list[Component] = []
         for dims in self.parts:
             twin = next((part for part in parts if alike(structure, part.dims, dims)), None)
-            parts.append(component(structure, dims, choose) if twin is None else replace(twin, dims=dims))
+            made = component(structure, dims, choice, self.memo) if twin is None else replace(twin, dims=dims)
+            parts.append(made)
+        return parts
+
+    def root(self, structure: Structure, choice: Choice) -> Node | None:
+        """A structure with all candidates that may be part of something better than the best; None if it has none."""
+        machine, where = costs(structure), layout(structure, self.parts, self.objective)
+        parts = self.components_of(structure, choice)
         where = with_fewest_points(where, parts)
+        tables, kinds = [], None
+        for part in parts:
+            table, kinds = packed(structure, part)
+            tables.append(table)
+        chains = tuple(tuple(zip(part.dims, part.tables, strict=True)) for part in parts)
+        numbers = tuple(np.arange(len(part)) for part in parts)
+        node: Node | None = Node(
+            Origin(structure, where, machine, chains, kinds), numbers, tuple(tables), Case((None,) * len(where.parent))
+        )
+        assert node is not None
+        node = self.bounded(node)
+        if node is not None and "candidate" in self.rules:
+            node = self.without_hopeless(node)
+        if node is not None and "dominated" in self.rules and separable(where, machine) and node.rows < 20_000:
+            node = self.without_dominated(node, parts)
+        return node
+
+    def without_hopeless(self, node: Node) -> Node | None:
+        """Without candidates whose own bounds are not below the best."""
+        from tilewright.mapping.optimal.branch_kernels import bound, single_bounds
+
+        where, machine = node.origin.where, node.origin.machine
         limit = self.judge.limit(machine.most_pj)
-        bare = bare_forest(structure, parts)
-        scratch = np.empty(4 * len(structure.items) + len(self.problem.nest.operands))
+        bare = bare_forest(list(node.tables), node.origin.kinds, where.at_free)
+        scratch = np.empty(4 * len(where.parent) + where.operands)
         root = bound(bare.roots, bare.table, where, machine, scratch)[0]
         if not root < limit:
+            self.pruned["candidate"] += node.rows
             return None
-        if np.isfinite(limit):
-            kept = []
-            for number, part in enumerate(parts):
-                values = single_bounds(number, bare.starts[number], len(part), bare.roots, bare.table, where, machine)
-                chosen = np.flatnonzero(values < limit)
-                self.pruned["candidate"] += len(part) - len(chosen)
-                if not len(chosen):
-                    return None
-                kept.append(keep_rows(part, chosen))
-            parts = kept
-        shapes = []
-        for number, part in enumerate(parts):
-            columns, shape = traits(structure, part, where, machine)
-            if separable(where, machine):
-                order = np.argsort(columns.sum(axis=1), kind="stable")
-                chosen = np.sort(order[undominated(np.ascontiguousarray(columns[order]))])
-                self.pruned["dominated"] += len(part) - len(chosen)
-                parts[number], shape = keep_rows(part, chosen), np.ascontiguousarray(shape[chosen])
-            shapes.append(shape)
-        return Ready(structure, where, machine, parts, forest(structure, parts, shapes), root)
+        if not np.isfinite(limit):
+            return node
+        masks = []
+        for c, rows in enumerate(node.numbers):
+            values = single_bounds(c, bare.starts[c], len(rows), bare.roots, bare.table, where, machine)
+            masks.append(values < limit)
+            self.pruned["candidate"] += int((~masks[-1]).sum())
+            if not masks[-1].any():
+                return None
+        self.nodes += node.rows
+        return replace(node.only(masks), bound=max(node.bound, float(np.log(max(root, 1e-99)))))
+
+    def without_dominated(self, node: Node, parts: list[Component]) -> Node:
+        """Without candidates that another one equals or beats in everything that counts."""
+        from tilewright.mapping.optimal.branch_kernels import undominated
+
+        masks = []
+        for part, rows in zip(parts, node.numbers, strict=True):
+            columns, _ = traits(node.origin.structure, keep_rows(part, rows), node.origin.where, node.origin.machine)
+            order = np.argsort(columns.sum(axis=1), kind="stable")
+            mask = np.zeros(len(rows), bool)
+            mask[order[undominated(np.ascontiguousarray(columns[order]))]] = True
+            self.pruned["dominated"] += int((~mask).sum())
+            masks.append(mask)
+        return node.only(masks)
+
+    def dive(self, node: Node) -> None:
+        """Evaluate what random moves find near the candidates of least scores."""
+        from tilewright.mapping.optimal.branch_kernels import anneal, descend
+
+        where, machine = node.origin.where, node.origin.machine
+        offsets = np.concatenate([[0], np.cumsum([len(rows) for rows in node.numbers])])
+        table = np.concatenate(node.tables)
+        scores = node.scores or tuple(np.zeros(len(rows)) for rows in node.numbers)
+        leaves = np.concatenate(
+            [first + np.argsort(score, kind="stable") for first, score in zip(offsets, scores, strict=False)]
+        )
+        start = self.smallest(node, offsets[:-1])
+        steps = min(DIVE, 30 * len(leaves))
+        rows, _ = anneal(start, leaves, offsets, table, where, machine, steps, 1, 2.0)
+        rows, value = descend(rows, offsets[:-1], np.diff(offsets), table, where, machine)
+        self.nodes += steps + node.rows
+        if value < self.judge.limit(machine.most_pj):
+            self.try_leaf(node, rows - offsets[:-1], Proof(0.0, "few"), value)
+
+    def smallest(self, node: Node, starts: Any) -> Any:
+        """The candidates that need least room and positions."""
+        where = node.origin.where
+        room = [*where.at_item, *range(where.at_used, where.at_free)]
+        return np.array(
+            [
+                first + int(np.argmin(table[:, room].sum(axis=1)))
+                for first, table in zip(starts, node.tables, strict=True)
+            ]
+        )
+
+    def sweep(self, node: Node, proof: Proof, budget: int) -> float:
+        """Evaluate the combinations of least bound; no other one is below what is returned, or below the best."""
+        where, rest = node.origin.where, np.inf
+        tables = []
+        for table, score in zip(node.tables, node.scores or [None] * len(node.tables), strict=True):
+            own = table.copy()
+            if score is not None:
+                own[:, where.at_score] = score + node.bound / len(node.tables)
+            tables.append(own)
+        shapes = [np.ascontiguousarray(np.log2(1.0 + np.abs(table))) for table in tables]
+        trees = forest(tables, node.origin.kinds, where.at_free, shapes)
+        if "bound" not in self.rules:
+            trees.table[[k for k in range(len(trees.table)) if trees.left[k] >= 0], where.at_free] = 2.0
+        for turn in turns_taken(where):
+            rest = min(rest, self.sweep_one(node, turn, trees, proof, budget))
+        return rest
+
+    def sweep_one(self, node: Node, where: Any, trees: Forest, proof: Proof, budget: int) -> float:
+        """The same for one order in which items give way to each other."""
+        from tilewright.mapping.optimal.branch_kernels import search
+
+        machine, most, spent = node.origin.machine, 16, 0
+        while True:
+            limit, allowed = self.judge.limit(machine.most_pj), budget - spent
+            if self.deadline is not None:
+                allowed = min(allowed, max(1000, int((self.deadline - monotonic()) * NODES_A_SECOND)))
+            rows, values, held, nodes, cut, rest = search(
+                trees.roots, trees.left, trees.right, trees.table, where, machine, limit, most, allowed
+            )
+            self.nodes += nodes
+            spent += nodes
+            self.pruned["bound"] += cut
+            before = self.judge.evaluated
+            for k in np.argsort(values[:held], kind="stable"):
+                if not values[k] < self.judge.limit(machine.most_pj):
+                    break
+                if self.spent:
+                    rest = min(rest, float(values[k]))
+                    break
+                self.try_leaf(node, rows[k] - trees.starts, proof, float(values[k]))
+            spent += NODES_AN_EVALUATION * (self.judge.evaluated - before)
+            if rest >= self.judge.limit(machine.most_pj) or self.spent or most >= MOST_LEAVES or spent >= budget:
+                return float(rest)
+            most *= 16
+
+    def try_leaf(self, node: Node, rows: Any, proof: Proof, value: float) -> None:
+        """Evaluate the mappings of one combination; what may be left of it goes into the proof's bound."""
+        chosen: dict[str, tuple[int, ...]] = {}
+        for c, row in enumerate(rows):
+            chosen.update(node.origin.chain(c, int(node.numbers[c][row])))
+        candidates, all_of_them = mappings(node.origin.structure, chosen, MOST_ORDERS)
+        before = self.judge.evaluated
+        for mapping in candidates:
+            self.judge.judge(mapping)
+        self.nodes += NODES_AN_EVALUATION * (self.judge.evaluated - before)
+        if not all_of_them:
+            proof.bound = min(proof.bound, value)
+
+    def first_mapping(self) -> None:
+        """A good mapping from few tiles: random moves in every order of keeps, longer ones in the best of them."""
+        free = [one for one in self.structures if None not in one.axis_places]
+        rules, self.rules = self.rules, self.rules & {"candidate"}
+        nodes = [node for node in (self.root(structure, FEW) for structure in free or self.structures) if node]
+        self.rules = rules
+        ready = [(node, where) for node in nodes for where in turns_taken(node.origin.where)]
+        glances = sorted((self.wander(*one, GLANCE, 0), k) for k, one in enumerate(ready))
+        for _, k in glances[:BEST]:
+            for seed in range(SEEDS):
+                self.wander(*ready[k], WALK, seed + 1)
+        # The most promising orders first: what they yield cuts the others short.
+        rank = {ready[k][0].origin.structure: number for number, (_, k) in reversed(list(enumerate(glances)))}
+        self.structures = sorted(self.structures, key=lambda one: rank.get(one, len(rank)))
+
+    def wander(self, node: Node, where: Any, steps: int, seed: int) -> float:
+        """Evaluate the best of a random walk; its bound."""
+        from tilewright.mapping.optimal.branch_kernels import anneal, descend, leaf_order
+
+        machine = node.origin.machine
+        shapes = [np.ascontiguousarray(np.log2(1.0 + np.abs(table))) for table in node.tables]
+        trees = forest(list(node.tables), node.origin.kinds, where.at_free, shapes)
+        counts = np.array([len(rows) for rows in node.numbers])
+        offsets = np.concatenate([[0], np.cumsum(counts)])
+        leaves = np.concatenate(
+            [leaf_order(root, trees.left, trees.right, n) for root, n in zip(trees.roots, counts, strict=True)]
+        )
+        start = self.smallest(node, trees.starts)
+        steps = min(steps, 30 * len(leaves))
+        rows, _ = anneal(start, leaves, offsets, trees.table, where, machine, steps, seed, 1.0)
+        rows, value = descend(rows, trees.starts, counts, trees.table, where, machine)
+        if value < self.judge.limit(machine.most_pj):
+            self.try_leaf(node, rows - trees.starts, Proof(0.0, "few"), value)
+        return float(value)
 
 
 def alike(structure: Structure, some: tuple[str, ...], others: tuple[str, ...]) -> bool:

@@ -1,0 +1,192 @@
+"""Cases of the search: an order of keeps with some candidates of each component, bounded, and cut in two or more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from tilewright.mapping.optimal.branch_kernels import INNER, LOOPS, WIDEST
+from tilewright.mapping.optimal.chains import IntTable
+from tilewright.mapping.optimal.costs import OBJECTIVE_CODES, Costs, Layout
+from tilewright.mapping.optimal.features import Floats
+from tilewright.mapping.optimal.relaxation import Case, Relaxed, Tangent, relaxed, segments_known, tangent
+from tilewright.mapping.optimal.structure import Structure
+
+TIMED = (OBJECTIVE_CODES["latency"], OBJECTIVE_CODES["edp"])
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """An order of keeps; ``chains[c]`` are the tables of the dimensions of component c, its candidates their product in
+    order. ``kinds`` says how the rows of packed features combine."""
+
+    structure: Structure
+    where: Layout
+    machine: Costs
+    chains: tuple[tuple[tuple[str, IntTable], ...], ...]
+    kinds: Any
+
+    def chain(self, c: int, candidate: int) -> dict[str, tuple[int, ...]]:
+        """The tiles of every dimension of a component at its places."""
+        shape = tuple(len(table) for _, table in self.chains[c])
+        rows = np.unravel_index(candidate, shape)
+        return {dim: tuple(table[r].tolist()) for (dim, table), r in zip(self.chains[c], rows, strict=True)}
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """Candidates by number and their packed features; no combination of them goes below ``exp(bound)``, nor below
+    ``exp(bound + its scores)``."""
+
+    origin: Origin
+    numbers: tuple[IntTable, ...]
+    tables: tuple[Floats, ...]
+    case: Case
+    bound: float = -np.inf
+    scores: tuple[Floats, ...] = ()
+    slope: Floats | None = None
+    logs: tuple[Floats, ...] = ()
+
+    @property
+    def size(self) -> float:
+        """How many combinations there are."""
+        return float(np.prod([float(len(rows)) for rows in self.numbers]))
+
+    @property
+    def rows(self) -> int:
+        return sum(len(rows) for rows in self.numbers)
+
+    def only(self, masks: list[Any]) -> Node:
+        """The node with some of its candidates."""
+        return replace(
+            self,
+            numbers=tuple(rows[mask] for rows, mask in zip(self.numbers, masks, strict=True)),
+            tables=tuple(np.ascontiguousarray(table[mask]) for table, mask in zip(self.tables, masks, strict=True)),
+            scores=tuple(score[mask] for score, mask in zip(self.scores, masks, strict=True)) if self.scores else (),
+            logs=tuple(log[mask] for log, mask in zip(self.logs, masks, strict=True)) if self.logs else (),
+        )
+
+
+def solved(node: Node, limit: float, repeats: int = 3) -> tuple[Node | None, int, int]:
+    """(node, candidates dropped, work): the node bounded, without candidates that cannot stay below ``limit``; ``None``
+    if nothing of it can."""
+    dropped = work = 0
+    most = np.log(limit) - 1e-12 if np.isfinite(limit) else np.inf
+    for _ in range(repeats):
+        case: Relaxed = relaxed(node.origin.where, node.origin.machine, list(node.tables), node.case)
+        found: Tangent = tangent(case, limit)
+        work += node.rows
+        bound = max(node.bound, found.bound)
+        if bound >= most:
+            return None, dropped + node.rows, work
+        masks = [found.bound + score < most for score in found.scores]
+        left = sum(int(mask.sum()) for mask in masks)
+        before = node.rows
+        node = replace(node, bound=found.bound, scores=found.scores, slope=found.slope, logs=case.logs).only(masks)
+        node = replace(node, bound=bound, scores=tuple(s - (bound - found.bound) / len(masks) for s in node.scores))
+        dropped += before - left
+        if not all(mask.any() for mask in masks):
+            return None, dropped + left, work
+        if left > 0.7 * before:
+            break
+    return node, dropped, work
+
+
+def branches(node: Node) -> list[Node]:
+    """Nodes that together hold every combination of a node; empty if it has one only."""
+    for cut in (_by_segment, _by_run, _by_loops):
+        found = cut(node)
+        if found:
+            return found
+    return _by_tangent(node)
+
+
+def _by_segment(node: Node) -> list[Node]:
+    """By the segment of the innermost loop of an item that its pars hold in place."""
+    where, known = node.origin.where, segments_known(node.origin.where, list(node.tables), node.case)
+    for j, at in enumerate(where.at_item):
+        barrier = int(where.barrier[j])
+        if barrier < 0 or node.case.inner[j] is not None:
+            continue
+        found = []
+        most = max(table[:, at + INNER].max() for table in node.tables)
+        for segment in [*range(known[j][0], min(barrier, j) + 1), *([j] if barrier < j else [])]:
+            free = segment > barrier
+            if (free and most <= barrier) or (not free and segment > most):
+                continue
+            masks = [np.ones(len(t), bool) if free else t[:, at + INNER] <= segment for t in node.tables]
+            if not all(mask.any() for mask in masks):
+                continue
+            if segment >= 0 and not free and not any((t[:, at + INNER] == segment).any() for t in node.tables):
+                continue
+            inner = (*node.case.inner[:j], segment, *node.case.inner[j + 1 :])
+            found.append(replace(node.only(masks), case=replace(node.case, inner=inner)))
+        return found
+    return []
+
+
+def _by_run(node: Node) -> list[Node]:
+    """By whether a tile covers the axis along which a tensor's addresses follow each other."""
+    where = node.origin.where
+    if node.origin.machine.setup == 0 or where.objective not in TIMED:
+        return []
+    for j in range(len(where.parent)):
+        if where.parent[j] >= 0 or where.packed[j]:
+            continue
+        run = 1.0
+        for k in range(where.axis_count[j]):
+            c, extent = int(where.axis_component[j, k]), float(where.axis_size[j, k])
+            if run != where.axis_stride[j, k]:
+                break
+            run *= extent
+            if c < 0:
+                continue
+            whole = node.tables[c][:, where.at_item[j] + WIDEST] >= extent
+            if whole.any() and not whole.all():
+                return _cut(node, c, whole)
+            if not whole.all():
+                break
+    return []
+
+
+def _by_loops(node: Node) -> list[Node]:
+    """By whether an item that is loaded ahead has loops of a component above it: then it needs two footprints."""
+    where = node.origin.where
+    for j in range(len(where.parent)):
+        if where.doubles[j] != 1:
+            continue
+        counts = [table[:, where.at_item[j] + LOOPS] for table in node.tables]
+        if any(count.min() > 0 for count in counts):
+            continue
+        for c, count in enumerate(counts):
+            if count.max() > 0:
+                return _cut(node, c, count == 0)
+    return []
+
+
+def _cut(node: Node, c: int, one: Any) -> list[Node]:
+    masks = [np.ones(len(rows), bool) for rows in node.numbers]
+    return [node.only([*masks[:c], mask, *masks[c + 1 :]]) for mask in (one, ~one)]
+
+
+def _by_tangent(node: Node) -> list[Node]:
+    """At the middle of the feature in which good candidates of one component differ most, weighed as the bound does."""
+    best: tuple[float, int, Any] | None = None
+    slope = np.zeros(0) if node.slope is None else node.slope
+    for c, (logs, score) in enumerate(zip(node.logs, node.scores, strict=True)):
+        if len(score) < 2:
+            continue
+        weights = np.exp(-(score - score.min()) / max(1e-6, 0.3 * float(score.max() - score.min())))
+        weights /= weights.sum()
+        middle = weights @ logs
+        spread = np.abs(slope) * np.sqrt(weights @ (logs - middle) ** 2)
+        f = int(spread.argmax())
+        mask = logs[:, f] <= middle[f]
+        if mask.all() or not mask.any():
+            mask = np.arange(len(score)) < len(score) // 2
+            spread[f] = 0.0
+        if best is None or spread[f] > best[0]:
+            best = float(spread[f]), c, mask
+    return [] if best is None else _cut(node, best[1], best[2])

@@ -1,0 +1,458 @@
+"""A structure's costs as posynomials of its candidates' features, for a bound that weighs them against each other.
+
+Every count of a mapping is a sum of products with one factor per component (docs/model.md, section 7). In logarithms a
+product is a sum over components, a sum of products is a convex function of these sums, and so are rooms and positions
+taken. Its least value over convex mixtures of candidates is a bound of all their combinations (``dual_kernels``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tilewright.mapping.optimal.branch_kernels import (
+    BESIDE,
+    DOUBLE,
+    FOOTPRINT,
+    INNER,
+    ITEM,
+    LOOPS,
+    OPENING,
+    READS_SLIDING,
+    ROOFLINE,
+    SINGLE,
+    WIDEST,
+    WRITES_SLIDING,
+)
+from tilewright.mapping.optimal.costs import OBJECTIVE_CODES, Costs, Layout
+from tilewright.mapping.optimal.features import Floats
+
+TOTAL, LONGEST, ROOM = 0, 1, 2
+TINY = 1e-12
+LATENCY, ENERGY, EDP, TRAFFIC = (OBJECTIVE_CODES[name] for name in ("latency", "energy", "edp", "traffic"))
+# (what, item or operand or axis, segment): a product over components.
+Feature = tuple[str, int, int]
+
+
+@dataclass
+class Form:
+    """A sum of features with coefficients, and a constant."""
+
+    terms: dict[Feature, float] = field(default_factory=dict)
+    constant: float = 0.0
+
+    def add(self, feature: Feature, coefficient: float) -> None:
+        self.terms[feature] = self.terms.get(feature, 0.0) + coefficient
+
+    def take(self, other: Form, scale: float) -> None:
+        for feature, coefficient in other.terms.items():
+            self.add(feature, coefficient * scale)
+        self.constant += other.constant * scale
+
+
+@dataclass(frozen=True, eq=False)
+class Relaxed:
+    """Groups of features: ``coefficients[g]`` and ``constants[g]`` of every group, and what a group is: a factor of the
+    objective (TOTAL), one of those whose largest is a factor (LONGEST), or at most 1 (ROOM). ``logs`` are the features
+    of each component's candidates, in logarithms."""
+
+    logs: tuple[Floats, ...]
+    coefficients: Floats
+    constants: Floats
+    roles: Any
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is assumed of all mappings of a case: ``inner[j]`` is the segment of the innermost loop that item j's
+    operand uses (-1: none, j: one below its pars, ``None``: not known), for items whose pars hold them in place."""
+
+    inner: tuple[int | None, ...]
+
+
+def segments_known(where: Layout, tables: list[Floats], case: Case) -> list[tuple[int, bool]]:
+    """For every item the segment of its innermost loop, at least, and whether that is known to be so."""
+    found = []
+    for j, at in enumerate(where.at_item):
+        known = case.inner[j]
+        if known is not None:
+            found.append((known, known <= where.barrier[j]))
+        else:
+            found.append((int(max(table[:, at + INNER].min() for table in tables)), False))
+    return found
+
+
+def relaxed(where: Layout, cost: Costs, tables: list[Floats], case: Case) -> Relaxed:
+    """The posynomials of a case; ``tables`` are the packed features of each component's candidates."""
+    return _Relaxation(where, cost, tables, case).build()
+
+
+class _Relaxation:
+    def __init__(self, where: Layout, cost: Costs, tables: list[Floats], case: Case) -> None:
+        self.where, self.cost, self.tables, self.case = where, cost, tables, case
+        self.inner = segments_known(where, tables, case)
+        self.items = range(len(where.parent))
+        self.refilling = [max(self.inner[j][0], 0) if self.inner[j][0] <= where.barrier[j] else j for j in self.items]
+        self.parallel = 0
+        for table in tables:
+            self.parallel |= int(np.bitwise_and.reduce(table[:, where.at_free + 1].astype(np.int64)))
+
+    # Features.
+
+    def column(self, feature: Feature, c: int) -> Floats:
+        """One feature of every candidate of a component, in logarithms."""
+        where, table = self.where, self.tables[c]
+        what, j, segment = feature
+        if what == "points":
+            values = table[:, where.at_points]
+        elif what == "served":
+            values = table[:, where.at_points + 2 + j]
+        elif what == "last":
+            values = table[:, where.at_points + 1]
+        elif what == "used":
+            values = table[:, where.at_used + j]
+        elif what == "room":
+            values = table[:, where.at_item[j] + FOOTPRINT]
+        elif what == "opening":
+            values = table[:, where.at_item[j] + OPENING]
+        elif what == "visits":
+            values = table[:, where.at_visits[j] + segment]
+        elif what == "runs":
+            values = np.exp(self.column(("reads", j, self.refilling[j]), c))
+            if c == segment:
+                values = values / np.maximum(table[:, where.at_item[j] + WIDEST], 1.0)
+        else:
+            values = self.moved(what == "writes", j, segment, c)
+        found: Floats = np.log(np.maximum(values, TINY))
+        return found
+
+    def moved(self, writes: bool, j: int, segment: int, c: int) -> Floats:
+        where, table, at = self.where, self.tables[c], self.where.at_item[j]
+        inner, known = self.inner[j]
+        counted = segment
+        if known and 0 <= inner <= where.barrier[j]:
+            for i in self.items:
+                if where.before[i, j] and where.turns[i, j, c] and self.inner[i] == (inner, True):
+                    counted = min(inner + 1, j)
+        values = table[:, at + ITEM + (j + 1 if writes else 0) + counted]
+        if where.window[c, j]:
+            sliding = table[:, at + (WRITES_SLIDING if writes else READS_SLIDING)]
+            if known:
+                sliding = np.where(table[:, at + INNER] == inner, sliding, values)
+            values = np.minimum(values, sliding)
+        return values
+
+    def most_ratio(self, above: Feature, below: Feature) -> float:
+        """The most that one feature can be as a share of another."""
+        share = 1.0
+        for c in range(len(self.tables)):
+            share *= float(np.exp((self.column(above, c) - self.column(below, c)).max()))
+        return min(share, 1.0)
+
+    # Costs.
+
+    def build(self) -> Relaxed:
+        where, cost = self.where, self.cost
+        energy = Form(constant=cost.fixed_pj)
+        read, written, runs, streamed = Form(constant=where.parameter_bytes), Form(), Form(), Form()
+        runs.constant = float(where.parameters)
+        pad_read, pad_written = Form(), Form()
+        moved_in, moved_out = Form(constant=where.parameter_bytes), Form()
+        opening = Form(constant=where.parameter_bytes)
+        for j in self.items:
+            if where.output[j]:
+                continue
+            size = where.bits[j] / 8
+            reads, writes = ("reads", j, self.refilling[j]), ("writes", j, self.refilling[j])
+            energy.add(reads, size * cost.read_pj[where.parent_memory[j]])
+            linked = cost.link_pj if self.parallel & int(where.between[j]) else 0.0
+            energy.add(writes, size * (cost.write_pj[where.memory[j]] + linked))
+            if where.parent[j] < 0:
+                read.add(reads, size)
+                self.runs(runs, j, 1.0, 0.0)
+                if where.memory[j] == where.pad:
+                    moved_in.add(reads, size)
+                    self.opening(opening, j, size)
+                else:
+                    streamed.add(reads, size)
+            elif where.parent_memory[j] == where.pad:
+                pad_read.add(reads, size)
+        for o in range(where.operands):
+            if o == where.output_operand:
+                continue
+            size, memory = where.operand_bits[o] / 8, where.innermost_memory[o]
+            energy.add(("served", o, 0), size * cost.read_pj[memory])
+            if self.parallel & int(where.below[o]):
+                energy.constant += where.in_bounds[o] * size * cost.link_pj
+            if memory == where.pad:
+                pad_read.add(("served", o, 0), size)
+        self.results(energy, read, written, runs, pad_read, pad_written, moved_in, moved_out)
+        groups: list[tuple[int, Form]] = []
+        if where.objective in (ENERGY, EDP):
+            if cost.leakage_pj:
+                energy.add(("points", 0, 0), cost.leakage_pj)
+            groups.append((TOTAL, energy))
+        if where.objective == TRAFFIC:
+            traffic = Form()
+            traffic.take(read, 1.0)
+            traffic.take(written, 1.0)
+            groups.append((TOTAL, traffic))
+        if where.objective in (LATENCY, EDP):
+            flows = (read, written, runs, streamed, pad_read, pad_written, moved_in, moved_out, opening)
+            groups += [(LONGEST, form) for form in self.times(*flows)]
+        groups += [(ROOM, form) for form in self.rooms()]
+        groups = [(role, form) for role, form in groups if form.terms or role == TOTAL]
+        features = sorted({feature for _, form in groups for feature in form.terms})
+        coefficients = np.zeros((len(groups), max(1, len(features))))
+        for g, (_, form) in enumerate(groups):
+            for feature, coefficient in form.terms.items():
+                coefficients[g, features.index(feature)] = coefficient
+        logs = tuple(
+            np.ascontiguousarray(np.stack([self.column(feature, c) for feature in features], axis=1))
+            if features
+            else np.zeros((len(table), 1))
+            for c, table in enumerate(self.tables)
+        )
+        return Relaxed(
+            logs, coefficients, np.array([form.constant for _, form in groups]), np.array([role for role, _ in groups])
+        )
+
+    def results(
+        self, energy: Form, read: Form, written: Form, runs: Form, pad_read: Form, pad_written: Form,
+        moved_in: Form, moved_out: Form,
+    ) -> None:  # fmt: skip
+        """Results on their way from the multipliers to DRAM, and partial sums on their way back."""
+        where, cost, wide = self.where, self.cost, self.where.accumulator_bits / 8
+        k = where.first_output
+        started: Feature | None = None  # the words that start from zero above: all results, or visits of an item
+        while True:
+            arrivals, visits = ("reads", k, self.refilling[k]), ("writes", k, self.refilling[k])
+            back = self.difference(arrivals, started)
+            if where.parent[k] < 0:
+                stored = where.results * where.output_bits / 8
+                written.constant += stored
+                written.take(back, wide)
+                read.take(back, wide)
+                energy.constant += stored * (cost.write_pj[0] + cost.read_pj[where.memory[k]])
+                round_trip = cost.write_pj[0] + cost.read_pj[where.memory[k]] + cost.read_pj[0]
+                energy.take(back, wide * (round_trip + cost.write_pj[where.memory[k]]))
+                if where.memory[k] == where.pad:
+                    moved_out.constant += stored
+                    moved_out.take(back, wide)
+                    moved_in.take(back, wide)
+                self.runs(runs, k, 2.0, -where.results)
+                child_back = Form()
+            else:
+                child_back = Form() if where.may_scatter[k] else back
+                if self.parallel & int(where.between[k]):
+                    energy.take(child_back, wide * cost.link_pj)
+            following = where.next_output[k]
+            if following >= 0:
+                refilling, held = self.refilling[following], where.output_bits / 8
+                for table in self.tables:
+                    beside = int(np.bitwise_and.reduce(table[:, where.at_item[following] + BESIDE].astype(np.int64)))
+                    if beside & ((1 << refilling) - 1):
+                        held = wide
+                coming: Feature = ("reads", following, refilling)
+            else:
+                held, coming = wide, ("served", where.output_operand, 0)
+            again = self.difference(coming, None if where.simple[k] else visits)
+            reading, writing = cost.read_pj[where.memory[k]], cost.write_pj[where.memory[k]]
+            energy.add(coming, held * writing)
+            if where.parent[k] < 0:
+                energy.take(again, held * reading)
+            else:
+                energy.add(coming, held * reading)
+                energy.take(child_back, held * (reading + writing))
+            if where.memory[k] == where.pad:
+                pad_read.take(again, held)
+                pad_written.add(coming, held)
+            if following < 0:
+                return
+            k, started = following, None if where.simple[k] else visits
+
+    def difference(self, words: Feature, started: Feature | None) -> Form:
+        """Words less those that start from zero."""
+        if started is None:
+            return Form({words: 1.0}, -self.where.results)
+        return Form({words: 1.0 - self.most_ratio(started, words)})
+
+    def runs(self, runs: Form, j: int, times: float, constant: float) -> None:
+        """The DRAM runs of an item whose words move so many times."""
+        where = self.where
+        if self.cost.setup == 0:
+            return
+        if where.packed[j]:
+            runs.add(("visits", j, self.refilling[j]), 1.0)
+            return
+        run, component = 1.0, -1
+        for k in range(where.axis_count[j]):
+            c, stride, extent = (
+                int(where.axis_component[j, k]),
+                where.axis_stride[j, k],
+                float(where.axis_size[j, k]),
+            )
+            if run != stride:
+                break
+            if c < 0:
+                run *= extent
+                continue
+            widest = self.tables[c][:, where.at_item[j] + WIDEST]
+            if widest.max() < extent:
+                component = c
+                break
+            run *= extent
+            if widest.min() < extent:
+                run *= self.most_rest(j, k)
+                break
+        if component >= 0:
+            runs.add(("runs", j, component), 1.0 / run)
+        else:
+            # Words of an output that come back move twice.
+            runs.add(("reads", j, self.refilling[j]), times / run)
+            runs.constant += constant / run
+
+    def most_rest(self, j: int, last: int) -> float:
+        """The longest that runs can still grow beyond an axis that some tiles cover whole."""
+        where, run, full = self.where, 1.0, 1.0
+        for k in range(where.axis_count[j]):
+            c, stride, extent = (
+                int(where.axis_component[j, k]),
+                where.axis_stride[j, k],
+                float(where.axis_size[j, k]),
+            )
+            if full != stride:
+                break
+            widest = extent if c < 0 else min(extent, self.tables[c][:, where.at_item[j] + WIDEST].max())
+            if k > last:
+                run *= widest
+            full *= extent
+            if widest < extent:
+                break
+        return run
+
+    def opening(self, opening: Form, j: int, size: float) -> None:
+        """The first transfer of an item, unless some of its candidates begin with padding alone."""
+        if all(table[:, self.where.at_item[j] + OPENING].min() > 0 for table in self.tables):
+            opening.add(("opening", j, 0), size / self.cost.dram_read_rate)
+            opening.constant += self.cost.setup
+
+    def times(
+        self, read: Form, written: Form, runs: Form, streamed: Form, pad_read: Form, pad_written: Form,
+        moved_in: Form, moved_out: Form, opening: Form,
+    ) -> list[Form]:  # fmt: skip
+        """Forms that cycles are not below, any of them."""
+        where, cost = self.where, self.cost
+
+        def joined(*parts: tuple[Form, float]) -> Form:
+            form = Form()
+            for part, rate in parts:
+                form.take(part, 1.0 / rate)
+            return form
+
+        points = Form({("points", 0, 0): 1.0})
+        if where.timing == ROOFLINE:
+            if cost.pad_shared:
+                ports = [joined(*((part, cost.pad_read_rate) for part in (pad_read, pad_written, moved_in, moved_out)))]
+            else:
+                ports = [
+                    joined((pad_read, cost.pad_read_rate), (moved_out, cost.pad_read_rate)),
+                    joined((pad_written, cost.pad_write_rate), (moved_in, cost.pad_write_rate)),
+                ]
+            if cost.dram_shared:
+                return [points, *ports, joined((read, cost.dram_read_rate), (written, cost.dram_read_rate))]
+            return [points, *ports, joined((read, cost.dram_read_rate)), joined((written, cost.dram_write_rate))]
+        if cost.pad_shared:
+            tiles = [points, joined((pad_read, cost.pad_read_rate), (pad_written, cost.pad_read_rate))]
+        else:
+            tiles = [
+                points,
+                joined((pad_read, cost.pad_read_rate)),
+                joined((pad_written, cost.pad_write_rate)),
+            ]
+        dma = joined((read, cost.dram_read_rate), (written, cost.dram_write_rate))
+        dma.take(runs, cost.setup)
+        if where.timing == SINGLE:
+            rest = joined((dma, 1.0))
+            rest.take(streamed, -1.0 / cost.dram_read_rate)
+            return [joined((tile, 1.0), (rest, 1.0)) for tile in tiles] + [dma]
+        assert where.timing == DOUBLE
+        edges = Form(dict(opening.terms), opening.constant)
+        edges.constant += where.parameters * cost.setup + where.parameter_bytes * (1 / cost.dram_read_rate - 1)
+        if where.memory[where.first_output] == where.pad:
+            edges.add(("last", 0, 0), where.output_bits / 8 / cost.dram_write_rate)
+            edges.constant += cost.setup
+        return [joined((tile, 1.0), (edges, 1.0)) for tile in tiles] + [dma]
+
+    def rooms(self) -> list[Form]:
+        """Rooms and positions, as shares of what there is."""
+        where, forms = self.where, []
+        for group, capacity in enumerate(where.capacity):
+            room = float(capacity) - float(where.reserved[group])
+            form = Form()
+            for j in self.items:
+                if where.group[j] != group or not np.isfinite(capacity):
+                    continue
+                twice = where.doubles[j] == 2 or (where.doubles[j] == 1 and self.twice(j))
+                form.add(("room", j, 0), (2 if twice else 1) * where.narrow_bits[j] / 8 / max(room, TINY))
+            forms.append(form)
+        for axis, positions in enumerate(where.positions):
+            if positions > 1 or any(table[:, where.at_used + axis].max() > 1 for table in self.tables):
+                forms.append(Form({("used", axis, 0): 1.0 / float(positions)}))
+        return forms
+
+    def twice(self, j: int) -> bool:
+        """Whether every mapping of the case needs two footprints of an item that is loaded ahead."""
+        loops = [table[:, self.where.at_item[j] + LOOPS].min() for table in self.tables]
+        slides = any(
+            self.where.window[c, j] and self.tables[c][:, self.where.at_item[j] + LOOPS].max() > 0
+            for c in range(len(self.tables))
+        )
+        return bool(sum(loops) > (1 if slides else 0))
+
+
+ROUNDS, STEPS = 14, 150
+
+
+@dataclass(frozen=True, eq=False)
+class Tangent:
+    """Every combination costs at least ``exp(bound)``, and at least ``exp(bound + its scores)``; ``scores`` has an
+    entry per candidate of each component, ``slope`` one per feature. The bound is infinite where nothing stays below
+    the limit."""
+
+    bound: float
+    scores: tuple[Floats, ...]
+    slope: Floats
+
+
+def tangent(case: Relaxed, limit: float, rounds: int = ROUNDS, steps: int = STEPS) -> Tangent:
+    """The best bound of a case that scores of single candidates give; of interest is what stays below ``limit``."""
+    from tilewright.mapping.optimal.dual_kernels import dual
+
+    logs = case.logs
+    counts = [len(one) for one in logs]
+    nothing = tuple(np.zeros(n) for n in counts), np.zeros(case.coefficients.shape[1])
+    least = sum(one.min(axis=0) for one in logs)
+    lows = case.coefficients @ np.exp(least) + case.constants
+    if (lows[case.roles == ROOM] > 1 + 1e-9).any():
+        return Tangent(np.inf, *nothing)
+    totals, longest = case.roles == TOTAL, case.roles == LONGEST
+    low_total = float(np.prod(np.maximum(lows[totals], TINY)))
+    low_longest = float(max(lows[longest].max(), TINY)) if longest.any() else 1.0
+    if low_total * low_longest >= limit * (1 + 1e-9):
+        return Tangent(np.inf, *nothing)
+    # Below a sum with a negative constant stands a chord, over the range that the limit leaves.
+    slopes, shifts = np.ones(len(lows)), np.zeros(len(lows))
+    for g in np.flatnonzero((case.constants < 0) & (case.roles != ROOM)):
+        low = max(lows[g], TINY)
+        high = max(low * (1 + 1e-6), min(limit / max(low_longest if totals[g] else low_total, TINY), low * 1e9))
+        near, far = np.log(low - case.constants[g]), np.log(high - case.constants[g])
+        slopes[g] = (np.log(high) - np.log(low)) / (far - near)
+        shifts[g] = np.log(low) - slopes[g] * near
+    bound, scores, slope = dual(
+        np.concatenate(logs), np.concatenate([[0], np.cumsum(counts)]), case.coefficients, case.constants, case.roles,
+        slopes, shifts, np.where(case.roles == ROOM, 0.3, 0.0), rounds, steps, np.log(limit),
+    )  # fmt: skip
+    return Tangent(float(bound) - 1e-9, tuple(np.split(scores, np.cumsum(counts)[:-1])), slope)
