@@ -20,7 +20,7 @@ from tilewright.workload.storage import executed_parts, place
 
 def layers(model: str, machine: str) -> list[NestProblem]:
     """The distinct nests of multiply-accumulates of a network, in order."""
-    placed, arch = place(tw.load_model(model)), tw.load_arch(machine)
+    placed, arch = place(tw.load_model(model), tw.load_arch(machine).layout), tw.load_arch(machine)
     found: dict[NestProblem, None] = {}
     for operator in placed.network.operators:
         parts = executed_parts(placed, operator)

@@ -18,11 +18,11 @@ def test_a_first_interrupt_keeps_what_was_found(
 ) -> None:
     timeouts: list[float | None] = []
 
-    def interrupted(problem, objective, *, timeout):
+    def interrupted(problem, objective, *, timeout, **options):
         timeouts.append(timeout)
         if 2 <= len(timeouts) < 2 + times:
             raise KeyboardInterrupt
-        return map_nest(problem, objective, timeout=timeout)
+        return map_nest(problem, objective, timeout=timeout, **options)
 
     monkeypatch.setattr(import_module("tilewright.schedule.layerwise"), "map_nest", interrupted)
     outcome = tilewright("schedule", small_model, *ARCH, "-o", tmp_path / "out")

@@ -172,4 +172,4 @@ def test_a_mapping_of_somebody_else_is_judged_or_refused_in_full() -> None:
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_a_layer_of_ordinary_size_takes_steps_in_the_thousands_at_most(objective: str) -> None:
     problem = default_problem(conv2d(K=128, C=128, Y=28, X=28, R=3, S=3, pad=1), shrunk(machine(), 65536), "nhwc")
-    assert map_nest(problem, objective).cost.steps <= 4000
+    assert map_nest(problem, objective, effort="quick").cost.steps <= 9999

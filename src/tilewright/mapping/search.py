@@ -28,7 +28,7 @@ from tilewright.mapping.mapping import Mapping
 from tilewright.mapping.orders import build
 from tilewright.mapping.problem import OBJECTIVES, NestCost, NestProblem
 from tilewright.mapping.refine import Judge, Judged, refine
-from tilewright.mapping.smallest import is_cramped, room_needed
+from tilewright.mapping.smallest import is_cramped, room_needed, smallest_mapping
 from tilewright.mapping.tiling import MOST_STEPS
 
 EXACT = 32
@@ -178,6 +178,12 @@ def _nothing_fits(problem: NestProblem, max_steps: int) -> TilewrightError:
     reason, steps = room_needed(problem)
     if reason:
         return InfeasibleError("no mapping fits: " + "; ".join(reason))
+    if steps <= max_steps:
+        wrong = problems(problem, smallest_mapping(problem)) or ("larger ones were not found to fit",)
+        room = problem.arch.scratchpad.name
+        return InfeasibleError(
+            f"no legal mapping was found; of the one of smallest tiles: {'; '.join(wrong)}; give {room} more room"
+        )
     return LimitError(
         f"only mappings of more than {max_steps} tile steps fit (the one of smallest tiles has {steps}; at most"
         f" {MOST_STEPS} can be evaluated); give {problem.arch.scratchpad.name} more room"

@@ -73,6 +73,8 @@ def solved(node: Node, limit: float, repeats: int = 3) -> tuple[Node | None, int
     """(node, candidates dropped, work): the node bounded, without candidates that cannot stay below ``limit``; ``None``
     if nothing of it can."""
     dropped = work = 0
+    if limit <= 0:
+        return None, node.rows, 0
     most = np.log(limit) - 1e-12 if np.isfinite(limit) else np.inf
     for _ in range(repeats):
         case: Relaxed = relaxed(node.origin.where, node.origin.machine, list(node.tables), node.case)

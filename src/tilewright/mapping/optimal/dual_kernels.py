@@ -30,6 +30,7 @@ def tangent(x, coefficients, constants, roles, slopes, shifts, heat, multipliers
         for f in range(features):
             if coefficients[g, f] != 0.0:
                 total += coefficients[g, f] * raised[f]
+        total = max(total, 1e-300)  # a machine may give its energies as nothing
         sums[g] = total
         logs[g] = slopes[g] * np.log(total) + shifts[g]
         if roles[g] == LONGEST:

@@ -67,7 +67,7 @@ class Component:
 
 
 def components(nest: LoopNest) -> list[tuple[str, ...]]:
-    """Dimensions longer than one, those that share an axis together, in the nest's order."""
+    """Dimensions longer than one, those that share an axis together, in the nest's order; of a single point the first."""
     group = {dim: {dim} for dim, extent in nest.dims if extent > 1}
     for operand in nest.operands:
         for axis in operand.axes:
@@ -78,7 +78,7 @@ def components(nest: LoopNest) -> list[tuple[str, ...]]:
     for dim, _ in nest.dims:
         if dim in group and not any(dim in one for one in found):
             found.append(tuple(d for d, _ in nest.dims if d in group[dim]))
-    return found
+    return found or [(nest.dims[0][0],)]
 
 
 class _Dimension:
