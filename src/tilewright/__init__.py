@@ -15,7 +15,7 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tilewright import errors
 
@@ -119,12 +119,23 @@ def simulate(
     return simulate(plan or lower(schedule), store, values, claim, progress=watch)
 
 
-def map_nest(nest: LoopNest, arch: Accelerator, objective: str = "edp", *, timeout: float | None = None) -> NestResult:
-    """The best mapping of one nest on a machine, its operands dense arrays in DRAM."""
+def map_nest(
+    nest: LoopNest,
+    arch: Accelerator,
+    objective: str = "edp",
+    *,
+    effort: Literal["quick", "proof", "long"] = "proof",
+    timeout: float | None = None,
+) -> NestResult:
+    """The best mapping of one nest on a machine, its operands dense arrays in DRAM.
+
+    ``effort``: ``quick`` for a good mapping at once, ``proof`` for one that is proven the best where that takes
+    seconds, ``long`` for minutes; ``timeout`` in seconds ends any of them with the best so far.
+    """
     from tilewright.mapping.nests import default_problem
     from tilewright.mapping.search import map_nest
 
-    return map_nest(default_problem(nest, arch, arch.layout), objective, timeout=timeout)
+    return map_nest(default_problem(nest, arch, arch.layout), objective, effort=effort, timeout=timeout)
 
 
 class _Interface(ModuleType):

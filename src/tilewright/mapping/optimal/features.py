@@ -67,7 +67,7 @@ class Component:
 
 
 def components(nest: LoopNest) -> list[tuple[str, ...]]:
-    """Dimensions longer than one, those that share an axis together, in the nest's order; of a single point the first."""
+    """Dimensions longer than one, those that share an axis together, in the nest's order (of one point: the first)."""
     group = {dim: {dim} for dim, extent in nest.dims if extent > 1}
     for operand in nest.operands:
         for axis in operand.axes:

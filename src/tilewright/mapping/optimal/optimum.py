@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
-from itertools import count
+from itertools import count, product
 from time import monotonic
 from typing import Any
 
@@ -320,10 +320,24 @@ class Search:
         shapes = [np.ascontiguousarray(np.log2(1.0 + np.abs(table))) for table in tables]
         trees = forest(tables, node.origin.kinds, where.at_free, shapes)
         if "bound" not in self.rules:
-            trees.table[[k for k in range(len(trees.table)) if trees.left[k] >= 0], where.at_free] = 2.0
+            return self.sweep_all(node, trees, proof)
         for turn in turns_taken(where):
             rest = min(rest, self.sweep_one(node, turn, trees, proof, budget))
         return rest
+
+    def sweep_all(self, node: Node, trees: Forest, proof: Proof) -> float:
+        """The same without trees: every combination by itself."""
+        from tilewright.mapping.optimal.branch_kernels import bound
+
+        scratch = np.empty(4 * len(node.origin.where.parent) + node.origin.where.operands)
+        turns = turns_taken(node.origin.where)
+        for chosen in product(*(range(len(rows)) for rows in node.numbers)):
+            rows = trees.starts + chosen
+            value = min(bound(rows, trees.table, turn, node.origin.machine, scratch)[0] for turn in turns)
+            self.nodes += len(turns)
+            if value < self.judge.limit(node.origin.machine.most_pj):
+                self.try_leaf(node, rows - trees.starts, proof, value)
+        return float("inf")
 
     def sweep_one(self, node: Node, where: Any, trees: Forest, proof: Proof, budget: int) -> float:
         """The same for one order in which items give way to each other."""
