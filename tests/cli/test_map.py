@@ -170,3 +170,13 @@ def test_axes_that_know_none_of_the_nests_dimensions_are_noted(tilewright, tmp_p
     assert (lower.code, lower.err.count("\n")) == (0, 1)
     assert "note: axis rows of named unrolls only K" in lower.err
     assert tilewright("map", "--einsum", "O[K] = A[K]", "--dims", "K=8", "--arch", machine).err == ""
+
+
+def test_the_published_selection_is_a_method(tilewright, tmp_path) -> None:
+    nest = ("--conv", "K=16,C=16,Y=14,X=14,R=3,S=3", "--arch", "tiny", "--objective", "traffic", "--json")
+    chosen = tilewright("map", *nest, "--method", "stoutchinin").document
+    best = tilewright("map", *nest).document
+    assert chosen["dram_bytes"]["total"] >= best["dram_bytes"]["total"]
+    both = tilewright("map", *nest, "--method", "stoutchinin", "--evaluate", tmp_path / "mapping.txt")
+    assert both.code == 2
+    assert "give one of them" in both.err

@@ -75,6 +75,10 @@ def map_verb(
         options.Effort,
         typer.Option("--effort", help="quick: a good mapping at once; proof: some seconds; long: some minutes."),
     ] = options.Effort.proof,
+    method: Annotated[
+        options.Method,
+        typer.Option("--method", help="search, or the selection procedure of Stoutchinin et al. (2019)."),
+    ] = options.Method.search,
     timeout: options.Timeout = None,
     as_json: options.Json = False,
 ) -> None:
@@ -84,6 +88,10 @@ def map_verb(
     is one of --conv, --gemm, --depthwise and --einsum.
     """
     limit = None if timeout is None else parse.seconds(timeout)
+    if evaluate is not None and method is not options.Method.search:
+        raise UsageError(
+            f"--evaluate costs a mapping that is given, --method {method.value} chooses one: give one of them"
+        )
     nest = _nest(
         {"--conv": conv, "--gemm": gemm, "--depthwise": depthwise, "--einsum": einsum},
         {"--dims": dims, "--size": size, "--weight": weight},
@@ -98,7 +106,11 @@ def map_verb(
     for note in _idle_axes(nest, machine):
         print(f"note: {note}", file=sys.stderr)
     problem = default_problem(nest, machine, machine.layout)
-    if evaluate is None:
+    if method is options.Method.stoutchinin:
+        from tilewright.mapping.published.stoutchinin_select import stoutchinin
+
+        result = stoutchinin(problem, objective.value)
+    elif evaluate is None:
         result = map_nest(problem, objective.value, effort=effort.value, timeout=limit)
     else:
         result = _evaluated(problem, evaluate, objective.value)

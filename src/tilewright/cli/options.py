@@ -24,6 +24,13 @@ class Objective(StrEnum):
     traffic = "traffic"
 
 
+class Method(StrEnum):
+    """Who chooses the mapping of ``tilewright map``."""
+
+    search = "search"
+    stoutchinin = "stoutchinin"
+
+
 class Effort(StrEnum):
     """How long a search may go on."""
 
