@@ -16,6 +16,9 @@ settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 
+os.environ["TILEWRIGHT_CACHE"] = "off"  # tests neither read nor fill the user's own store
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write what the tests print into the golden files")
 

@@ -126,16 +126,19 @@ def map_nest(
     *,
     effort: Literal["quick", "proof", "long"] = "proof",
     timeout: float | None = None,
+    cache: bool = True,
 ) -> NestResult:
     """The best mapping of one nest on a machine, its operands dense arrays in DRAM.
 
     ``effort``: ``quick`` for a good mapping at once, ``proof`` for one that is proven the best where that takes
-    seconds, ``long`` for minutes; ``timeout`` in seconds ends any of them with the best so far.
+    seconds, ``long`` for minutes; ``timeout`` in seconds ends any of them with the best so far. Results are
+    kept on disk and found again unless ``cache`` is false.
     """
     from tilewright.mapping.nests import default_problem
-    from tilewright.mapping.search import map_nest
+    from tilewright.mapping.store import stored_map_nest
 
-    return map_nest(default_problem(nest, arch, arch.layout), objective, effort=effort, timeout=timeout)
+    problem = default_problem(nest, arch, arch.layout)
+    return stored_map_nest(problem, objective, effort=effort, timeout=timeout, cache=cache)
 
 
 class _Interface(ModuleType):

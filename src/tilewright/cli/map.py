@@ -80,6 +80,7 @@ def map_verb(
         typer.Option("--method", help="search, or the selection procedure of Stoutchinin et al. (2019)."),
     ] = options.Method.search,
     timeout: options.Timeout = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Neither read nor keep results on disk.")] = False,
     as_json: options.Json = False,
 ) -> None:
     """Find the best mapping of one nest: tiles, loop order, where each operand is kept.
@@ -98,7 +99,7 @@ def map_verb(
     )
     from tilewright import load_arch
     from tilewright.mapping.nests import default_problem
-    from tilewright.mapping.search import map_nest
+    from tilewright.mapping.store import stored_map_nest
     from tilewright.mapping.text import format_mapping
     from tilewright.serial import write_whole
 
@@ -111,7 +112,7 @@ def map_verb(
 
         result = stoutchinin(problem, objective.value)
     elif evaluate is None:
-        result = map_nest(problem, objective.value, effort=effort.value, timeout=limit)
+        result = stored_map_nest(problem, objective.value, effort=effort.value, timeout=limit, cache=not no_cache)
     else:
         result = _evaluated(problem, evaluate, objective.value)
     if output is not None:

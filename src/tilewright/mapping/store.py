@@ -1,0 +1,181 @@
+"""Results of nest searches on disk, so that equal nests are solved once.
+
+One SQLite file, safe with several processes. A row is data only, and it is not believed: its mapping is judged again
+and costed again when it is read, so that a wrong row can lose a bound but never tell a wrong cost. Whatever is wrong
+with the file (damaged, locked, foreign, not writable) means that there is no stored result, never an error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+import time
+from contextlib import closing
+from dataclasses import dataclass, fields, is_dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from tilewright.errors import TilewrightError
+from tilewright.mapping.evaluate import evaluate
+from tilewright.mapping.legal import problems
+from tilewright.mapping.problem import NestProblem
+from tilewright.mapping.search import Effort, NestResult, map_nest
+from tilewright.mapping.text import format_mapping, parse_mapping
+
+MODEL_VERSION = 1  # raise it with every change of the model or of what the search promises
+MOST_ROWS = 50_000
+EFFORTS: tuple[Effort, ...] = ("quick", "proof", "long")
+_TABLE = """
+create table if not exists results (
+    key text primary key, effort integer not null, proven integer not null, used real not null, document text not null
+)
+"""
+
+
+def store_path() -> Path | None:
+    """The file of the store: in the folder ``TILEWRIGHT_CACHE`` (``off``: none), else in the user's cache folder."""
+    folder = os.environ.get("TILEWRIGHT_CACHE", "")
+    if folder == "off":
+        return None
+    if folder:
+        return Path(folder) / "nests.sqlite"
+    home = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(home) if home else Path.home() / ".cache") / "tilewright" / "nests.sqlite"
+
+
+def result_key(problem: NestProblem, objective: str, max_steps: int) -> str:
+    """A name for everything that a result depends on, apart from the effort.
+
+    >>> import tilewright as tw
+    >>> from tilewright.mapping.nests import default_problem
+    >>> tiny = tw.load_arch("tiny")
+    >>> problem = default_problem(tw.gemm(M=4, N=4, K=4), tiny, tiny.layout)
+    >>> result_key(problem, "edp", 100) == result_key(problem, "energy", 100)
+    False
+    """
+    named = replace(problem, arch=replace(problem.arch, name="", source=""))  # which cost nothing
+    text = json.dumps([MODEL_VERSION, objective, max_steps, _plain(named)], separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """A value as lists, texts and numbers in one order."""
+    if is_dataclass(value):
+        return [type(value).__name__, *(_plain(getattr(value, field.name)) for field in fields(value))]
+    if isinstance(value, (tuple, list)):
+        return [_plain(one) for one in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted(_plain(one) for one in value)
+    if isinstance(value, dict):
+        return sorted([_plain(key), _plain(one)] for key, one in value.items())
+    if isinstance(value, float):
+        return value.hex()
+    return str(value) if isinstance(value, Fraction) else value
+
+
+@dataclass(frozen=True)
+class Store:
+    """The results in one file."""
+
+    path: Path
+
+    def _open(self) -> sqlite3.Connection:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        base = sqlite3.connect(self.path, timeout=2.0, isolation_level=None)
+        base.execute(_TABLE)
+        return base
+
+    def get(self, problem: NestProblem, objective: str, max_steps: int, effort: Effort) -> NestResult | None:
+        """A result of at least this effort, or a proven one; None if there is none that holds."""
+        key = result_key(problem, objective, max_steps)
+        try:
+            with closing(self._open()) as base:
+                row = base.execute("select effort, proven, document from results where key = ?", (key,)).fetchone()
+                if row is None or not (row[1] or row[0] >= EFFORTS.index(effort)):
+                    return None
+                base.execute("update results set used = ? where key = ?", (time.time(), key))
+            return _read(row[2], problem, objective)
+        except (sqlite3.Error, OSError, ValueError, KeyError, TypeError, TilewrightError):
+            return None
+
+    def put(self, problem: NestProblem, objective: str, max_steps: int, effort: Effort, result: NestResult) -> None:
+        """Keep a result, unless a better founded one is there: a proven one, or one of more effort."""
+        key, proven, rank = result_key(problem, objective, max_steps), result.status == "optimal", EFFORTS.index(effort)
+        try:
+            with closing(self._open()) as base:
+                base.execute("begin immediate")
+                base.execute(
+                    "insert into results values (?, ?, ?, ?, ?) on conflict (key) do update"
+                    " set effort = excluded.effort, proven = excluded.proven, used = excluded.used,"
+                    " document = excluded.document"
+                    " where (excluded.proven, excluded.effort) >= (results.proven, results.effort)",
+                    (key, rank, proven, time.time(), _written(result)),
+                )
+                base.execute(
+                    "delete from results where key in (select key from results order by used desc limit -1 offset ?)",
+                    (MOST_ROWS,),
+                )
+                base.execute("commit")
+        except (sqlite3.Error, OSError):
+            return
+
+
+def _written(result: NestResult) -> str:
+    return json.dumps(
+        {
+            "mapping": format_mapping(result.mapping),
+            "bound": result.bound,
+            "status": result.status,
+            "evaluated": result.evaluated,
+            "seconds": result.seconds,
+            "space": result.space,
+            "nodes": result.nodes,
+            "pruned": dict(result.pruned),
+        }
+    )
+
+
+def _read(document: str, problem: NestProblem, objective: str) -> NestResult | None:
+    row = json.loads(document)
+    mapping = parse_mapping(row["mapping"], problem.nest, problem.arch)
+    if problems(problem, mapping):
+        return None
+    cost = evaluate(problem, mapping)
+    value, bound = cost.value(objective), float(row["bound"])
+    proven = row["status"] == "optimal"
+    if not 0 <= bound <= value * (1 + 1e-9) or proven != (value <= bound * (1 + 1e-12)):
+        return None
+    return NestResult(
+        mapping, cost, bound, max(0.0, (value - bound) / bound) if bound > 0 else 0.0,
+        "optimal" if proven else "feasible", int(row["evaluated"]), float(row["seconds"]), str(row["space"]),
+        int(row["nodes"]), tuple((str(rule), int(number)) for rule, number in sorted(row["pruned"].items())),
+    )  # fmt: skip
+
+
+def stored_map_nest(
+    problem: NestProblem,
+    objective: str = "edp",
+    *,
+    effort: Effort = "proof",
+    max_steps: int = 200_000,
+    timeout: float | None = None,
+    cache: bool = True,
+) -> NestResult:
+    """``map_nest``, asked once for equal problems: results are kept on disk unless ``cache`` is false.
+
+    What a time limit cut short is not kept, unless it was proven. ``seconds`` are those of the search that was made.
+    """
+    path = store_path() if cache else None
+    if path is None:
+        return map_nest(problem, objective, effort=effort, max_steps=max_steps, timeout=timeout)
+    store = Store(path)
+    known = store.get(problem, objective, max_steps, effort)
+    if known is not None:
+        return known
+    result = map_nest(problem, objective, effort=effort, max_steps=max_steps, timeout=timeout)
+    if result.status == "optimal" or timeout is None or result.seconds < 0.9 * timeout:
+        store.put(problem, objective, max_steps, effort, result)
+    return result
