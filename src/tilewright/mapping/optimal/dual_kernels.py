@@ -130,7 +130,7 @@ def dual(logs, offsets, coefficients, constants, roles, slopes, shifts, multipli
             best_scores[:] = scores
             best_multipliers[:] = multipliers
             best_theta[:] = theta
-        if best >= enough or quiet >= 4:
+        if best >= enough or quiet >= 5:
             break
         # Improve the mixture over the pool.
         for step in range(steps):
@@ -151,10 +151,10 @@ def dual(logs, offsets, coefficients, constants, roles, slopes, shifts, multipli
                         least, at = score, row
                 for f in range(features):
                     x[f] += share * logs[at, f]
-            pace = 0.6 / (1.0 + clock / 40.0)
+            pace = 0.1 / (1.0 + clock / 100.0)
             for g in range(groups):
                 if roles[g] == ROOM:
-                    multipliers[g] = max(0.0, multipliers[g] + pace * excess[g])
+                    multipliers[g] = max(0.0, multipliers[g] + pace * min(max(excess[g], -1.0), 1.0))
     multipliers[:] = best_multipliers
     for c in range(n):
         least = np.inf

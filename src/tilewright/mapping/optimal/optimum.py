@@ -46,7 +46,7 @@ MOST_LEAVES = 4096
 MOST_ORDERS = 48
 MOST_CANDIDATES = 120_000
 SMALL, TRIAL = 200_000, 20_000
-KEPT_ROWS = 40_000
+KEPT_ROWS, BEAM = 40_000, 40
 RULES = frozenset({"tangent", "candidate", "dominated", "bound"})
 
 
@@ -161,9 +161,12 @@ class Search:
         proof = Proof(np.inf, choice.name)
         queue: list[tuple[float, int, Node]] = []
         for structure in self.structures:
+            if self.spent:
+                return Proof(-np.inf, "nothing")
             node = self.root(structure, choice)
             if node is not None:
                 self.dive(node)
+                self.beam(node)
                 self.put(queue, node)
         while queue:
             bound, _, node = heappop(queue)
@@ -179,6 +182,8 @@ class Search:
                 rest = self.sweep(node, proof, budget if node.size <= 1 else TRIAL)
                 if rest >= self.judge.limit(node.origin.machine.most_pj):
                     continue
+            else:
+                self.beam(node)
             children = branches(node)
             if not children:
                 proof.bound = min(proof.bound, float(np.exp(bound)))
@@ -297,6 +302,17 @@ class Search:
         if value < self.judge.limit(machine.most_pj):
             self.try_leaf(node, rows - offsets[:-1], Proof(0.0, "few"), value)
 
+    def beam(self, node: Node) -> None:
+        """Search the candidates of least scores alone, for a better mapping to cut with."""
+        if not node.scores:
+            return
+        masks = []
+        for score in node.scores:
+            mask = np.zeros(len(score), bool)
+            mask[np.argsort(score, kind="stable")[:BEAM]] = True
+            masks.append(mask)
+        self.sweep(node.only(masks), Proof(0.0, "few"), TRIAL // 4)
+
     def smallest(self, node: Node, starts: Any) -> Any:
         """The candidates that need least room and positions."""
         where = node.origin.where
@@ -384,11 +400,14 @@ class Search:
         """A good mapping from few tiles: random moves in every order of keeps, longer ones in the best of them."""
         free = [one for one in self.structures if None not in one.axis_places]
         rules, self.rules = self.rules, self.rules & {"candidate"}
-        nodes = [node for node in (self.root(structure, FEW) for structure in free or self.structures) if node]
+        nodes: list[Node] = []
+        for structure in free or self.structures:
+            node = None if self.spent and nodes else self.root(structure, FEW)
+            nodes += [node] if node is not None else []
         self.rules = rules
         ready = [(node, where) for node in nodes for where in turns_taken(node.origin.where)]
         glances = sorted((self.wander(*one, GLANCE, 0), k) for k, one in enumerate(ready))
-        for _, k in glances[:BEST]:
+        for _, k in [] if self.spent else glances[:BEST]:
             for seed in range(SEEDS):
                 self.wander(*ready[k], WALK, seed + 1)
         # The most promising orders first: what they yield cuts the others short.

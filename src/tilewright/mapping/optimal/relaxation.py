@@ -413,7 +413,8 @@ class _Relaxation:
         return bool(sum(loops) > (1 if slides else 0))
 
 
-ROUNDS, STEPS = 14, 150
+ROUNDS, STEPS = 16, 200
+STEEP = 0.1  # the constant of a sum, as a share of the sum
 
 
 @dataclass(frozen=True, eq=False)
@@ -443,16 +444,28 @@ def tangent(case: Relaxed, limit: float, rounds: int = ROUNDS, steps: int = STEP
     low_longest = float(max(lows[longest].max(), TINY)) if longest.any() else 1.0
     if low_total * low_longest >= limit * (1 + 1e-9):
         return Tangent(np.inf, *nothing)
+    joined, offsets = np.concatenate(logs), np.concatenate([[0], np.cumsum(counts)])
     # Below a sum with a negative constant stands a chord, over the range that the limit leaves.
     slopes, shifts = np.ones(len(lows)), np.zeros(len(lows))
     for g in np.flatnonzero((case.constants < 0) & (case.roles != ROOM)):
+        high = limit / max(low_longest if totals[g] else low_total, TINY)
         low = max(lows[g], TINY)
-        high = max(low * (1 + 1e-6), min(limit / max(low_longest if totals[g] else low_total, TINY), low * 1e9))
+        if -case.constants[g] > STEEP * low:
+            # Near its lower end the curve is steep: find out how low the sum can be by itself.
+            own = np.flatnonzero((case.roles == ROOM) | (np.arange(len(lows)) == g))
+            alone, _, _ = dual(
+                joined, offsets, case.coefficients[own], np.zeros(len(own)), np.where(own == g, TOTAL, ROOM),
+                np.ones(len(own)), np.zeros(len(own)), np.where(own == g, 0.0, 0.3), rounds, steps, np.inf,
+            )  # fmt: skip
+            low = max(low, float(np.exp(alone - 1e-9)) + case.constants[g])
+            if low >= high * (1 + 1e-9):
+                return Tangent(np.inf, *nothing)
+        high = max(low * (1 + 1e-6), min(high, low * 1e9))
         near, far = np.log(low - case.constants[g]), np.log(high - case.constants[g])
         slopes[g] = (np.log(high) - np.log(low)) / (far - near)
         shifts[g] = np.log(low) - slopes[g] * near
     bound, scores, slope = dual(
-        np.concatenate(logs), np.concatenate([[0], np.cumsum(counts)]), case.coefficients, case.constants, case.roles,
+        joined, offsets, case.coefficients, case.constants, case.roles,
         slopes, shifts, np.where(case.roles == ROOM, 0.3, 0.0), rounds, steps, np.log(limit),
     )  # fmt: skip
     return Tangent(float(bound) - 1e-9, tuple(np.split(scores, np.cumsum(counts)[:-1])), slope)
