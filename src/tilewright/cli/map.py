@@ -2,69 +2,31 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tilewright.cli import options, parse, text
+from tilewright.cli import nest, options, parse, text
 from tilewright.cli.document import show
 from tilewright.cli.guard import guarded
 from tilewright.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from tilewright.arch.accelerator import Accelerator
     from tilewright.mapping.problem import NestCost, NestProblem
     from tilewright.mapping.search import NestResult
-    from tilewright.workload.nest import LoopNest
-
-NESTS = {
-    "--conv": ("K C Y X", "R S N G H W stride dilation pad"),
-    "--depthwise": ("G Y X", "R S N H W stride dilation pad"),
-    "--gemm": ("M N K", "B"),
-}
 
 
 @guarded
 def map_verb(
     arch: options.Arch,
-    conv: Annotated[
-        str | None,
-        typer.Option("--conv", metavar="K=,C=,Y=,X=,...", help="A convolution; also R S N G H W stride dilation pad."),
-    ] = None,
-    gemm: Annotated[str | None, typer.Option("--gemm", metavar="M=,N=,K=", help="A matrix product; also B.")] = None,
-    depthwise: Annotated[
-        str | None,
-        typer.Option(
-            "--depthwise", metavar="G=,Y=,X=,...", help="One filter per channel; also R S N H W stride dilation pad."
-        ),
-    ] = None,
-    einsum: Annotated[
-        str | None,
-        typer.Option(
-            "--einsum", metavar="TEXT", help="Any perfect nest, such as 'C[m,n] += A[m,k] * B[k,n]'; see docs/nests.md."
-        ),
-    ] = None,
-    dims: Annotated[
-        str | None, typer.Option("--dims", metavar="k=64,c=3,...", help="Extents of the dimensions of --einsum.")
-    ] = None,
-    size: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--size", metavar="I=3,226", help="Size of an array of --einsum, else what it touches; may be repeated."
-        ),
-    ] = None,
-    weight: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--weight",
-            metavar="W",
-            help="The factor of --einsum that is a weight, else one called W..., filter... or kernel..., or the second"
-            " of two; may be repeated.",
-        ),
-    ] = None,
+    conv: nest.Conv = None,
+    gemm: nest.Gemm = None,
+    depthwise: nest.Depthwise = None,
+    einsum: nest.Einsum = None,
+    dims: nest.Dims = None,
+    size: nest.Size = None,
+    weight: nest.Weight = None,
     objective: options.Goal = options.Objective.edp,
     evaluate: Annotated[
         Path | None,
@@ -93,20 +55,11 @@ def map_verb(
         raise UsageError(
             f"--evaluate costs a mapping that is given, --method {method.value} chooses one: give one of them"
         )
-    nest = _nest(
-        {"--conv": conv, "--gemm": gemm, "--depthwise": depthwise, "--einsum": einsum},
-        {"--dims": dims, "--size": size, "--weight": weight},
-    )
-    from tilewright import load_arch
-    from tilewright.mapping.nests import default_problem
+    problem = nest.problem_of(arch, nest.nest_of(conv, gemm, depthwise, einsum, dims, size, weight))
     from tilewright.mapping.store import stored_map_nest
     from tilewright.mapping.text import format_mapping
     from tilewright.serial import write_whole
 
-    machine = load_arch(arch)
-    for note in _idle_axes(nest, machine):
-        print(f"note: {note}", file=sys.stderr)
-    problem = default_problem(nest, machine, machine.layout)
     if method is options.Method.stoutchinin:
         from tilewright.mapping.published.stoutchinin_select import stoutchinin
 
@@ -118,43 +71,9 @@ def map_verb(
     if output is not None:
         write_whole(output, format_mapping(result.mapping).rstrip() + "\n")
     if as_json:
-        show(_document(result, machine.name, objective.value))
+        show(_document(result, problem.arch.name, objective.value))
     else:
         print(_report(result, problem, objective.value))
-
-
-def _nest(given: dict[str, str | None], details: dict[str, Any]) -> LoopNest:
-    """The nest of the one option that is given; ``details`` are those that go with ``--einsum``."""
-    chosen = [(option, spec) for option, spec in given.items() if spec is not None]
-    if len(chosen) != 1:
-        raise UsageError(f"give one of {', '.join(given)}; there are {len(chosen)}")
-    (option, spec), *_ = chosen
-    if option == "--einsum":
-        return _einsum(spec, details["--dims"] or "", details["--size"] or (), details["--weight"] or ())
-    if stray := [name for name, value in details.items() if value]:
-        raise UsageError(f"{', '.join(stray)} goes with --einsum, not with {option}")
-    sizes: dict[str, Any] = parse.nest_sizes(spec, option, *NESTS[option])
-    from tilewright.mapping import nests
-
-    make = {"--conv": nests.conv2d, "--gemm": nests.gemm, "--depthwise": nests.depthwise}[option]
-    nest: LoopNest = make(**sizes)  # type: ignore[operator]
-    return nest
-
-
-def _einsum(text: str, dims: str, sizes: Sequence[str], weights: Sequence[str]) -> LoopNest:
-    extents, arrays = parse.extents(dims), parse.array_sizes(sizes)
-    from tilewright.mapping.einsum import einsum
-
-    return einsum(text, dims=extents, sizes=arrays, roles=dict.fromkeys(weights, "weight"))
-
-
-def _idle_axes(nest: LoopNest, machine: Accelerator) -> list[str]:
-    """Axes of the array that may unroll nothing the nest has: its dimensions may only be called something else."""
-    return [
-        f"axis {axis} of {machine.name} unrolls only {', '.join(allowed)}, and the nest has no dimension of that name"
-        for axis, allowed in machine.array.unroll
-        if allowed and not set(allowed) & set(nest.extents)
-    ]
 
 
 def _evaluated(problem: NestProblem, file: Path, objective: str) -> NestResult:
