@@ -504,24 +504,6 @@ def single_bounds(component, start, count, least, table, s, cost):
 
 
 @njit(cache=True)
-def leaf_order(root, left, right, count):
-    """The candidates of a tree from left to right: neighbours are alike."""
-    out = np.empty(count, np.int64)
-    stack = np.empty(count + 1, np.int64)
-    stack[0], waiting, made = root, 1, 0
-    while waiting:
-        waiting -= 1
-        row = stack[waiting]
-        if left[row] < 0:
-            out[made] = row
-            made += 1
-        else:
-            stack[waiting], stack[waiting + 1] = right[row], left[row]
-            waiting += 2
-    return out
-
-
-@njit(cache=True)
 def anneal(rows, leaves, offsets, table, s, cost, steps, seed, skew):
     """A good combination by random moves of one or two components, from ``rows`` on; ``leaves`` are the candidates of
     all components, alike ones next to each other; with a ``skew`` above 1 the first ones are tried more often."""

@@ -11,7 +11,16 @@ from tilewright.mapping.optimal.branch_kernels import INNER, LOOPS, WIDEST
 from tilewright.mapping.optimal.chains import IntTable
 from tilewright.mapping.optimal.costs import OBJECTIVE_CODES, Costs, Layout
 from tilewright.mapping.optimal.features import Floats
-from tilewright.mapping.optimal.relaxation import Case, Relaxed, Tangent, relaxed, segments_known, tangent
+from tilewright.mapping.optimal.relaxation import (
+    ROUNDS,
+    STEPS,
+    Case,
+    Relaxed,
+    Tangent,
+    relaxed,
+    segments_known,
+    tangent,
+)
 from tilewright.mapping.optimal.structure import Structure
 
 TIMED = (OBJECTIVE_CODES["latency"], OBJECTIVE_CODES["edp"])
@@ -46,8 +55,8 @@ class Node:
     case: Case
     bound: float = -np.inf
     scores: tuple[Floats, ...] = ()
-    slope: Floats | None = None
-    logs: tuple[Floats, ...] = ()
+    form: Relaxed | None = None
+    tangent: Tangent | None = None
 
     @property
     def size(self) -> float:
@@ -65,7 +74,7 @@ class Node:
             numbers=tuple(rows[mask] for rows, mask in zip(self.numbers, masks, strict=True)),
             tables=tuple(np.ascontiguousarray(table[mask]) for table, mask in zip(self.tables, masks, strict=True)),
             scores=tuple(score[mask] for score, mask in zip(self.scores, masks, strict=True)) if self.scores else (),
-            logs=tuple(log[mask] for log, mask in zip(self.logs, masks, strict=True)) if self.logs else (),
+            form=self.form.only(masks) if self.form is not None else None,
         )
 
 
@@ -86,7 +95,7 @@ def solved(node: Node, limit: float, repeats: int = 3) -> tuple[Node | None, int
         masks = [found.bound + score < most for score in found.scores]
         left = sum(int(mask.sum()) for mask in masks)
         before = node.rows
-        node = replace(node, bound=found.bound, scores=found.scores, slope=found.slope, logs=case.logs).only(masks)
+        node = replace(node, bound=found.bound, scores=found.scores, form=case, tangent=found).only(masks)
         node = replace(node, bound=bound, scores=tuple(s - (bound - found.bound) / len(masks) for s in node.scores))
         dropped += before - left
         if not all(mask.any() for mask in masks):
@@ -97,12 +106,51 @@ def solved(node: Node, limit: float, repeats: int = 3) -> tuple[Node | None, int
 
 
 def branches(node: Node) -> list[Node]:
-    """Nodes that together hold every combination of a node; empty if it has one only."""
+    """Nodes that together hold every combination of a node and bring its forms nearer to the costs; empty where no such
+    cut is left."""
     for cut in (_by_segment, _by_run, _by_loops):
         found = cut(node)
         if found:
             return found
-    return _by_tangent(node)
+    return []
+
+
+def explored(node: Node, limit: float, small: float, budget: int) -> tuple[list[Node], int, int]:
+    """(nodes, candidates dropped, work): what is left of a node after cuts at the middle of features in which its good
+    candidates differ most, down to nodes of at most ``small`` combinations, or ``budget`` tangents."""
+    from tilewright.mapping.optimal.dual_kernels import explore
+
+    form, found = node.form, node.tangent
+    assert form is not None
+    assert found is not None
+    assert found.chords is not None
+    counts = [len(rows) for rows in node.numbers]
+    most = np.log(limit) - 1e-12 if np.isfinite(limit) else np.inf
+    rows, scores, sizes, bounds, dropped, tangents = explore(
+        np.concatenate(form.logs), np.concatenate([[0], np.cumsum(counts)]), form.coefficients, form.constants,
+        form.roles, *found.chords, found.multipliers, most, small, budget, ROUNDS, STEPS,
+    )  # fmt: skip
+    nodes = []
+    ends = np.cumsum(sizes.sum(axis=1))
+    for part, end in enumerate(ends):
+        first = end - sizes[part].sum()
+        cuts = np.cumsum(sizes[part])[:-1]
+        picks, own = np.split(rows[first:end], cuts), np.split(scores[first:end], cuts)
+        bound = max(node.bound, float(bounds[part]))
+        ready = not np.isnan(scores[first])
+        shift = (bound - float(bounds[part])) / len(counts)
+        nodes.append(
+            replace(
+                node,
+                numbers=tuple(numbers[pick] for numbers, pick in zip(node.numbers, picks, strict=True)),
+                tables=tuple(np.ascontiguousarray(table[pick]) for table, pick in zip(node.tables, picks, strict=True)),
+                bound=bound,
+                scores=tuple(score - shift for score in own) if ready else (),
+                form=None,
+                tangent=None,
+            )
+        )
+    return nodes, dropped, tangents * (node.rows // 4)
 
 
 def _by_segment(node: Node) -> list[Node]:
@@ -171,24 +219,3 @@ def _by_loops(node: Node) -> list[Node]:
 def _cut(node: Node, c: int, one: Any) -> list[Node]:
     masks = [np.ones(len(rows), bool) for rows in node.numbers]
     return [node.only([*masks[:c], mask, *masks[c + 1 :]]) for mask in (one, ~one)]
-
-
-def _by_tangent(node: Node) -> list[Node]:
-    """At the middle of the feature in which good candidates of one component differ most, weighed as the bound does."""
-    best: tuple[float, int, Any] | None = None
-    slope = np.zeros(0) if node.slope is None else node.slope
-    for c, (logs, score) in enumerate(zip(node.logs, node.scores, strict=True)):
-        if len(score) < 2:
-            continue
-        weights = np.exp(-(score - score.min()) / max(1e-6, 0.3 * float(score.max() - score.min())))
-        weights /= weights.sum()
-        middle = weights @ logs
-        spread = np.abs(slope) * np.sqrt(weights @ (logs - middle) ** 2)
-        f = int(spread.argmax())
-        mask = logs[:, f] <= middle[f]
-        if mask.all() or not mask.any():
-            mask = np.arange(len(score)) < len(score) // 2
-            spread[f] = 0.0
-        if best is None or spread[f] > best[0]:
-            best = float(spread[f]), c, mask
-    return [] if best is None else _cut(node, best[1], best[2])

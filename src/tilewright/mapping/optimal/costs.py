@@ -485,11 +485,12 @@ def with_fewest_points(where: Layout, parts: list[Component]) -> Layout:
     strides = np.array([int(np.prod(sizes[axis + 1 :])) for axis in range(len(sizes))], dtype=np.int64)
     used, points, offsets = [], [], [0]
     for part in parts:
-        kinds, number = np.unique(part.used, axis=0, return_inverse=True)
-        least = np.full(len(kinds), np.inf)
-        np.minimum.at(least, number.reshape(-1), part.points)
-        used.append(kinds)
-        points.append(least)
+        least = np.full(int(np.prod(sizes)), np.inf)
+        fits = (part.used <= where.positions).all(axis=1)
+        np.minimum.at(least, part.used[fits] @ strides, part.points[fits])
+        kinds = np.flatnonzero(np.isfinite(least))
+        used.append(np.stack(np.unravel_index(kinds, tuple(sizes)), axis=1))
+        points.append(least[kinds])
         offsets.append(offsets[-1] + len(kinds))
     table = fewest_points(
         np.concatenate(used), np.concatenate(points), np.array(offsets), where.positions, strides, int(np.prod(sizes))

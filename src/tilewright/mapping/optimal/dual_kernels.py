@@ -163,3 +163,159 @@ def dual(logs, offsets, coefficients, constants, roles, slopes, shifts, multipli
         for row in range(offsets[c], offsets[c + 1]):
             best_scores[row] -= least
     return best, best_scores, best_theta
+
+
+@njit(cache=True)
+def _widest(local, starts, scores, theta):
+    """(component, feature, middle): where good candidates differ most, weighed as the bound does; -1 if nowhere."""
+    best, chosen, feature, middle = 0.0, -1, -1, 0.0
+    features = local.shape[1]
+    for c in range(len(starts) - 1):
+        a, b = starts[c], starts[c + 1]
+        if b - a < 2:
+            continue
+        least, most = scores[a], scores[a]
+        for k in range(a, b):
+            least, most = min(least, scores[k]), max(most, scores[k])
+        scale = max(1e-6, 0.3 * (most - least))
+        for f in range(features):
+            if theta[f] == 0.0:
+                continue
+            weights, first, second = 0.0, 0.0, 0.0
+            shift = local[a, f]
+            for k in range(a, b):
+                weight = np.exp((least - scores[k]) / scale)
+                value = local[k, f] - shift
+                weights += weight
+                first += weight * value
+                second += weight * value * value
+            first /= weights
+            spread = abs(theta[f]) * np.sqrt(max(0.0, second / weights - first * first))
+            if spread > best + 1e-12:
+                best, chosen, feature, middle = spread, c, f, first + shift
+    return chosen, feature, middle
+
+
+@njit(cache=True)
+def explore(
+    logs, offsets, coefficients, constants, roles, slopes, shifts, multipliers, most, small, budget, rounds, steps
+):
+    """Cut a case in two, bound the parts, drop what cannot stay below ``most``, and again, depth first.
+
+    Returns (rows, scores, sizes, bounds, dropped, tangents): parts with at most ``small`` combinations, and those not
+    looked at within ``budget`` tangents (without scores: their bound is that of the part they come from). Part p has
+    ``sizes[p, c]`` of the rows of component c, numbered within the component, one component after the other.
+    """
+    n = len(offsets) - 1
+    total, features = logs.shape
+    groups = len(roles)
+    depth = 256
+    order = np.arange(total)
+    low, high = np.empty((depth, n), np.int64), np.empty((depth, n), np.int64)
+    above, pull = np.empty(depth), np.empty((depth, groups))
+    low[0], high[0], above[0], pull[0] = offsets[:-1], offsets[1:], -np.inf, multipliers
+    waiting = 1
+    out_rows, out_scores = np.empty(1024, np.int64), np.empty(1024)
+    out_sizes, out_bounds = np.empty((64, n), np.int64), np.empty(64)
+    held, parts, dropped, tangents = 0, 0, 0, 0
+    starts = np.zeros(n + 1, np.int64)
+    local, scores = np.empty((total, features)), np.zeros(total)
+    while waiting:
+        waiting -= 1
+        first, last, bound = low[waiting].copy(), high[waiting].copy(), above[waiting]
+        own = pull[waiting].copy()
+        alive, scored = True, False
+        theta = np.zeros(features)
+        for _ in range(3):
+            count = 0
+            for c in range(n):
+                starts[c] = count
+                for k in range(first[c], last[c]):
+                    local[count] = logs[order[k]]
+                    count += 1
+            starts[n] = count
+            if tangents >= budget or waiting + 2 > depth:
+                break
+            value, found, theta = dual(
+                local[:count], starts, coefficients, constants, roles, slopes, shifts, own, rounds, steps, most
+            )
+            value -= 1e-9
+            tangents += 1
+            scored = True
+            bound = max(bound, value)
+            if bound >= most:
+                alive = False
+                dropped += count
+                break
+            kept = 0
+            for c in range(n):
+                end = first[c]
+                for k in range(first[c], last[c]):
+                    score = found[starts[c] + k - first[c]]
+                    if value + score < most:
+                        order[k], order[end] = order[end], order[k]
+                        scores[kept] = score - (bound - value) / n
+                        end += 1
+                        kept += 1
+                last[c] = end
+                if end == first[c]:
+                    alive = False
+            dropped += count - kept
+            if not alive:
+                dropped += kept
+                break
+            if kept > 0.7 * count:
+                break
+        if not alive:
+            continue
+        size, count = 1.0, 0
+        for c in range(n):
+            size *= last[c] - first[c]
+            count += last[c] - first[c]
+        if not scored or size <= small:
+            while held + count > len(out_rows):
+                out_rows, out_scores = np.append(out_rows, out_rows), np.append(out_scores, out_scores)
+            if parts == len(out_bounds):
+                out_sizes = np.concatenate((out_sizes, out_sizes))
+                out_bounds = np.append(out_bounds, out_bounds)
+            at = 0
+            for c in range(n):
+                out_sizes[parts, c] = last[c] - first[c]
+                for k in range(first[c], last[c]):
+                    out_rows[held] = order[k] - offsets[c]
+                    out_scores[held] = scores[at] if scored else np.nan
+                    held += 1
+                    at += 1
+            out_bounds[parts] = bound
+            parts += 1
+            continue
+        at = 0
+        for c in range(n):
+            starts[c] = at
+            for k in range(first[c], last[c]):
+                local[at] = logs[order[k]]
+                at += 1
+        starts[n] = at
+        c, f, middle = _widest(local[:at], starts, scores, theta)
+        if c < 0:
+            c = 0
+            for k in range(n):
+                if last[k] - first[k] > last[c] - first[c]:
+                    c = k
+            end = (first[c] + last[c]) // 2
+        else:
+            end = first[c]
+            for k in range(first[c], last[c]):
+                if logs[order[k], f] <= middle:
+                    order[k], order[end] = order[end], order[k]
+                    end += 1
+            if end == first[c] or end == last[c]:
+                end = (first[c] + last[c]) // 2
+        for side in range(2):
+            low[waiting], high[waiting], above[waiting], pull[waiting] = first, last, bound, own
+            if side == 0:
+                low[waiting, c] = end
+            else:
+                high[waiting, c] = end
+            waiting += 1
+    return out_rows[:held], out_scores[:held], out_sizes[:parts], out_bounds[:parts], dropped, tangents

@@ -8,7 +8,6 @@ component, and its features are its factors in these products.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -246,10 +245,13 @@ class _Builder:
         # Chains that agree above the item are one; places that never cut are none.
         firsts, numbers_of, kept = [], [], []
         for part, mode in zip((one, two), modes, strict=True):
-            seen = np.where(mode == CUT, 0, part.full)
-            _, first, number = np.unique(seen, axis=0, return_index=True, return_inverse=True)
+            # Chains are listed depth first: those that agree above the item follow each other.
+            seen = part.full[:, mode != CUT]
+            fresh = np.ones(len(seen), bool)
+            fresh[1:] = (seen[1:] != seen[:-1]).any(axis=1)
+            first = np.flatnonzero(fresh)
             firsts.append(first)
-            numbers_of.append(number.reshape(-1))
+            numbers_of.append(np.cumsum(fresh) - 1)
             before = np.concatenate([np.full((len(first), 1), part.extent), part.full[first][:, :-1]], axis=1)
             kept.append(np.flatnonzero((mode != CUT) & (part.full[first] < before).any(axis=0)))
         sides = []
@@ -269,10 +271,10 @@ class _Builder:
             out = np.empty((len(firsts[0]), len(firsts[1]), 3))
             window_table(*sides[0], *sides[1], steps[one.dim], steps[two.dim], axis.offset, axis.size, out)
             self.memo[key] = out
-        out = out[numbers_of[0]][:, numbers_of[1]]
+        counts: Floats = out[numbers_of[0]][:, numbers_of[1]]
         shape = [1] * len(self.parts) + [3]
-        shape[numbers[0]], shape[numbers[1]] = out.shape[0], out.shape[1]
-        return (out if numbers[0] < numbers[1] else out.transpose(1, 0, 2)).reshape(shape)
+        shape[numbers[0]], shape[numbers[1]] = counts.shape[0], counts.shape[1]
+        return (counts if numbers[0] < numbers[1] else counts.transpose(1, 0, 2)).reshape(shape)
 
     def sliding_words(
         self, operand: Operand, item: int, parent: int, shared: tuple[str, ...], *, every: bool
@@ -360,7 +362,7 @@ def component(structure: Structure, dims: tuple[str, ...], choice: Choice, memo:
     for axis in range(len(arch.array.axes)):
         for number, part in enumerate(parts):
             used_positions[:, axis] *= flat(build.spread(number, part.positions(axis))).astype(np.int64)
-    rows = np.array(list(product(*(range(n) for n in shape))), dtype=np.int64).reshape(size, len(parts))
+    rows = np.stack(np.unravel_index(np.arange(size), shape), axis=1)
     tables = tuple(part.table for part in parts)
     return Component(
         dims, tables, rows, reads, writes, reads_sliding, writes_sliding, visits, served, footprint, first,

@@ -19,7 +19,7 @@ import numpy as np
 from tilewright.mapping.evaluate import evaluate, steps_of
 from tilewright.mapping.legal import problems
 from tilewright.mapping.mapping import Mapping
-from tilewright.mapping.optimal.cases import Node, Origin, branches, solved
+from tilewright.mapping.optimal.cases import Node, Origin, branches, explored, solved
 from tilewright.mapping.optimal.chains import EVEN, EVERY, FEW, Choice, chain_number
 from tilewright.mapping.optimal.costs import (
     Forest,
@@ -33,20 +33,21 @@ from tilewright.mapping.optimal.costs import (
     turns_taken,
     with_fewest_points,
 )
-from tilewright.mapping.optimal.features import Component, Memo, component, components
+from tilewright.mapping.optimal.features import Component, Floats, Memo, component, components
 from tilewright.mapping.optimal.realize import mappings
 from tilewright.mapping.optimal.relaxation import Case
 from tilewright.mapping.optimal.structure import Structure, structures
 from tilewright.mapping.problem import NestCost, NestProblem
 
-GLANCE, WALK, SEEDS, BEST, DIVE = 8_000, 60_000, 2, 3, 30_000
+GLANCE, WALK, SEEDS, BEST = 8_000, 60_000, 2, 3
+DIVE, WALKED = 30_000, 0.3  # steps of one walk; the share of all work that goes into walks
 NODES_A_SECOND = 200_000
 NODES_AN_EVALUATION = 400  # what an exact evaluation costs, in bounds
 MOST_LEAVES = 4096
 MOST_ORDERS = 48
 MOST_CANDIDATES = 120_000
-SMALL, TRIAL = 200_000, 20_000
-KEPT_ROWS, BEAM = 40_000, 40
+SMALL, TRIAL, DOMINATED = 50_000, 20_000, 2_500
+KEPT_ROWS, BEAM, BEAMS, TANGENTS = 40_000, 40, 30, 256
 RULES = frozenset({"tangent", "candidate", "dominated", "bound"})
 
 
@@ -77,13 +78,13 @@ class Judge:
             self.key, self.best, self.cost = key, mapping, cost
         return True
 
-    def limit(self, most_pj: float) -> float:
+    def limit(self) -> float:
         """The bound that a combination has to stay below to be of interest."""
         if self.cost is None:
             return np.inf
         value = self.cost.value(self.objective)
         if self.objective in ("latency", "traffic"):
-            value += 0.49 * self.cost.energy_pj / most_pj
+            return value - 0.5  # whole numbers; their bounds have less than a half for energy on top
         return value * (1 - 1e-12)
 
 
@@ -124,7 +125,8 @@ class Search:
         self.nodes = 0
         self.pruned: Counter[str] = Counter()
         self.memo: Memo = {}
-        self.order = count()
+        self.order, self.seeds = count(), count()
+        self.walked = 0  # steps of random moves
 
     @property
     def spent(self) -> bool:
@@ -166,11 +168,11 @@ class Search:
             node = self.root(structure, choice)
             if node is not None:
                 self.dive(node)
-                self.beam(node)
                 self.put(queue, node)
+        beams = BEAMS
         while queue:
             bound, _, node = heappop(queue)
-            if bound >= np.log(self.judge.limit(node.origin.machine.most_pj)):
+            if bound >= np.log(self.judge.limit()):
                 self.pruned["tangent"] += 1 + len(queue)
                 break
             if self.spent or self.nodes >= budget:
@@ -179,38 +181,57 @@ class Search:
             if not node.tables:
                 node = self.filled(node, choice)
             if node.size <= SMALL or "tangent" not in self.rules:
-                rest = self.sweep(node, proof, budget if node.size <= 1 else TRIAL)
-                if rest >= self.judge.limit(node.origin.machine.most_pj):
+                single = node.size <= 1 or "tangent" not in self.rules
+                rest = self.sweep(node, proof, budget if single else TRIAL)
+                if rest >= self.judge.limit():
+                    continue
+                if single:
+                    proof.bound = min(proof.bound, float(np.exp(bound)))
                     continue
             else:
-                self.beam(node)
-            children = branches(node)
-            if not children:
-                proof.bound = min(proof.bound, float(np.exp(bound)))
-            for child in children:
-                better = self.bounded(child)
-                if better is not None:
-                    self.put(queue, better)
+                if beams:
+                    beams -= 1
+                    self.beam(node)
+                if self.walked < WALKED * self.nodes:
+                    self.dive(node)
+            for child in self.parts_of(node):
+                self.put(queue, child)
         return proof
+
+    def parts_of(self, node: Node) -> list[Node]:
+        """What is of interest in a node, in parts."""
+        limit = self.judge.limit()
+        cut = branches(node)
+        if cut:
+            return [better for child in cut if (better := self.bounded(child)) is not None]
+        if node.form is None:
+            whole = self.bounded(node)
+            if whole is None:
+                return []
+            node = whole
+        small = SMALL if node.size > SMALL else node.size / 16
+        parts, dropped, work = explored(node, limit, max(1.0, small), TANGENTS)
+        self.nodes += work
+        self.pruned["tangent"] += dropped
+        return parts
 
     def put(self, queue: list[tuple[float, int, Node]], node: Node) -> None:
         if node.rows > KEPT_ROWS:  # too many to keep while they wait
-            node = replace(node, tables=(), logs=())
+            node = replace(node, tables=(), form=None)
         heappush(queue, (node.bound, next(self.order), node))
 
     def filled(self, node: Node, choice: Choice) -> Node:
         """The node with its features again."""
         parts = self.components_of(node.origin.structure, choice)
-        tables = tuple(
-            packed(node.origin.structure, part)[0][rows] for part, rows in zip(parts, node.numbers, strict=True)
-        )
+        whole, _ = self.packed_all(node.origin.structure, parts)
+        tables = tuple(table[rows] for table, rows in zip(whole, node.numbers, strict=True))
         return self.bounded(replace(node, tables=tables)) or replace(node, tables=tables)
 
     def bounded(self, node: Node) -> Node | None:
         """The node with its bound, or None if nothing in it is of interest."""
         if "tangent" not in self.rules:
             return node
-        better, dropped, work = solved(node, self.judge.limit(node.origin.machine.most_pj))
+        better, dropped, work = solved(node, self.judge.limit())
         self.nodes += work // 2 + 100
         self.pruned["tangent"] += dropped
         return better
@@ -223,15 +244,25 @@ class Search:
             parts.append(made)
         return parts
 
+    def packed_all(self, structure: Structure, parts: list[Component]) -> tuple[list[Floats], Any]:
+        """The packed features of every component; those that are alike are packed once."""
+        tables: list[Floats] = []
+        kinds = None
+        for number, part in enumerate(parts):
+            twin = next((k for k, other in enumerate(parts[:number]) if other.reads is part.reads), None)
+            if twin is None:
+                table, kinds = packed(structure, part)
+                tables.append(table)
+            else:
+                tables.append(tables[twin])
+        return tables, kinds
+
     def root(self, structure: Structure, choice: Choice) -> Node | None:
         """A structure with all candidates that may be part of something better than the best; None if it has none."""
         machine, where = costs(structure), layout(structure, self.parts, self.objective)
         parts = self.components_of(structure, choice)
         where = with_fewest_points(where, parts)
-        tables, kinds = [], None
-        for part in parts:
-            table, kinds = packed(structure, part)
-            tables.append(table)
+        tables, kinds = self.packed_all(structure, parts)
         chains = tuple(tuple(zip(part.dims, part.tables, strict=True)) for part in parts)
         numbers = tuple(np.arange(len(part)) for part in parts)
         node: Node | None = Node(
@@ -241,7 +272,7 @@ class Search:
         node = self.bounded(node)
         if node is not None and "candidate" in self.rules:
             node = self.without_hopeless(node)
-        if node is not None and "dominated" in self.rules and separable(where, machine) and node.rows < 20_000:
+        if node is not None and "dominated" in self.rules and separable(where, machine) and node.rows < DOMINATED:
             node = self.without_dominated(node, parts)
         return node
 
@@ -250,7 +281,7 @@ class Search:
         from tilewright.mapping.optimal.branch_kernels import bound, single_bounds
 
         where, machine = node.origin.where, node.origin.machine
-        limit = self.judge.limit(machine.most_pj)
+        limit = self.judge.limit()
         bare = bare_forest(list(node.tables), node.origin.kinds, where.at_free)
         scratch = np.empty(4 * len(where.parent) + where.operands)
         root = bound(bare.roots, bare.table, where, machine, scratch)[0]
@@ -284,7 +315,7 @@ class Search:
         return node.only(masks)
 
     def dive(self, node: Node) -> None:
-        """Evaluate what random moves find near the candidates of least scores."""
+        """Evaluate what random moves find, in every second dive the candidates of least scores preferred."""
         from tilewright.mapping.optimal.branch_kernels import anneal, descend
 
         where, machine = node.origin.where, node.origin.machine
@@ -296,10 +327,12 @@ class Search:
         )
         start = self.smallest(node, offsets[:-1])
         steps = min(DIVE, 30 * len(leaves))
-        rows, _ = anneal(start, leaves, offsets, table, where, machine, steps, 1, 2.0)
+        seed = next(self.seeds)
+        rows, _ = anneal(start, leaves, offsets, table, where, machine, steps, seed, 1.0 + seed % 2)
         rows, value = descend(rows, offsets[:-1], np.diff(offsets), table, where, machine)
         self.nodes += steps + node.rows
-        if value < self.judge.limit(machine.most_pj):
+        self.walked += steps + node.rows
+        if value < self.judge.limit():
             self.try_leaf(node, rows - offsets[:-1], Proof(0.0, "few"), value)
 
     def beam(self, node: Node) -> None:
@@ -351,7 +384,7 @@ class Search:
             rows = trees.starts + chosen
             value = min(bound(rows, trees.table, turn, node.origin.machine, scratch)[0] for turn in turns)
             self.nodes += len(turns)
-            if value < self.judge.limit(node.origin.machine.most_pj):
+            if value < self.judge.limit():
                 self.try_leaf(node, rows - trees.starts, proof, value)
         return float("inf")
 
@@ -361,7 +394,7 @@ class Search:
 
         machine, most, spent = node.origin.machine, 16, 0
         while True:
-            limit, allowed = self.judge.limit(machine.most_pj), budget - spent
+            limit, allowed = self.judge.limit(), budget - spent
             if self.deadline is not None:
                 allowed = min(allowed, max(1000, int((self.deadline - monotonic()) * NODES_A_SECOND)))
             rows, values, held, nodes, cut, rest = search(
@@ -372,14 +405,14 @@ class Search:
             self.pruned["bound"] += cut
             before = self.judge.evaluated
             for k in np.argsort(values[:held], kind="stable"):
-                if not values[k] < self.judge.limit(machine.most_pj):
+                if not values[k] < self.judge.limit():
                     break
                 if self.spent:
                     rest = min(rest, float(values[k]))
                     break
                 self.try_leaf(node, rows[k] - trees.starts, proof, float(values[k]))
             spent += NODES_AN_EVALUATION * (self.judge.evaluated - before)
-            if rest >= self.judge.limit(machine.most_pj) or self.spent or most >= MOST_LEAVES or spent >= budget:
+            if rest >= self.judge.limit() or self.spent or most >= MOST_LEAVES or spent >= budget:
                 return float(rest)
             most *= 16
 
@@ -416,22 +449,17 @@ class Search:
 
     def wander(self, node: Node, where: Any, steps: int, seed: int) -> float:
         """Evaluate the best of a random walk; its bound."""
-        from tilewright.mapping.optimal.branch_kernels import anneal, descend, leaf_order
+        from tilewright.mapping.optimal.branch_kernels import anneal, descend
 
         machine = node.origin.machine
-        shapes = [np.ascontiguousarray(np.log2(1.0 + np.abs(table))) for table in node.tables]
-        trees = forest(list(node.tables), node.origin.kinds, where.at_free, shapes)
         counts = np.array([len(rows) for rows in node.numbers])
         offsets = np.concatenate([[0], np.cumsum(counts)])
-        leaves = np.concatenate(
-            [leaf_order(root, trees.left, trees.right, n) for root, n in zip(trees.roots, counts, strict=True)]
-        )
-        start = self.smallest(node, trees.starts)
-        steps = min(steps, 30 * len(leaves))
-        rows, _ = anneal(start, leaves, offsets, trees.table, where, machine, steps, seed, 1.0)
-        rows, value = descend(rows, trees.starts, counts, trees.table, where, machine)
-        if value < self.judge.limit(machine.most_pj):
-            self.try_leaf(node, rows - trees.starts, Proof(0.0, "few"), value)
+        table, leaves = np.concatenate(node.tables), np.arange(node.rows)
+        steps = min(steps, 30 * node.rows)
+        rows, _ = anneal(self.smallest(node, offsets[:-1]), leaves, offsets, table, where, machine, steps, seed, 1.0)
+        rows, value = descend(rows, offsets[:-1], counts, table, where, machine)
+        if value < self.judge.limit():
+            self.try_leaf(node, rows - offsets[:-1], Proof(0.0, "few"), value)
         return float(value)
 
 

@@ -7,7 +7,7 @@ taken. Its least value over convex mixtures of candidates is a bound of all thei
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -62,6 +62,10 @@ class Relaxed:
     coefficients: Floats
     constants: Floats
     roles: Any
+
+    def only(self, masks: list[Any]) -> Relaxed:
+        """The same for some of the candidates: as valid, not as tight as it could be."""
+        return replace(self, logs=tuple(log[mask] for log, mask in zip(self.logs, masks, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -413,19 +417,21 @@ class _Relaxation:
         return bool(sum(loops) > (1 if slides else 0))
 
 
-ROUNDS, STEPS = 16, 200
+ROUNDS, STEPS = 8, 60
 STEEP = 0.1  # the constant of a sum, as a share of the sum
 
 
 @dataclass(frozen=True, eq=False)
 class Tangent:
     """Every combination costs at least ``exp(bound)``, and at least ``exp(bound + its scores)``; ``scores`` has an
-    entry per candidate of each component, ``slope`` one per feature. The bound is infinite where nothing stays below
-    the limit."""
+    entry per candidate of each component. The bound is infinite where nothing stays below
+    the limit. ``chords`` are the slopes and shifts of the lines that stand for sums with a negative constant,
+    ``multipliers`` the weights of the rooms; both serve for parts of the case as well."""
 
     bound: float
     scores: tuple[Floats, ...]
-    slope: Floats
+    chords: tuple[Floats, Floats] | None = None
+    multipliers: Floats | None = None
 
 
 def tangent(case: Relaxed, limit: float, rounds: int = ROUNDS, steps: int = STEPS) -> Tangent:
@@ -434,16 +440,16 @@ def tangent(case: Relaxed, limit: float, rounds: int = ROUNDS, steps: int = STEP
 
     logs = case.logs
     counts = [len(one) for one in logs]
-    nothing = tuple(np.zeros(n) for n in counts), np.zeros(case.coefficients.shape[1])
+    nothing = tuple(np.zeros(n) for n in counts)
     least = sum(one.min(axis=0) for one in logs)
     lows = case.coefficients @ np.exp(least) + case.constants
     if (lows[case.roles == ROOM] > 1 + 1e-9).any():
-        return Tangent(np.inf, *nothing)
+        return Tangent(np.inf, nothing)
     totals, longest = case.roles == TOTAL, case.roles == LONGEST
     low_total = float(np.prod(np.maximum(lows[totals], TINY)))
     low_longest = float(max(lows[longest].max(), TINY)) if longest.any() else 1.0
     if low_total * low_longest >= limit * (1 + 1e-9):
-        return Tangent(np.inf, *nothing)
+        return Tangent(np.inf, nothing)
     joined, offsets = np.concatenate(logs), np.concatenate([[0], np.cumsum(counts)])
     # Below a sum with a negative constant stands a chord, over the range that the limit leaves.
     slopes, shifts = np.ones(len(lows)), np.zeros(len(lows))
@@ -459,13 +465,15 @@ def tangent(case: Relaxed, limit: float, rounds: int = ROUNDS, steps: int = STEP
             )  # fmt: skip
             low = max(low, float(np.exp(alone - 1e-9)) + case.constants[g])
             if low >= high * (1 + 1e-9):
-                return Tangent(np.inf, *nothing)
+                return Tangent(np.inf, nothing)
         high = max(low * (1 + 1e-6), min(high, low * 1e9))
         near, far = np.log(low - case.constants[g]), np.log(high - case.constants[g])
         slopes[g] = (np.log(high) - np.log(low)) / (far - near)
         shifts[g] = np.log(low) - slopes[g] * near
-    bound, scores, slope = dual(
+    multipliers = np.where(case.roles == ROOM, 0.3, 0.0)
+    bound, scores, _ = dual(
         joined, offsets, case.coefficients, case.constants, case.roles,
-        slopes, shifts, np.where(case.roles == ROOM, 0.3, 0.0), rounds, steps, np.log(limit),
+        slopes, shifts, multipliers, rounds, steps, np.log(limit),
     )  # fmt: skip
-    return Tangent(float(bound) - 1e-9, tuple(np.split(scores, np.cumsum(counts)[:-1])), slope)
+    parts = tuple(np.split(scores, np.cumsum(counts)[:-1]))
+    return Tangent(float(bound) - 1e-9, parts, (slopes, shifts), multipliers)
