@@ -73,18 +73,30 @@ def schedule(
     objective: str = "edp",
     strategy: str | None = None,
     *,
+    effort: Literal["quick", "good", "proof", "long"] = "good",
     timeout: float | None = None,
+    cache: bool = True,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Schedule:
     """How to run a network on a machine: tiles, loop orders, buffers, and what it costs.
 
     ``objective`` is ``latency`` (cycles), ``energy`` (pJ), ``edp`` (pJ * cycles) or ``traffic`` (DRAM bytes);
-    ``strategy`` by default the best there is; ``timeout`` in seconds. ``progress`` is called with what is being worked
+    ``strategy`` by default the best there is; ``effort`` and ``cache`` are those of ``map_nest`` for every operator;
+    ``timeout`` in seconds. ``progress`` is called with what is being worked
     on, how many are done and how many there are. Raises ``errors.InfeasibleError`` where something fits in no way.
     """
     from tilewright.schedule import run
 
-    return run.schedule(network, arch, objective, strategy or run.DEFAULT_STRATEGY, timeout=timeout, progress=progress)
+    return run.schedule(
+        network,
+        arch,
+        objective,
+        strategy or run.DEFAULT_STRATEGY,
+        effort=effort,
+        timeout=timeout,
+        cache=cache,
+        progress=progress,
+    )
 
 
 def simulate(
@@ -124,15 +136,15 @@ def map_nest(
     arch: Accelerator,
     objective: str = "edp",
     *,
-    effort: Literal["quick", "proof", "long"] = "proof",
+    effort: Literal["quick", "good", "proof", "long"] = "proof",
     timeout: float | None = None,
     cache: bool = True,
 ) -> NestResult:
     """The best mapping of one nest on a machine, its operands dense arrays in DRAM.
 
-    ``effort``: ``quick`` for a good mapping at once, ``proof`` for one that is proven the best where that takes
-    seconds, ``long`` for minutes; ``timeout`` in seconds ends any of them with the best so far. Results are
-    kept on disk and found again unless ``cache`` is false.
+    ``effort``: ``quick`` for a plain mapping, ``good`` for a search through the whole hierarchy, ``proof`` for one that
+    is proven the best where that takes seconds, ``long`` for minutes; ``timeout`` in seconds ends any of them with the
+    best so far. Results are kept on disk and found again unless ``cache`` is false.
     """
     from tilewright.mapping.nests import default_problem
     from tilewright.mapping.store import stored_map_nest

@@ -33,16 +33,13 @@ def map_verb(
         typer.Option("--evaluate", metavar="FILE", help="Cost the mapping of this file instead of searching for one."),
     ] = None,
     output: Annotated[Path | None, typer.Option("-o", metavar="FILE", help="Write the mapping to this file.")] = None,
-    effort: Annotated[
-        options.Effort,
-        typer.Option("--effort", help="quick: a good mapping at once; proof: some seconds; long: some minutes."),
-    ] = options.Effort.proof,
+    effort: options.HowLong = options.Effort.proof,
     method: Annotated[
         options.Method,
         typer.Option("--method", help="search, or the selection procedure of Stoutchinin et al. (2019)."),
     ] = options.Method.search,
     timeout: options.Timeout = None,
-    no_cache: Annotated[bool, typer.Option("--no-cache", help="Neither read nor keep results on disk.")] = False,
+    no_cache: options.NoCache = False,
     as_json: options.Json = False,
 ) -> None:
     """Find the best mapping of one nest: tiles, loop order, where each operand is kept.

@@ -35,6 +35,7 @@ class Effort(StrEnum):
     """How long a search may go on."""
 
     quick = "quick"
+    good = "good"
     proof = "proof"
     long = "long"
 
@@ -86,6 +87,15 @@ Inputs = Annotated[
     str | None,
     typer.Option("--input", metavar="FILE.npz", help="An array per input of the network, instead of random numbers."),
 ]
+HowLong = Annotated[
+    Effort,
+    typer.Option(
+        "--effort",
+        help="quick: plain mappings; good: a search through the whole hierarchy; proof: until a mapping is proven the"
+        " best, for some seconds a nest; long: the same for some minutes.",
+    ),
+]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither read nor keep results on disk.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 ShowProgress = Annotated[
     bool, typer.Option("--progress", help="Show progress on standard error even where it is no terminal.")

@@ -30,7 +30,9 @@ def schedule_verb(
     input_shape: options.InputShape = None,
     dim: options.Dim = None,
     until: options.Until = None,
+    effort: options.HowLong = options.Effort.good,
     timeout: options.Timeout = None,
+    no_cache: options.NoCache = False,
     max_cycles: Annotated[
         int | None, typer.Option("--max-cycles", metavar="N", help="Budget; exit 4 above it.")
     ] = None,
@@ -66,7 +68,16 @@ def schedule_verb(
 
     try:
         with Progress("scheduling", progress) as shown:
-            result = tilewright.schedule(network, machine, objective.value, strategy, timeout=limit, progress=shown)
+            result = tilewright.schedule(
+                network,
+                machine,
+                objective.value,
+                strategy,
+                effort=effort.value,
+                timeout=limit,
+                cache=not no_cache,
+                progress=shown,
+            )
     except (InfeasibleError, LimitError) as error:
         if as_json:
             status = "infeasible" if isinstance(error, InfeasibleError) else "limit"

@@ -33,9 +33,9 @@ from tilewright.mapping.tiling import MOST_STEPS
 
 EXACT = 32
 STARTS = 2
-Effort = Literal["quick", "proof", "long"]
+Effort = Literal["quick", "good", "proof", "long"]
 MOST_STRUCTURES, MOST_FEW = 1000, 100_000
-BOUNDS: dict[Effort, int] = {"quick": 0, "proof": 1_500_000, "long": 60_000_000}
+BOUNDS: dict[Effort, int] = {"quick": 0, "good": 0, "proof": 1_500_000, "long": 60_000_000}
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,7 @@ def map_nest(
     """The best mapping of a nest that was found for an objective of ``OBJECTIVES``, and how good any other can be.
 
     ``effort`` is ``quick`` (good tile loops with a plain array part, bounded by compulsory traffic and peak compute),
+    ``good`` (random moves through the whole hierarchy, the same bound),
     ``proof`` (search until it is proven the best of its space, or for a fixed number of bounds, some seconds), or
     ``long`` (the same for some minutes). The same input gives the same mapping, unless ``timeout`` seconds end the
     search early. ``max_steps`` bounds the tile steps. Raises InfeasibleError if nothing fits, naming the memory, the
@@ -80,8 +81,9 @@ def map_nest(
     began = monotonic()
     deadline = None if timeout is None else began + timeout
     judge = Judge(problem, objective, max_steps, deadline)
-    best = _search(problem, objective, max_steps, judge)
-    if problem.nest.work is None and effort != "quick":
+    whole = problem.nest.work is None and effort != "quick"
+    best = _search(problem, objective, max_steps, judge, refined=not whole)
+    if whole and (best is None or not judge.spent):
         found = _array_search(problem, objective, best, BOUNDS[effort], max_steps, deadline, began)
         if found is not None:
             return found
@@ -154,7 +156,7 @@ def _result(
     return NestResult(mapping, cost, bound, gap, status, evaluations, monotonic() - began)
 
 
-def _search(problem: NestProblem, objective: str, max_steps: int, judge: Judge) -> Judged | None:
+def _search(problem: NestProblem, objective: str, max_steps: int, judge: Judge, *, refined: bool) -> Judged | None:
     """The best mapping found, or None if none is legal."""
     # Where room is scarce tiles may have to be finer than a filter.
     tight = any(streams(problem, operand.name) for operand in problem.nest.inputs) or is_cramped(problem)
@@ -170,6 +172,8 @@ def _search(problem: NestProblem, objective: str, max_steps: int, judge: Judge) 
         if one is not None:
             judged[one.mapping] = one
     starts = sorted(judged.values(), key=lambda one: one.key)[:STARTS]
+    if not refined:
+        return starts[0] if starts else None
     return min((refine(judge, start) for start in starts), key=lambda one: one.key, default=None)
 
 

@@ -25,9 +25,9 @@ from tilewright.mapping.problem import NestProblem
 from tilewright.mapping.search import Effort, NestResult, map_nest
 from tilewright.mapping.text import format_mapping, parse_mapping
 
-MODEL_VERSION = 1  # raise it with every change of the model or of what the search promises
+MODEL_VERSION = 2  # raise it with every change of the model or of what the search promises
 MOST_ROWS = 50_000
-EFFORTS: tuple[Effort, ...] = ("quick", "proof", "long")
+EFFORTS: tuple[Effort, ...] = ("quick", "good", "proof", "long")
 _TABLE = """
 create table if not exists results (
     key text primary key, effort integer not null, proven integer not null, used real not null, document text not null

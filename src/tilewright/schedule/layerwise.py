@@ -10,7 +10,8 @@ from tilewright.arch.accelerator import Accelerator
 from tilewright.errors import InfeasibleError, LimitError
 from tilewright.mapping.floor import floor
 from tilewright.mapping.problem import NestProblem
-from tilewright.mapping.search import NestResult, map_nest
+from tilewright.mapping.search import Effort, NestResult
+from tilewright.mapping.store import stored_map_nest
 from tilewright.schedule.problems import nest_problem, tensor_traffic
 from tilewright.schedule.schedule import Group, PartSchedule
 from tilewright.workload.network import Operator
@@ -33,18 +34,22 @@ def layerwise(
     arch: Accelerator,
     objective: str,
     *,
+    effort: Effort = "good",
+    cache: bool = True,
     deadline: float | None = None,
     progress: Progress | None = None,
 ) -> Found:
     """Map every part of every operator on its own; equal problems are solved once.
 
-    ``deadline`` is a ``time.monotonic`` moment; past it each search returns the first legal mapping it has. A first
-    KeyboardInterrupt moves it to now; a second one passes through. Raises InfeasibleError that names every operator
-    which fits in no way, or LimitError that names the first which fits in too many steps only.
+    ``effort`` and ``cache`` are those of ``map_nest``. ``deadline`` is a ``time.monotonic`` moment; past it each search
+    returns the first legal mapping it has. A first KeyboardInterrupt moves it to now; a second one passes through.
+    Raises InfeasibleError that names every operator which fits in no way, or LimitError that names the first which fits
+    in too many steps only.
     """
     todo = [(op, parts) for op in placed.network.operators if (parts := executed_parts(placed, op))]
     wanted = [[nest_problem(placed, arch, op, parts, index) for index in range(len(parts))] for op, parts in todo]
-    solver = _Solver(objective, deadline, len({problem for problems in wanted for problem in problems}))
+    problems_of_all = [problem for problems in wanted for problem in problems]
+    solver = _Solver(objective, effort, cache, deadline, len(set(problems_of_all)))
     groups: list[Group] = []
     reasons: list[str] = []
     for done, ((operator, parts), problems) in enumerate(zip(todo, wanted, strict=True)):
@@ -63,19 +68,22 @@ def layerwise(
         raise InfeasibleError("\n".join(reasons))
     if progress is not None:
         progress("", len(todo), len(todo))
-    return Found(tuple(groups), _bound([problem for problems in wanted for problem in problems], objective))
+    return Found(tuple(groups), _bound(problems_of_all, objective, solver))
 
 
 class _Solver:
     """Solves each distinct problem once; those still to come share what is left of the time evenly."""
 
-    def __init__(self, objective: str, deadline: float | None, distinct: int) -> None:
-        self._objective, self._deadline, self._to_come = objective, deadline, distinct
+    def __init__(self, objective: str, effort: Effort, cache: bool, deadline: float | None, distinct: int) -> None:
+        self._objective, self._effort, self._cache = objective, effort, cache
+        self._deadline, self._to_come = deadline, distinct
         self._known: dict[NestProblem, NestResult] = {}
 
     def solve(self, problem: NestProblem) -> NestResult:
         if problem not in self._known:
-            self._known[problem] = map_nest(problem, self._objective, effort="quick", timeout=self._share())
+            self._known[problem] = stored_map_nest(
+                problem, self._objective, effort=self._effort, timeout=self._share(), cache=self._cache
+            )
             self._to_come -= 1
         return self._known[problem]
 
@@ -111,8 +119,8 @@ def _group(
     return Group((operator.name,), tuple(tile.items()), "recompute", (), (), tuple(schedules))
 
 
-def _bound(problems: list[NestProblem], objective: str) -> float:
-    """Sums over parts; energy-delay is the product of both sums."""
+def _bound(problems: list[NestProblem], objective: str, solver: _Solver) -> float:
+    """Sums over parts; energy-delay is the product of both sums, of which a search for the product bounds neither."""
     if objective != "edp":
-        return sum(floor(problem, objective) for problem in problems)
+        return sum(solver.solve(problem).bound for problem in problems)
     return sum(floor(p, "energy") for p in problems) * sum(floor(p, "latency") for p in problems)

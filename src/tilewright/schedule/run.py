@@ -9,6 +9,7 @@ from dataclasses import replace
 from tilewright.arch.accelerator import Accelerator
 from tilewright.errors import InputError, UsageError
 from tilewright.mapping.problem import OBJECTIVES
+from tilewright.mapping.search import Effort
 from tilewright.schedule.floor import network_floor
 from tilewright.schedule.layerwise import Found, Progress, layerwise
 from tilewright.schedule.schedule import Schedule
@@ -26,15 +27,17 @@ def schedule(
     objective: str = "edp",
     strategy: str = DEFAULT_STRATEGY,
     *,
+    effort: Effort = "good",
+    cache: bool = True,
     timeout: float | None = None,
     progress: Progress | None = None,
 ) -> Schedule:
     """The best schedule of a network on a machine under a strategy of ``STRATEGIES``.
 
-    ``objective`` is one of latency (cycles), energy (pJ), edp (pJ * cycles), traffic (DRAM bytes); ``timeout`` is in
-    seconds. Raises UsageError for unknown names, InputError for a machine whose feature maps have two widths, and
-    InfeasibleError, naming operator, memory and buffers, where
-    something fits in no way.
+    ``objective`` is one of latency (cycles), energy (pJ), edp (pJ * cycles), traffic (DRAM bytes); ``effort`` and
+    ``cache`` are those of ``map_nest`` for every operator; ``timeout`` is in seconds for all of them. Raises UsageError
+    for unknown names, InputError for a machine whose feature maps have two widths, and InfeasibleError, naming
+    operator, memory and buffers, where something fits in no way.
     """
     began = time.monotonic()
     if objective not in OBJECTIVES:
@@ -48,7 +51,9 @@ def schedule(
         )
     placed = place(rewrite(network), arch.layout)
     deadline = None if timeout is None else began + timeout
-    found = STRATEGIES[strategy](placed, arch, objective, deadline=deadline, progress=progress)
+    found = STRATEGIES[strategy](
+        placed, arch, objective, effort=effort, cache=cache, deadline=deadline, progress=progress
+    )
     floor = network_floor(placed, arch, objective)
     result = Schedule(
         placed=placed,

@@ -66,6 +66,17 @@ def few_tiles(chunk: int, split: Split) -> tuple[int, ...]:
     return tuple(sorted({min(options, key=lambda t: abs(t - chunk / ratio**k)) for k in range(5)}, reverse=True))
 
 
+@lru_cache(maxsize=4096)
+def fewer_tiles(chunk: int, split: Split) -> tuple[int, ...]:
+    """Still fewer, where components have many dimensions: short dimensions are split whole or not at all."""
+    if split.axis >= 0:
+        shares = {1, split.positions, min(chunk, split.positions)}
+        return tuple(sorted({-(-chunk // n) for n in shares}, reverse=True))
+    if chunk <= 8:
+        return tuple(sorted({chunk, 1}, reverse=True))
+    return few_tiles(chunk, split)[::2] if chunk > 16 else few_tiles(chunk, split)
+
+
 @dataclass(frozen=True)
 class Choice:
     """Which tiles are tried at a place, and how many loops one dimension may have in all."""
@@ -109,5 +120,6 @@ def chain_number(extent: int, splits: tuple[Split, ...], choice: Choice) -> int:
 
 
 FEW = Choice("few", few_tiles, 2)
+FEWER = Choice("fewer", fewer_tiles, 2)
 EVEN = Choice("even", even_tiles)
 EVERY = Choice("every", every_tile)

@@ -20,9 +20,10 @@ from tilewright.mapping.evaluate import evaluate, steps_of
 from tilewright.mapping.legal import problems
 from tilewright.mapping.mapping import Mapping
 from tilewright.mapping.optimal.cases import Node, Origin, branches, explored, solved
-from tilewright.mapping.optimal.chains import EVEN, EVERY, FEW, Choice, chain_number
+from tilewright.mapping.optimal.chains import EVEN, EVERY, FEW, FEWER, Choice, chain_number
 from tilewright.mapping.optimal.costs import (
     Forest,
+    Layout,
     bare_forest,
     costs,
     forest,
@@ -39,13 +40,15 @@ from tilewright.mapping.optimal.relaxation import Case
 from tilewright.mapping.optimal.structure import Structure, structures
 from tilewright.mapping.problem import NestCost, NestProblem
 
-GLANCE, WALK, SEEDS, BEST = 8_000, 60_000, 2, 3
+GLANCE = 8_000
+STAGES = ((FEW, 6, 5),)  # tiles, how many of the best orders of keeps, walks in each
 DIVE, WALKED = 30_000, 0.3  # steps of one walk; the share of all work that goes into walks
 NODES_A_SECOND = 200_000
 NODES_AN_EVALUATION = 400  # what an exact evaluation costs, in bounds
 MOST_LEAVES = 4096
 MOST_ORDERS = 48
 MOST_CANDIDATES = 120_000
+MOST_FIRST = 30_000
 SMALL, TRIAL, DOMINATED = 50_000, 20_000, 2_500
 KEPT_ROWS, BEAM, BEAMS, TANGENTS = 40_000, 40, 30, 256
 RULES = frozenset({"tangent", "candidate", "dominated", "bound"})
@@ -136,7 +139,7 @@ class Search:
         """Search with at most so many bounds; the proof says what is known of the mappings that were not looked at."""
         self.first_mapping()
         proof = Proof(-np.inf, "nothing")
-        for choice in (EVEN, EVERY):
+        for choice in (EVEN, EVERY) if nodes > 0 else ():
             if self.candidates(choice) > MOST_CANDIDATES:
                 break
             latest = self.prove(choice, nodes)
@@ -314,8 +317,8 @@ class Search:
             masks.append(mask)
         return node.only(masks)
 
-    def dive(self, node: Node) -> None:
-        """Evaluate what random moves find, in every second dive the candidates of least scores preferred."""
+    def dive(self, node: Node) -> float:
+        """Evaluate what random moves find, in every second dive the candidates of least scores preferred; its bound."""
         from tilewright.mapping.optimal.branch_kernels import anneal, descend
 
         where, machine = node.origin.where, node.origin.machine
@@ -334,6 +337,7 @@ class Search:
         self.walked += steps + node.rows
         if value < self.judge.limit():
             self.try_leaf(node, rows - offsets[:-1], Proof(0.0, "few"), value)
+        return float(value)
 
     def beam(self, node: Node) -> None:
         """Search the candidates of least scores alone, for a better mapping to cut with."""
@@ -430,21 +434,27 @@ class Search:
             proof.bound = min(proof.bound, value)
 
     def first_mapping(self) -> None:
-        """A good mapping from few tiles: random moves in every order of keeps, longer ones in the best of them."""
+        """A good mapping: random moves over few tiles in every order of keeps, then over more in the best of them."""
         free = [one for one in self.structures if None not in one.axis_places]
         rules, self.rules = self.rules, self.rules & {"candidate"}
-        nodes: list[Node] = []
+        ready: list[tuple[Node, Layout]] = []
         for structure in free or self.structures:
-            node = None if self.spent and nodes else self.root(structure, FEW)
-            nodes += [node] if node is not None else []
-        self.rules = rules
-        ready = [(node, where) for node in nodes for where in turns_taken(node.origin.where)]
+            node = None if self.spent and ready else self.root(structure, FEWER)
+            ready += [] if node is None else [(node, where) for where in turns_taken(node.origin.where)]
         glances = sorted((self.wander(*one, GLANCE, 0), k) for k, one in enumerate(ready))
-        for _, k in [] if self.spent else glances[:BEST]:
-            for seed in range(SEEDS):
-                self.wander(*ready[k], WALK, seed + 1)
+        self.rules = rules
+        best = list(dict.fromkeys(ready[k][0].origin.structure for _, k in glances))
+        for choice, orders, dives in STAGES:
+            if self.candidates(choice) > MOST_FIRST:
+                continue
+            values: dict[Structure, float] = {}
+            for structure in best[:orders]:
+                node = None if self.spent else self.root(structure, choice)
+                if node is not None:
+                    values[structure] = min(self.dive(node) for _ in range(dives))
+            best.sort(key=lambda structure: values.get(structure, np.inf))
         # The most promising orders first: what they yield cuts the others short.
-        rank = {ready[k][0].origin.structure: number for number, (_, k) in reversed(list(enumerate(glances)))}
+        rank = {structure: number for number, structure in enumerate(best)}
         self.structures = sorted(self.structures, key=lambda one: rank.get(one, len(rank)))
 
     def wander(self, node: Node, where: Any, steps: int, seed: int) -> float:
