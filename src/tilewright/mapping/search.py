@@ -20,6 +20,7 @@ from typing import Literal
 
 from tilewright.errors import InfeasibleError, InputError, LimitError, TilewrightError, UsageError
 from tilewright.mapping.candidates import Candidates, dimension_sets
+from tilewright.mapping.constraints import UNCONSTRAINED, Constraints, single
 from tilewright.mapping.evaluate import evaluate
 from tilewright.mapping.floor import floor
 from tilewright.mapping.homes import streams
@@ -66,6 +67,7 @@ def map_nest(
     effort: Effort = "proof",
     max_steps: int = 200_000,
     timeout: float | None = None,
+    constraints: Constraints = UNCONSTRAINED,
 ) -> NestResult:
     """The best mapping of a nest that was found for an objective of ``OBJECTIVES``, and how good any other can be.
 
@@ -73,13 +75,17 @@ def map_nest(
     ``good`` (random moves through the whole hierarchy, the same bound),
     ``proof`` (search until it is proven the best of its space, or for a fixed number of bounds, some seconds), or
     ``long`` (the same for some minutes). The same input gives the same mapping, unless ``timeout`` seconds end the
-    search early. ``max_steps`` bounds the tile steps. Raises InfeasibleError if nothing fits, naming the memory, the
-    bytes needed at least and the buffers; LimitError if only mappings of more steps fit.
+    search early. ``max_steps`` bounds the tile steps. With ``constraints`` all this holds for the mappings that
+    satisfy them; they need an effort of ``good`` at least. Raises InfeasibleError if nothing fits, naming the memory,
+    the bytes needed at least and the buffers, or the constraint that leaves nothing; LimitError if only mappings of
+    more steps fit.
     """
     if objective not in OBJECTIVES:
         raise UsageError(f"there is no objective '{objective}'; there are {', '.join(OBJECTIVES)}")
     began = monotonic()
     deadline = None if timeout is None else began + timeout
+    if constraints != UNCONSTRAINED:
+        return _constrained(problem, objective, effort, max_steps, deadline, constraints, began)
     judge = Judge(problem, objective, max_steps, deadline)
     whole = problem.nest.work is None and effort != "quick"
     best = _search(problem, objective, max_steps, judge, refined=not whole)
@@ -92,6 +98,37 @@ def map_nest(
     return _result(problem, objective, best.mapping, best.cost, judge.evaluated, began)
 
 
+def _constrained(
+    problem: NestProblem,
+    objective: str,
+    effort: Effort,
+    max_steps: int,
+    deadline: float | None,
+    constraints: Constraints,
+    began: float,
+) -> NestResult:
+    """The best mapping that satisfies constraints."""
+    if problem.nest.work is not None or effort == "quick":
+        raise UsageError("constraints need a nest of multiply-accumulates and an effort of good, proof or long")
+    found = _array_search(problem, objective, None, BOUNDS[effort], max_steps, deadline, began, constraints)
+    if found is not None:
+        return found
+    raise InfeasibleError(
+        "no mapping was found that satisfies the constraints"
+        + (" in the time given" if deadline is not None and monotonic() > deadline else "")
+        + "; "
+        + _hardest(problem, objective, max_steps, constraints)
+    )
+
+
+def _hardest(problem: NestProblem, objective: str, max_steps: int, constraints: Constraints) -> str:
+    """Which single constraint leaves nothing."""
+    for line, one in single(constraints):
+        if _array_search(problem, objective, None, 0, max_steps, None, monotonic(), one) is None:
+            return f"`{line}` alone leaves none: leave it out or widen it"
+    return "each alone leaves some, together they leave none: leave one out"
+
+
 def _array_search(
     problem: NestProblem,
     objective: str,
@@ -100,6 +137,7 @@ def _array_search(
     max_steps: int,
     deadline: float | None,
     began: float,
+    constraints: Constraints = UNCONSTRAINED,
 ) -> NestResult | None:
     """The search over the whole hierarchy, for nests of multiply-accumulates; None if it finds nothing legal."""
     from tilewright.mapping.optimal.chains import FEW
@@ -108,7 +146,7 @@ def _array_search(
 
     if structure_number(problem) > MOST_STRUCTURES:
         return None  # products of many factors: the plain search alone
-    search = Search(problem, objective, max_steps, deadline)
+    search = Search(problem, objective, max_steps, deadline, constraints=constraints)
     if search.candidates(FEW) > MOST_FEW:
         return None  # windows of many dimensions
     judge = search.judge

@@ -52,12 +52,12 @@ def parse_mapping(text: str, nest: LoopNest, arch: Accelerator) -> Mapping:
     Names must be the nest's dimensions and operands and the machine's memories and axes. Whether the mapping is legal
     is for ``legal.problems`` to say.
     """
-    reader = _Reader(nest, arch)
+    reader = Names(nest, arch)
     nodes: list[Node] = []
     for number, line in enumerate(text.splitlines(), 1):
         content = line.split("#", 1)[0].strip()
         if content:
-            node = reader.node(content, number)
+            node = _node(reader, content, number)
             if node is not None:
                 nodes.append(node)
     if not nodes and not reader.wrong:
@@ -67,8 +67,8 @@ def parse_mapping(text: str, nest: LoopNest, arch: Accelerator) -> Mapping:
     return Mapping(tuple(nodes))
 
 
-class _Reader:
-    """Reads lines and collects what is wrong with them."""
+class Names:
+    """The names that lines may use; collects in ``wrong`` what is wrong with them."""
 
     def __init__(self, nest: LoopNest, arch: Accelerator) -> None:
         self.wrong: list[str] = []
@@ -77,23 +77,17 @@ class _Reader:
         self._memories = [memory.name for memory in arch.memories[1:]]
         self._axes = [axis for axis, _ in arch.array.axes]
 
-    def node(self, content: str, number: int) -> Node | None:
-        before = len(self.wrong)
-        node: Node | None = None
-        if match := _FOR.match(content):
-            self._name(number, "dimension", match[1], self._dims)
-            node = Loop(match[1], self._tile(number, match[2]))
-        elif match := _PAR.match(content):
-            self._name(number, "dimension", match[1], self._dims)
-            self._name(number, "array axis", match[3], self._axes)
-            node = Par(match[1], self._tile(number, match[2]), match[3])
-        elif match := _KEEP.match(content):
-            self._name(number, "operand", match[1], self._operands)
-            self._name(number, "on-chip memory", match[2], self._memories)
-            node = Keep(match[1], match[2])
-        else:
-            self.wrong.append(f"line {number}: '{content}' is none of {_FORMS}")
-        return node if len(self.wrong) == before else None
+    def dimension(self, number: int, name: str) -> None:
+        self._name(number, "dimension", name, self._dims)
+
+    def operand(self, number: int, name: str) -> None:
+        self._name(number, "operand", name, self._operands)
+
+    def memory(self, number: int, name: str) -> None:
+        self._name(number, "on-chip memory", name, self._memories)
+
+    def axis(self, number: int, name: str) -> None:
+        self._name(number, "array axis", name, self._axes)
 
     def _name(self, number: int, what: str, name: str, known: list[str]) -> None:
         if name not in known:
@@ -101,8 +95,28 @@ class _Reader:
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
             self.wrong.append(f"line {number}: there is no {what} '{name}'; {hint}")
 
-    def _tile(self, number: int, text: str) -> int:
+    def tile(self, number: int, text: str) -> int:
+        """The tile that is written; 1 where it is wrong."""
         if re.fullmatch(r"[0-9]{1,15}", text) and int(text) > 0:
             return int(text)
         self.wrong.append(f"line {number}: a tile is a whole number from 1, not '{text}'")
         return 1
+
+
+def _node(names: Names, content: str, number: int) -> Node | None:
+    before = len(names.wrong)
+    node: Node | None = None
+    if match := _FOR.match(content):
+        names.dimension(number, match[1])
+        node = Loop(match[1], names.tile(number, match[2]))
+    elif match := _PAR.match(content):
+        names.dimension(number, match[1])
+        names.axis(number, match[3])
+        node = Par(match[1], names.tile(number, match[2]), match[3])
+    elif match := _KEEP.match(content):
+        names.operand(number, match[1])
+        names.memory(number, match[2])
+        node = Keep(match[1], match[2])
+    else:
+        names.wrong.append(f"line {number}: '{content}' is none of {_FORMS}")
+    return node if len(names.wrong) == before else None

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tilewright.mapping.constraints import UNCONSTRAINED, Constraints
 from tilewright.mapping.optimal.structure import Split
 
 IntTable = np.ndarray[Any, np.dtype[np.int64]]
@@ -79,11 +80,23 @@ def fewer_tiles(chunk: int, split: Split) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Choice:
-    """Which tiles are tried at a place, and how many loops one dimension may have in all."""
+    """Which tiles are tried at a place, how many loops a dimension may have in all, and what chains have to be like."""
 
     name: str
     tiles: Callable[[int, Split], tuple[int, ...]]
     most_loops: int = 99
+    constraints: Constraints = UNCONSTRAINED
+
+    def tiles_of(self, dim: str) -> Callable[[int, Split], tuple[int, ...]]:
+        """The tiles that are tried of a dimension: those that are asked for as well."""
+        wanted = self.constraints.tiles(dim)
+
+        def with_wanted(chunk: int, split: Split) -> tuple[int, ...]:
+            options = set(self.tiles(chunk, split))
+            options |= {t for t in wanted if t < chunk and t in every_tile(chunk, split)}
+            return tuple(sorted(options, reverse=True))
+
+        return with_wanted if wanted else self.tiles
 
 
 def chains(

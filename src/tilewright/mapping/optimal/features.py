@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tilewright.mapping.constraints import UNCONSTRAINED, chains_allowed
 from tilewright.mapping.floor import touched_indices
 from tilewright.mapping.optimal.chains import Choice, IntTable, chains
 from tilewright.mapping.optimal.structure import Structure
@@ -89,7 +90,10 @@ class _Dimension:
         self.extent = structure.problem.nest.extents[dim]
         self.splits = structure.splits(dim)
         most = choice.most_loops if self.extent > 8 else min(choice.most_loops, max(1, choice.most_loops - 1))
-        self.table = chains(self.extent, self.splits, choice.tiles, most)
+        self.table = chains(self.extent, self.splits, choice.tiles_of(dim), most)
+        if choice.constraints != UNCONSTRAINED:
+            mask = chains_allowed(choice.constraints, structure, dim, self.table)
+            self.table = np.ascontiguousarray(self.table[mask])
         # The multipliers take single points: one more place, at which every chain is cut into ones.
         self.full = np.ascontiguousarray(np.hstack([self.table, np.ones((len(self.table), 1), dtype=np.int64)]))
         outer = (
@@ -298,9 +302,14 @@ def _top(bits: Floats) -> Floats:
     return np.floor(np.log2(np.maximum(bits, 0.5)))
 
 
-def component(structure: Structure, dims: tuple[str, ...], choice: Choice, memo: Memo | None = None) -> Component:
-    """All candidates of a component with their features; ``memo`` keeps counts that other structures need as well."""
+def component(
+    structure: Structure, dims: tuple[str, ...], choice: Choice, memo: Memo | None = None
+) -> Component | None:
+    """All candidates of a component with their features, None if constraints leave none; ``memo`` keeps counts that
+    other structures need as well."""
     build = _Builder(structure, dims, choice, {} if memo is None else memo)
+    if 0 in build.shape:
+        return None
     nest, arch = structure.problem.nest, structure.problem.arch
     items, parts = build.items, build.parts
     shape, size = build.shape, int(np.prod(build.shape))

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from tilewright.mapping.constraints import UNCONSTRAINED, Constraints, applied, keeps_allowed, satisfied
 from tilewright.mapping.evaluate import evaluate, steps_of
 from tilewright.mapping.legal import problems
 from tilewright.mapping.mapping import Mapping
@@ -61,6 +62,7 @@ class Judge:
     problem: NestProblem
     objective: str
     max_steps: int
+    constraints: Constraints = UNCONSTRAINED
     best: Mapping | None = None
     cost: NestCost | None = None
     key: tuple[float, ...] = (np.inf,)
@@ -74,6 +76,8 @@ class Judge:
         self.seen.add(mapping)
         self.evaluated += 1
         if problems(self.problem, mapping) or steps_of(self.problem, mapping) > self.max_steps:
+            return False
+        if self.constraints != UNCONSTRAINED and not satisfied(self.constraints, mapping, self.problem.nest):
             return False
         cost = evaluate(self.problem, mapping)
         key = (cost.value(self.objective), cost.energy_pj, float(cost.cycles))
@@ -117,13 +121,19 @@ class Search:
         max_steps: int,
         deadline: float | None = None,
         rules: frozenset[str] = RULES,
+        constraints: Constraints = UNCONSTRAINED,
     ) -> None:
+        problem = applied(constraints, problem)
         self.problem = problem
+        self.constraints, self.free = constraints, constraints == UNCONSTRAINED
         self.objective = objective
         self.deadline = deadline
-        self.rules = rules
-        self.judge = Judge(problem, objective, max_steps)
-        self.structures = structures(problem)
+        # Where an order of loops is wanted, the better candidate may be the one that stands in no such order.
+        self.rules = rules if len(constraints.loops) < 2 else rules - {"dominated"}
+        self.judge = Judge(problem, objective, max_steps, constraints)
+        self.structures = [
+            one for one in structures(problem) if keeps_allowed(constraints, ((i.operand, i.memory) for i in one.items))
+        ]
         self.parts = components(problem.nest)
         self.nodes = 0
         self.pruned: Counter[str] = Counter()
@@ -149,6 +159,10 @@ class Search:
                 break
         return proof
 
+    def allowed(self, choice: Choice) -> Choice:
+        """The tiles of a choice that the constraints allow."""
+        return replace(choice, constraints=self.constraints)
+
     def candidates(self, choice: Choice) -> int:
         """The most candidates that a component has in any order of keeps."""
         extents = self.problem.nest.extents
@@ -163,6 +177,7 @@ class Search:
 
     def prove(self, choice: Choice, budget: int) -> Proof:
         """Every combination of some tiles, the most promising first."""
+        choice = self.allowed(choice)
         proof = Proof(np.inf, choice.name)
         queue: list[tuple[float, int, Node]] = []
         for structure in self.structures:
@@ -240,10 +255,13 @@ class Search:
         return better
 
     def components_of(self, structure: Structure, choice: Choice) -> list[Component]:
+        """The candidates of every component; empty if constraints leave one without any."""
         parts: list[Component] = []
         for dims in self.parts:
-            twin = next((part for part in parts if alike(structure, part.dims, dims)), None)
+            twin = next((part for part in parts if self.free and alike(structure, part.dims, dims)), None)
             made = component(structure, dims, choice, self.memo) if twin is None else replace(twin, dims=dims)
+            if made is None:
+                return []
             parts.append(made)
         return parts
 
@@ -264,6 +282,8 @@ class Search:
         """A structure with all candidates that may be part of something better than the best; None if it has none."""
         machine, where = costs(structure), layout(structure, self.parts, self.objective)
         parts = self.components_of(structure, choice)
+        if not parts:
+            return None
         where = with_fewest_points(where, parts)
         tables, kinds = self.packed_all(structure, parts)
         chains = tuple(tuple(zip(part.dims, part.tables, strict=True)) for part in parts)
@@ -439,7 +459,7 @@ class Search:
         rules, self.rules = self.rules, self.rules & {"candidate"}
         ready: list[tuple[Node, Layout]] = []
         for structure in free or self.structures:
-            node = None if self.spent and ready else self.root(structure, FEWER)
+            node = None if self.spent and ready else self.root(structure, self.allowed(FEWER))
             ready += [] if node is None else [(node, where) for where in turns_taken(node.origin.where)]
         glances = sorted((self.wander(*one, GLANCE, 0), k) for k, one in enumerate(ready))
         self.rules = rules
@@ -449,7 +469,7 @@ class Search:
                 continue
             values: dict[Structure, float] = {}
             for structure in best[:orders]:
-                node = None if self.spent else self.root(structure, choice)
+                node = None if self.spent else self.root(structure, self.allowed(choice))
                 if node is not None:
                     values[structure] = min(self.dive(node) for _ in range(dives))
             best.sort(key=lambda structure: values.get(structure, np.inf))
