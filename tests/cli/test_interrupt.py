@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tilewright.mapping.search import map_nest
+from tilewright.mapping.store import stored_map_nest
 
 ARCH = ("--arch", "mobile-npu", "--batch", 1)
 
@@ -22,9 +22,9 @@ def test_a_first_interrupt_keeps_what_was_found(
         timeouts.append(timeout)
         if 2 <= len(timeouts) < 2 + times:
             raise KeyboardInterrupt
-        return map_nest(problem, objective, timeout=timeout, **options)
+        return stored_map_nest(problem, objective, timeout=timeout, **options)
 
-    monkeypatch.setattr(import_module("tilewright.schedule.layerwise"), "map_nest", interrupted)
+    monkeypatch.setattr(import_module("tilewright.schedule.layerwise"), "stored_map_nest", interrupted)
     outcome = tilewright("schedule", small_model, *ARCH, "-o", tmp_path / "out")
     assert outcome.code == code
     if code:

@@ -11,6 +11,7 @@ from tests.mapping.space import every_mapping
 from tilewright.arch.accelerator import Accelerator, Array, Memory, VectorUnit, Widths
 from tilewright.mapping.evaluate import evaluate
 from tilewright.mapping.nests import conv2d, default_problem, gemm
+from tilewright.mapping.optimal.optimum import Search
 from tilewright.mapping.problem import OBJECTIVES, NestProblem
 from tilewright.mapping.search import map_nest
 from tilewright.workload.nest import LoopNest
@@ -93,3 +94,26 @@ def test_the_best_of_all_mappings_is_found(name: str, nest: str) -> None:
 def test_the_best_of_all_mappings_is_found_on_every_machine(name: str, nest: str) -> None:
     arch = MACHINES[name]
     assert not agree(default_problem(NESTS[nest], arch, arch.layout))
+
+
+@pytest.mark.parametrize("method", ["looked_into", "root", "dive"])
+def test_an_interrupt_keeps_the_best_so_far_and_a_bound_that_holds(method: str, monkeypatch) -> None:
+    arch = MACHINES["registers of one operand"]
+    problem = default_problem(gemm(M=12, N=8, K=10), arch, arch.layout)
+    whole = map_nest(problem)
+    calls = 0
+    plain = getattr(Search, method)
+
+    def interrupted(self, *arguments):
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise KeyboardInterrupt
+        return plain(self, *arguments)
+
+    monkeypatch.setattr(Search, method, interrupted)
+    found = map_nest(problem)
+    assert calls == 3
+    assert found.interrupted
+    assert not whole.interrupted
+    assert found.bound <= whole.cost.edp <= found.cost.edp

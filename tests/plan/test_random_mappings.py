@@ -26,7 +26,7 @@ def test_random_mappings_of_a_trained_network_execute_as_predicted(
     machine: str, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng = random.Random(f"{machine} {seed}")
-    monkeypatch.setattr(layerwise, "map_nest", lambda problem, objective, **_: random_result(problem, rng))
+    monkeypatch.setattr(layerwise, "stored_map_nest", lambda problem, objective, **_: random_result(problem, rng))
     found = schedule(load_model("ocr_classifier"), load_arch(machine))
     network = found.placed.network
     run = simulate(

@@ -130,6 +130,8 @@ def _effort(result: NestResult) -> str:
         done += f", {result.nodes:,} bounds"
     if result.status == "optimal":
         done += f", proven over {result.space} tile{'s' if result.space == 'even' else ''}"
+    if result.interrupted:
+        done += ", stopped by Ctrl-C"
     return f"{done}, in {text.duration(result.seconds)}"
 
 

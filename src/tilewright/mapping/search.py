@@ -46,6 +46,7 @@ class NestResult:
     The bound holds for all mappings of ``space``: with ``every`` integer tile, or with ``even`` ones (docs/model.md,
     section 7); ``nothing`` if nothing but compulsory traffic and peak compute bounds them (which holds for every one).
     ``evaluated`` mappings were evaluated exactly, ``nodes`` bounds computed; ``pruned`` counts what each rule cut.
+    ``interrupted``: Ctrl-C ended the search.
     """
 
     mapping: Mapping
@@ -58,6 +59,7 @@ class NestResult:
     space: str = "every"
     nodes: int = 0
     pruned: tuple[tuple[str, int], ...] = ()
+    interrupted: bool = False
 
 
 def map_nest(
@@ -167,6 +169,7 @@ def _array_search(
         space="every" if found.status == "optimal" else proof.space,
         nodes=search.nodes,
         pruned=tuple(sorted(search.pruned.items())),
+        interrupted=search.interrupted,
     )
 
 

@@ -176,6 +176,7 @@ def stored_map_nest(
     if known is not None:
         return known
     result = map_nest(problem, objective, effort=effort, max_steps=max_steps, timeout=timeout)
-    if result.status == "optimal" or timeout is None or result.seconds < 0.9 * timeout:
+    whole = not result.interrupted and (timeout is None or result.seconds < 0.9 * timeout)
+    if result.status == "optimal" or whole:
         store.put(problem, objective, max_steps, effort, result)
     return result

@@ -85,6 +85,8 @@ class _Solver:
                 problem, self._objective, effort=self._effort, timeout=self._share(), cache=self._cache
             )
             self._to_come -= 1
+            if self._known[problem].interrupted:
+                self.hurry()
         return self._known[problem]
 
     def hurry(self) -> None:

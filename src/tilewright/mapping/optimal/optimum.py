@@ -8,6 +8,7 @@ in two; what is small is searched by trees of candidates, and combinations that 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from itertools import count, product
@@ -139,7 +140,14 @@ class Search:
         self.pruned: Counter[str] = Counter()
         self.memo: Memo = {}
         self.order, self.seeds = count(), count()
+        self.interrupted = False
         self.walked = 0  # steps of random moves
+
+    def stop(self) -> None:
+        """End the search; a KeyboardInterrupt goes on where there is no mapping yet."""
+        if self.judge.best is None:
+            raise
+        self.deadline, self.interrupted = monotonic(), True
 
     @property
     def spent(self) -> bool:
@@ -147,12 +155,21 @@ class Search:
 
     def run(self, nodes: int) -> Proof:
         """Search with at most so many bounds; the proof says what is known of the mappings that were not looked at."""
-        self.first_mapping()
         proof = Proof(-np.inf, "nothing")
+        try:
+            self.first_mapping()
+        except KeyboardInterrupt:
+            self.stop()
         for choice in (EVEN, EVERY) if nodes > 0 else ():
             if self.candidates(choice) > MOST_CANDIDATES:
                 break
-            latest = self.prove(choice, nodes)
+            if self.interrupted:
+                break
+            try:
+                latest = self.prove(choice, nodes)
+            except KeyboardInterrupt:
+                self.stop()
+                break
             if proof.space == "nothing" or latest.bound >= self.judge.key[0]:
                 proof = latest
             if latest.bound < self.judge.key[0] or self.spent or self.nodes >= nodes:
@@ -187,7 +204,7 @@ class Search:
             if node is not None:
                 self.dive(node)
                 self.put(queue, node)
-        beams = BEAMS
+        beams = count()
         while queue:
             bound, _, node = heappop(queue)
             if bound >= np.log(self.judge.limit()):
@@ -196,25 +213,33 @@ class Search:
             if self.spent or self.nodes >= budget:
                 proof.bound = min(proof.bound, float(np.exp(bound)))
                 break
-            if not node.tables:
-                node = self.filled(node, choice)
-            if node.size <= SMALL or "tangent" not in self.rules:
-                single = node.size <= 1 or "tangent" not in self.rules
-                rest = self.sweep(node, proof, budget if single else TRIAL)
-                if rest >= self.judge.limit():
-                    continue
-                if single:
-                    proof.bound = min(proof.bound, float(np.exp(bound)))
-                    continue
-            else:
-                if beams:
-                    beams -= 1
-                    self.beam(node)
-                if self.walked < WALKED * self.nodes:
-                    self.dive(node)
-            for child in self.parts_of(node):
-                self.put(queue, child)
+            try:
+                parts = self.looked_into(node, proof, choice, budget, beams)
+            except KeyboardInterrupt:
+                self.stop()
+                parts = [node]
+            for part in parts:
+                self.put(queue, part)
         return proof
+
+    def looked_into(self, node: Node, proof: Proof, choice: Choice, budget: int, beams: Iterator[int]) -> list[Node]:
+        """What is still of interest in a node after a search of it, or for better mappings in it."""
+        if not node.tables:
+            node = self.filled(node, choice)
+        if node.size <= SMALL or "tangent" not in self.rules:
+            single = node.size <= 1 or "tangent" not in self.rules
+            rest = self.sweep(node, proof, budget if single else TRIAL)
+            if rest >= self.judge.limit():
+                return []
+            if single:
+                proof.bound = min(proof.bound, float(np.exp(node.bound)))
+                return []
+        else:
+            if next(beams) < BEAMS:
+                self.beam(node)
+            if self.walked < WALKED * self.nodes:
+                self.dive(node)
+        return self.parts_of(node)
 
     def parts_of(self, node: Node) -> list[Node]:
         """What is of interest in a node, in parts."""
