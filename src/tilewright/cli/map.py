@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -13,8 +14,12 @@ from tilewright.cli.guard import guarded
 from tilewright.errors import InputError, UsageError
 
 if TYPE_CHECKING:
+    from tilewright.mapping.constraints import Constraints
     from tilewright.mapping.problem import NestCost, NestProblem
     from tilewright.mapping.search import NestResult
+
+
+T = TypeVar("T")
 
 
 @guarded
@@ -38,6 +43,15 @@ def map_verb(
         options.Method,
         typer.Option("--method", help="search, or the selection procedure of Stoutchinin et al. (2019)."),
     ] = options.Method.search,
+    constraints: Annotated[
+        Path | None,
+        typer.Option(
+            "--constraints", metavar="FILE", help="Only mappings that satisfy this file; see docs/constraints.md."
+        ),
+    ] = None,
+    dataflow: Annotated[
+        options.Dataflow | None, typer.Option("--dataflow", help="Only mappings of this fixed dataflow.")
+    ] = None,
     timeout: options.Timeout = None,
     no_cache: options.NoCache = False,
     as_json: options.Json = False,
@@ -52,6 +66,8 @@ def map_verb(
         raise UsageError(
             f"--evaluate costs a mapping that is given, --method {method.value} chooses one: give one of them"
         )
+    if (constraints or dataflow) and (evaluate is not None or method is not options.Method.search):
+        raise UsageError("--constraints and --dataflow restrict a search: leave out --evaluate and --method")
     problem = nest.problem_of(arch, nest.nest_of(conv, gemm, depthwise, einsum, dims, size, weight))
     from tilewright.mapping.store import stored_map_nest
     from tilewright.mapping.text import format_mapping
@@ -62,7 +78,10 @@ def map_verb(
 
         result = stoutchinin(problem, objective.value)
     elif evaluate is None:
-        result = stored_map_nest(problem, objective.value, effort=effort.value, timeout=limit, cache=not no_cache)
+        wanted = _constraints(problem, constraints, dataflow)
+        result = stored_map_nest(
+            problem, objective.value, effort=effort.value, timeout=limit, cache=not no_cache, constraints=wanted
+        )
     else:
         result = _evaluated(problem, evaluate, objective.value)
     if output is not None:
@@ -77,9 +96,23 @@ def _evaluated(problem: NestProblem, file: Path, objective: str) -> NestResult:
     from tilewright.mapping.search import evaluated
     from tilewright.mapping.text import parse_mapping
 
+    return _read(file, lambda text: evaluated(problem, parse_mapping(text, problem.nest, problem.arch), objective))
+
+
+def _constraints(problem: NestProblem, file: Path | None, flow: options.Dataflow | None) -> Constraints:
+    from tilewright.mapping.constraints import UNCONSTRAINED, both, parse_constraints
+    from tilewright.mapping.dataflows import dataflow
+
+    wanted = UNCONSTRAINED
+    if file is not None:
+        wanted = _read(file, lambda text: parse_constraints(text, problem.nest, problem.arch))
+    return wanted if flow is None else both(wanted, dataflow(flow.value, problem.nest, problem.arch))
+
+
+def _read(file: Path, use: Callable[[str], T]) -> T:
+    """What is made of a file's text; errors name the file."""
     try:
-        written = file.read_text(encoding="utf-8")
-        return evaluated(problem, parse_mapping(written, problem.nest, problem.arch), objective)
+        return use(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{file}: cannot be read: {error}") from None
     except InputError as error:

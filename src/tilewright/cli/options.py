@@ -40,6 +40,16 @@ class Effort(StrEnum):
     long = "long"
 
 
+class Dataflow(StrEnum):
+    """What may be spread over the array (``tilewright.mapping.dataflows``)."""
+
+    output = "output-stationary"
+    weight = "weight-stationary"
+    row = "row-stationary"
+    input = "input-stationary"
+    tpu = "tpu"
+
+
 class WidthsFrom(StrEnum):
     """Whose word counts for the bits of an element."""
 

@@ -67,6 +67,16 @@ class Constraints:
 UNCONSTRAINED = Constraints()
 
 
+def both(one: Constraints, other: Constraints) -> Constraints:
+    """What satisfies the one and the other; the nodes of the one stand before those of the other."""
+    only = dict(one.only)
+    for axis, dims in other.only:
+        only[axis] = only.get(axis, dims) & dims
+    return Constraints(
+        one.wanted + other.wanted, one.passed | other.passed, tuple(sorted(only.items())), one.unsplit | other.unsplit
+    )
+
+
 def parse_constraints(text: str, nest: LoopNest, arch: Accelerator) -> Constraints:
     """The constraints that a text gives, one a line; InputError lists every line that is wrong.
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tilewright.errors import TilewrightError
+from tilewright.mapping.constraints import UNCONSTRAINED, Constraints, satisfied
 from tilewright.mapping.evaluate import evaluate
 from tilewright.mapping.legal import problems
 from tilewright.mapping.problem import NestProblem
@@ -46,7 +47,7 @@ def store_path() -> Path | None:
     return (Path(home) if home else Path.home() / ".cache") / "tilewright" / "nests.sqlite"
 
 
-def result_key(problem: NestProblem, objective: str, max_steps: int) -> str:
+def result_key(problem: NestProblem, objective: str, max_steps: int, constraints: Constraints = UNCONSTRAINED) -> str:
     """A name for everything that a result depends on, apart from the effort.
 
     >>> import tilewright as tw
@@ -57,7 +58,7 @@ def result_key(problem: NestProblem, objective: str, max_steps: int) -> str:
     False
     """
     named = replace(problem, arch=replace(problem.arch, name="", source=""))  # which cost nothing
-    text = json.dumps([MODEL_VERSION, objective, max_steps, _plain(named)], separators=(",", ":"))
+    text = json.dumps([MODEL_VERSION, objective, max_steps, _plain(named), _plain(constraints)], separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -78,9 +79,10 @@ def _plain(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Store:
-    """The results in one file."""
+    """The results in one file, of searches under some constraints."""
 
     path: Path
+    constraints: Constraints = UNCONSTRAINED
 
     def _open(self) -> sqlite3.Connection:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -90,20 +92,21 @@ class Store:
 
     def get(self, problem: NestProblem, objective: str, max_steps: int, effort: Effort) -> NestResult | None:
         """A result of at least this effort, or a proven one; None if there is none that holds."""
-        key = result_key(problem, objective, max_steps)
+        key = result_key(problem, objective, max_steps, self.constraints)
         try:
             with closing(self._open()) as base:
                 row = base.execute("select effort, proven, document from results where key = ?", (key,)).fetchone()
                 if row is None or not (row[1] or row[0] >= EFFORTS.index(effort)):
                     return None
                 base.execute("update results set used = ? where key = ?", (time.time(), key))
-            return _read(row[2], problem, objective)
+            return _read(row[2], problem, objective, self.constraints)
         except (sqlite3.Error, OSError, ValueError, KeyError, TypeError, TilewrightError):
             return None
 
     def put(self, problem: NestProblem, objective: str, max_steps: int, effort: Effort, result: NestResult) -> None:
         """Keep a result, unless a better founded one is there: a proven one, or one of more effort."""
-        key, proven, rank = result_key(problem, objective, max_steps), result.status == "optimal", EFFORTS.index(effort)
+        key = result_key(problem, objective, max_steps, self.constraints)
+        proven, rank = result.status == "optimal", EFFORTS.index(effort)
         try:
             with closing(self._open()) as base:
                 base.execute("begin immediate")
@@ -138,10 +141,10 @@ def _written(result: NestResult) -> str:
     )
 
 
-def _read(document: str, problem: NestProblem, objective: str) -> NestResult | None:
+def _read(document: str, problem: NestProblem, objective: str, constraints: Constraints) -> NestResult | None:
     row = json.loads(document)
     mapping = parse_mapping(row["mapping"], problem.nest, problem.arch)
-    if problems(problem, mapping):
+    if problems(problem, mapping) or not satisfied(constraints, mapping, problem.nest):
         return None
     cost = evaluate(problem, mapping)
     value, bound = cost.value(objective), float(row["bound"])
@@ -163,6 +166,7 @@ def stored_map_nest(
     max_steps: int = 200_000,
     timeout: float | None = None,
     cache: bool = True,
+    constraints: Constraints = UNCONSTRAINED,
 ) -> NestResult:
     """``map_nest``, asked once for equal problems: results are kept on disk unless ``cache`` is false.
 
@@ -170,12 +174,14 @@ def stored_map_nest(
     """
     path = store_path() if cache else None
     if path is None:
-        return map_nest(problem, objective, effort=effort, max_steps=max_steps, timeout=timeout)
-    store = Store(path)
+        return map_nest(
+            problem, objective, effort=effort, max_steps=max_steps, timeout=timeout, constraints=constraints
+        )
+    store = Store(path, constraints)
     known = store.get(problem, objective, max_steps, effort)
     if known is not None:
         return known
-    result = map_nest(problem, objective, effort=effort, max_steps=max_steps, timeout=timeout)
+    result = map_nest(problem, objective, effort=effort, max_steps=max_steps, timeout=timeout, constraints=constraints)
     whole = not result.interrupted and (timeout is None or result.seconds < 0.9 * timeout)
     if result.status == "optimal" or whole:
         store.put(problem, objective, max_steps, effort, result)
