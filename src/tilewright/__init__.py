@@ -22,9 +22,9 @@ from tilewright import errors
 if TYPE_CHECKING:
     from tilewright.arch.accelerator import Accelerator
     from tilewright.arch.load import load_arch
+    from tilewright.emit.drawn import ExplainedResult
     from tilewright.mapping.einsum import einsum
     from tilewright.mapping.nests import conv2d, depthwise, gemm
-    from tilewright.mapping.search import NestResult
     from tilewright.plan.plan import Plan
     from tilewright.schedule.schedule import Schedule
     from tilewright.simulate.run import Run
@@ -139,18 +139,20 @@ def map_nest(
     effort: Literal["quick", "good", "proof", "long"] = "proof",
     timeout: float | None = None,
     cache: bool = True,
-) -> NestResult:
+) -> ExplainedResult:
     """The best mapping of one nest on a machine, its operands dense arrays in DRAM.
 
     ``effort``: ``quick`` for a plain mapping, ``good`` for a search through the whole hierarchy, ``proof`` for one that
     is proven the best where that takes seconds, ``long`` for minutes; ``timeout`` in seconds ends any of them with the
-    best so far. Results are kept on disk and found again unless ``cache`` is false.
+    best so far. Results are kept on disk and found again unless ``cache`` is false. A notebook draws the result, and
+    its ``explain()`` says what `tilewright explain` prints.
     """
+    from tilewright.emit.drawn import explained
     from tilewright.mapping.nests import default_problem
     from tilewright.mapping.store import stored_map_nest
 
     problem = default_problem(nest, arch, arch.layout)
-    return stored_map_nest(problem, objective, effort=effort, timeout=timeout, cache=cache)
+    return explained(stored_map_nest(problem, objective, effort=effort, timeout=timeout, cache=cache), problem)
 
 
 class _Interface(ModuleType):

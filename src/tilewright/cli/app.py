@@ -10,6 +10,7 @@ import tilewright
 from tilewright.cli import guard
 from tilewright.cli.arch import arch_app
 from tilewright.cli.compare import compare_verb
+from tilewright.cli.explain import explain_verb
 from tilewright.cli.map import map_verb
 from tilewright.cli.models import models_verb
 from tilewright.cli.ops import ops_verb
@@ -52,6 +53,7 @@ def common(
 app.command("schedule", short_help="Schedule a network on a machine.")(schedule_verb)
 app.command("simulate", short_help="Execute a schedule and check it.")(simulate_verb)
 app.command("map", short_help="Map one loop nest on a machine.")(map_verb)
+app.command("explain", short_help="Explain a mapping and its costs.")(explain_verb)
 app.command("compare", short_help="Compare a nest's best mapping with fixed dataflows.")(compare_verb)
 app.add_typer(arch_app, name="arch")
 app.command("models", short_help="List networks and their layers.")(models_verb)

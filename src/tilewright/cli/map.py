@@ -96,7 +96,7 @@ def _evaluated(problem: NestProblem, file: Path, objective: str) -> NestResult:
     from tilewright.mapping.search import evaluated
     from tilewright.mapping.text import parse_mapping
 
-    return _read(file, lambda text: evaluated(problem, parse_mapping(text, problem.nest, problem.arch), objective))
+    return read_file(file, lambda text: evaluated(problem, parse_mapping(text, problem.nest, problem.arch), objective))
 
 
 def _constraints(problem: NestProblem, file: Path | None, flow: options.Dataflow | None) -> Constraints:
@@ -105,11 +105,11 @@ def _constraints(problem: NestProblem, file: Path | None, flow: options.Dataflow
 
     wanted = UNCONSTRAINED
     if file is not None:
-        wanted = _read(file, lambda text: parse_constraints(text, problem.nest, problem.arch))
+        wanted = read_file(file, lambda text: parse_constraints(text, problem.nest, problem.arch))
     return wanted if flow is None else both(wanted, dataflow(flow.value, problem.nest, problem.arch))
 
 
-def _read(file: Path, use: Callable[[str], T]) -> T:
+def read_file(file: Path, use: Callable[[str], T]) -> T:
     """What is made of a file's text; errors name the file."""
     try:
         return use(file.read_text(encoding="utf-8"))

@@ -1,0 +1,1 @@
+"""What a result is handed over as: explanations and drawings."""
