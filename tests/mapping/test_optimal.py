@@ -10,7 +10,7 @@ from tests.mapping.space import every_mapping
 
 from tilewright.arch.accelerator import Accelerator, Array, Memory, VectorUnit, Widths
 from tilewright.mapping.evaluate import evaluate
-from tilewright.mapping.nests import conv2d, default_problem, gemm
+from tilewright.mapping.nests import conv2d, default_problem, depthwise, gemm
 from tilewright.mapping.optimal.optimum import Search
 from tilewright.mapping.problem import OBJECTIVES, NestProblem
 from tilewright.mapping.search import map_nest
@@ -86,6 +86,13 @@ QUICK = [
 def test_the_best_of_all_mappings_is_found(name: str, nest: str) -> None:
     arch = MACHINES[name]
     assert not agree(default_problem(NESTS[nest], arch, arch.layout))
+
+
+def test_runs_of_padded_rows_are_not_taken_for_shorter_than_they_are() -> None:
+    """Found by a walk: how wide a tile is in DRAM was bounded from the wrong side."""
+    arch = MACHINES["registers of one operand"]
+    arch = replace(arch, memories=tuple(replace(m, size_bytes=16) if m.scratchpad else m for m in arch.memories))
+    assert not agree(default_problem(depthwise(G=2, Y=4, X=1, pad=(1, 0, 0, 0)), arch, arch.layout))
 
 
 @pytest.mark.long

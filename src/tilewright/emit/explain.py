@@ -225,6 +225,9 @@ def _ports(cost: NestCost) -> list[tuple[str, int]]:
     return [(f"port of {memory}", cycles) for memory, cycles in cost.ports]
 
 
+MOST_ROUNDS = 256  # of a loop that is added
+
+
 def smallest_change(problem: NestProblem, mapping: Mapping) -> tuple[str, Mapping] | None:
     """The change of one tile that makes an illegal mapping legal and shrinks it least, in words; None if there is none.
 
@@ -249,7 +252,7 @@ def smallest_change(problem: NestProblem, mapping: Mapping) -> tuple[str, Mappin
                 break
         ranges[node.dim] = node.tile
     for place, (dim, extent) in enumerate(problem.nest.dims):
-        for tile in sorted({-(-extent // number) for number in range(2, extent + 1)}, reverse=True):
+        for tile in sorted({-(-extent // number) for number in range(2, min(extent, MOST_ROUNDS) + 1)}, reverse=True):
             changed = Mapping((Loop(dim, tile), *mapping.nodes))
             if not problems(problem, changed):
                 said = f"one more loop `for {dim} in tiles of {tile}` around everything"

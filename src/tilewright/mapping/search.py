@@ -154,7 +154,7 @@ def _array_search(
     judge = search.judge
     if start is not None:
         judge.judge(start.mapping)
-    proof = search.run(bounds)
+    proof = search.run(bounds, floor(problem, objective))
     if judge.best is None or judge.cost is None:
         return None
     found = _result(problem, objective, judge.best, judge.cost, judge.evaluated, began)

@@ -120,13 +120,18 @@ def chains(
     return np.ascontiguousarray(table)
 
 
-def chain_number(extent: int, splits: tuple[Split, ...], choice: Choice) -> int:
-    """How many chains ``chains`` would list, without listing them (loops not limited)."""
+@lru_cache(maxsize=4096)
+def chain_number(
+    extent: int, splits: tuple[tuple[int, bool], ...], tiles: Callable[[int, Split], tuple[int, ...]]
+) -> int:
+    """How many chains ``chains`` would list, without listing them (loops not limited). ``splits`` are the positions of
+    every place (0: a loop), and whether it takes any tile: nothing else counts."""
     ranges = {extent: 1}
-    for split in splits:
+    for positions, any_tile in splits:
+        place = Split(0, 0 if positions else -1, positions, any_tile)
         inner: dict[int, int] = {}
         for chunk, number in ranges.items():
-            for tile in choice.tiles(chunk, split):
+            for tile in tiles(chunk, place):
                 inner[tile] = inner.get(tile, 0) + number
         ranges = inner
     return sum(ranges.values())

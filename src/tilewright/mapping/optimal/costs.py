@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import permutations
+from math import gcd
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -131,7 +132,7 @@ def packed(structure: Structure, part: Component) -> tuple[Floats, Any]:
     kinds = np.zeros(place.width, dtype=np.int64)
     for j, item in enumerate(structure.items):
         at = place.at_item[j]
-        columns = (part.footprint, part.footprint, part.loops, _highest(part.above), part.beside, part.first)
+        columns = (part.footprint, part.widest, part.loops, _highest(part.above), part.beside, part.first)
         for k, column in enumerate((*columns, part.reads_sliding, part.writes_sliding)):
             table[:, at + k] = column[:, j]
         kinds[at + 1], kinds[at + 4] = MOST, COMMON
@@ -171,20 +172,23 @@ def traits(structure: Structure, part: Component, where: Layout, machine: Costs)
         columns.append(table)
         scales.extend([scale] * table.shape[1])
 
-    add(part.served, 4.0)
+    bytes_alone = where.objective == OBJECTIVE_CODES["traffic"]  # what moves further in does not count
+    if not bytes_alone:
+        add(part.served, 4.0)
     if timed:
         add(part.points, 4.0)
     # Positions decide most of what the array costs: trees tell them apart first, if they decide anything.
-    add(part.used, 16.0 if columns[0].size or timed else 0.0)
+    add(part.used, 16.0 if (columns and columns[0].size) or timed else 0.0)
     for j in range(len(structure.items)):
         first = 0 if where.barrier[j] >= 0 else j
-        for table, sliding in ((part.reads, part.reads_sliding), (part.writes, part.writes_sliding)):
+        moved = ((part.reads, part.reads_sliding), (part.writes, part.writes_sliding))
+        for table, sliding in moved if not bytes_alone or structure.items[j].parent < 0 else ():
             add(table[:, j, first : j + 1], 1.0)
             add(sliding[:, j], 1.0)
         if timed and structure.items[j].parent < 0:
             add(part.visits[:, j, first : j + 1], 0.5)
             add(part.first[:, j], 0.5)
-            add(-part.footprint[:, j], 0.0)  # a wider tile makes longer runs
+            add(-part.widest[:, j], 0.0)  # a wider tile makes longer runs
         add(part.footprint[:, j], 1.0)
         add(part.loops[:, j], 0.5)
         add(_highest(part.above[:, j]), 0.5)
@@ -326,6 +330,9 @@ def layout(structure: Structure, parts: list[tuple[str, ...]], objective: str) -
             continue
         long = [a for a, axis in enumerate(operand.axes) if axis.size > 1]
         ranked = sorted(long, key=lambda a: binding.strides[a])
+        # Where a stride leaves indices out, nothing is next to its neighbour from there on.
+        apart = (place for place, a in enumerate(ranked) if _spacing(operand.axes[a], nest.extents) > 1)
+        ranked = ranked[: next(apart, len(ranked))]
         for place, a in enumerate(ranked):
             axis = operand.axes[a]
             owners = [c for c, dims in enumerate(parts) if set(dims) & set(axis.dims)]
@@ -496,6 +503,11 @@ def with_fewest_points(where: Layout, parts: list[Component]) -> Layout:
         np.concatenate(used), np.concatenate(points), np.array(offsets), where.positions, strides, int(np.prod(sizes))
     )
     return where._replace(fewest=table, lane_strides=strides)
+
+
+def _spacing(axis: Any, extents: dict[str, int]) -> int:
+    """A distance that all indices of an axis are multiples of apart."""
+    return gcd(*(abs(coefficient) for dim, coefficient in axis.terms if extents[dim] > 1)) or 1
 
 
 def _extreme(axis: Any, extents: dict[str, int], low: bool) -> int:

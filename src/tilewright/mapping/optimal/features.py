@@ -32,10 +32,11 @@ class Component:
     With J items, J + 1 boundaries count the multipliers as a last child. ``reads[:, j, s]`` multiplies the words that
     item j's parent hands over, ``writes[:, j, s]`` those that all instances of item j receive, when loops of segments
     before s refill; ``reads_sliding`` and ``writes_sliding`` are the same while a window moves. ``served[:, o]`` are
-    the words that the multipliers take of operand o. ``footprint``, ``first`` are the most and the first words at an
-    item, ``last`` those of the output's last tile; ``points`` the compute steps; ``used`` the positions per axis.
-    ``visits[:, j, s]`` counts the refills of item j.
-    ``above[:, j]`` has a bit for every segment with a loop that item j's operand uses, ``beside`` one it does not.
+    the words that the multipliers take of operand o. ``footprint`` and ``first`` are the most and the first words at an
+    item, or less where padding hides how many they are; ``widest`` is never below the most. ``last`` are the words of
+    the output's last tile, ``points`` the compute steps, ``used`` the positions per axis. ``visits[:, j, s]`` counts
+    the refills of item j. ``above[:, j]`` has a bit for every segment with a loop that item j's operand uses,
+    ``beside`` one it does not.
     """
 
     dims: tuple[str, ...]
@@ -49,6 +50,7 @@ class Component:
     served: Floats
     footprint: Floats
     first: Floats
+    widest: Floats
     last: Floats
     points: Floats
     used: IntTable
@@ -321,7 +323,7 @@ def component(
     reads_sliding, writes_sliding = np.ones((size, items)), np.ones((size, items))
     visits = np.ones((size, items, items + 1))
     window = np.zeros((size, items), dtype=np.int64)
-    footprint, first = np.ones((size, items)), np.ones((size, items))
+    footprint, first, widest = (np.ones((size, items)) for _ in range(3))
     above, beside, loops = (np.zeros((size, items), dtype=np.int64) for _ in range(3))
     served = np.ones((size, len(nest.operands)))
     for item, (entry, operand) in enumerate(zip(structure.items, structure.operands, strict=True)):
@@ -345,8 +347,8 @@ def component(
                 sliding = build.sliding_words(operand, item, entry.parent, shared, every=every)
                 if sliding is not None:
                     target[:, item] = np.minimum(target[:, item], flat(sliding))
-        most, opening = _room(build, operand, item)
-        footprint[:, item], first[:, item] = flat(most), flat(opening)
+        most, opening, wide = _room(build, operand, item)
+        footprint[:, item], first[:, item], widest[:, item] = flat(most), flat(opening), flat(wide)
         for number, part in enumerate(parts):
             bits = flat(build.spread(number, part.segments(item))).astype(np.int64)
             if used[number]:
@@ -374,7 +376,7 @@ def component(
     rows = np.stack(np.unravel_index(np.arange(size), shape), axis=1)
     tables = tuple(part.table for part in parts)
     return Component(
-        dims, tables, rows, reads, writes, reads_sliding, writes_sliding, visits, served, footprint, first,
+        dims, tables, rows, reads, writes, reads_sliding, writes_sliding, visits, served, footprint, first, widest,
         flat(last), flat(points), used_positions, above, beside, loops, window,
     )  # fmt: skip
 
@@ -400,21 +402,23 @@ def _refills(build: _Builder, operand: Operand, item: int, refilling: int) -> Fl
     return total
 
 
-def _room(build: _Builder, operand: Operand, item: int) -> tuple[Floats, Floats]:
-    """The most words that one instance holds at an item, and a lower bound of those of the first tile."""
-    most: Floats = np.ones((1,) * len(build.parts))
-    opening: Floats = np.ones((1,) * len(build.parts))
+def _room(build: _Builder, operand: Operand, item: int) -> tuple[Floats, Floats, Floats]:
+    """The most words that one instance holds at an item, at least; lower bounds of those of the first tile; and what
+    the most are at most."""
+    most, opening, widest = (np.ones((1,) * len(build.parts)) for _ in range(3))
     for axis, numbers in build.windows(operand):
         if len(numbers) == 2:
             words = build.window(axis, numbers, item, DRAM, (), every=True)
-            most, opening = most * words[..., 1], opening * words[..., 2]
+            most, opening, widest = most * words[..., 1], opening * words[..., 2], widest * words[..., 1]
             continue
         if len(numbers) > 2:
+            widest = widest * touched_indices(axis, build.nest.extents)
             continue
         tile = build.spread(numbers[0], build.parts[numbers[0]].tile(item))
         touched = touched_indices(axis, build.nest.extents)
+        widest = widest * np.minimum(tile, touched)
         if touched < build.nest.extents[build.parts[numbers[0]].dim]:  # some indices are padding
             tile = np.maximum(1.0, np.ceil(touched / (np.ceil(touched / tile) + 1)))
             opening = opening * 0.0
         most, opening = most * tile, opening * tile
-    return most, opening
+    return most, opening, widest

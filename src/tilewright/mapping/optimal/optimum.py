@@ -51,7 +51,8 @@ MOST_LEAVES = 4096
 MOST_ORDERS = 48
 MOST_CANDIDATES = 120_000
 MOST_FIRST = 30_000
-SMALL, TRIAL, DOMINATED = 50_000, 20_000, 2_500
+SMALL, TRIAL = 50_000, 20_000
+DOMINATED = {"latency": 2_500, "energy": 2_500, "edp": 2_500, "traffic": 20_000}  # rows that are worth comparing
 KEPT_ROWS, BEAM, BEAMS, TANGENTS = 40_000, 40, 30, 256
 RULES = frozenset({"tangent", "candidate", "dominated", "bound"})
 
@@ -86,13 +87,16 @@ class Judge:
             self.key, self.best, self.cost = key, mapping, cost
         return True
 
-    def limit(self) -> float:
-        """The bound that a combination has to stay below to be of interest."""
+    def limit(self, most_pj: float | None = None) -> float:
+        """The bound that a combination has to stay below to be of interest; with the most energy that there can be,
+        also where the objective is the same and the energy less."""
         if self.cost is None:
             return np.inf
         value = self.cost.value(self.objective)
         if self.objective in ("latency", "traffic"):
-            return value - 0.5  # whole numbers; their bounds have less than a half for energy on top
+            # Whole numbers; their bounds have less than a half for energy on top.
+            value += -0.5 if most_pj is None else 0.49 * self.cost.energy_pj / most_pj
+            return value if most_pj is None else value * (1 - 1e-12)
         return value * (1 - 1e-12)
 
 
@@ -153,8 +157,11 @@ class Search:
     def spent(self) -> bool:
         return self.deadline is not None and monotonic() > self.deadline
 
-    def run(self, nodes: int) -> Proof:
-        """Search with at most so many bounds; the proof says what is known of the mappings that were not looked at."""
+    def run(self, nodes: int, floor: float = 0.0) -> Proof:
+        """Search with at most so many bounds; the proof says what is known of the mappings that were not looked at.
+
+        No mapping at all is below ``floor``: the search ends at one that meets it.
+        """
         proof = Proof(-np.inf, "nothing")
         try:
             self.first_mapping()
@@ -163,7 +170,7 @@ class Search:
         for choice in (EVEN, EVERY) if nodes > 0 else ():
             if self.candidates(choice) > MOST_CANDIDATES:
                 break
-            if self.interrupted:
+            if self.interrupted or self.judge.key[0] <= floor:
                 break
             try:
                 latest = self.prove(choice, nodes)
@@ -181,15 +188,18 @@ class Search:
         return replace(choice, constraints=self.constraints)
 
     def candidates(self, choice: Choice) -> int:
-        """The most candidates that a component has in any order of keeps."""
+        """The most candidates that a component has in any order of keeps, or some number above what is too many."""
         extents = self.problem.nest.extents
         most = 0
         for structure in self.structures:
             for dims in self.parts:
                 number = 1
                 for dim in dims:
-                    number *= chain_number(extents[dim], structure.splits(dim), choice)
+                    splits = tuple((split.positions, split.any_tile) for split in structure.splits(dim))
+                    number *= chain_number(extents[dim], splits, choice.tiles)
                 most = max(most, number)
+            if most > MOST_CANDIDATES:
+                break
         return most
 
     def prove(self, choice: Choice, budget: int) -> Proof:
@@ -320,7 +330,12 @@ class Search:
         node = self.bounded(node)
         if node is not None and "candidate" in self.rules:
             node = self.without_hopeless(node)
-        if node is not None and "dominated" in self.rules and separable(where, machine) and node.rows < DOMINATED:
+        if (
+            node is not None
+            and "dominated" in self.rules
+            and separable(where, machine)
+            and node.rows < DOMINATED[self.objective]
+        ):
             node = self.without_dominated(node, parts)
         return node
 
@@ -380,7 +395,7 @@ class Search:
         rows, value = descend(rows, offsets[:-1], np.diff(offsets), table, where, machine)
         self.nodes += steps + node.rows
         self.walked += steps + node.rows
-        if value < self.judge.limit():
+        if value < self.judge.limit(machine.most_pj):
             self.try_leaf(node, rows - offsets[:-1], Proof(0.0, "few"), value)
         return float(value)
 
@@ -513,7 +528,7 @@ class Search:
         steps = min(steps, 30 * node.rows)
         rows, _ = anneal(self.smallest(node, offsets[:-1]), leaves, offsets, table, where, machine, steps, seed, 1.0)
         rows, value = descend(rows, offsets[:-1], counts, table, where, machine)
-        if value < self.judge.limit():
+        if value < self.judge.limit(machine.most_pj):
             self.try_leaf(node, rows - offsets[:-1], Proof(0.0, "few"), value)
         return float(value)
 
