@@ -10,6 +10,7 @@ from tilewright.arch.accelerator import Widths
 from tilewright.arch.load import load_arch
 from tilewright.errors import InfeasibleError, InputError, UsageError
 from tilewright.mapping.problem import OBJECTIVES
+from tilewright.mapping.search import map_nest
 from tilewright.schedule.run import schedule
 from tilewright.schedule.schedule import Schedule
 from tilewright.workload.onnx_import import load_model
@@ -78,3 +79,33 @@ def test_a_scratchpad_too_small_names_operator_memory_bytes_and_buffers() -> Non
     assert "scratchpad" in text
     assert "has 8 bytes" in text
     assert "output" in text
+
+
+def test_a_second_schedule_takes_its_mappings_from_the_store(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("TILEWRIGHT_CACHE", str(tmp_path))
+    searched: list[str] = []
+
+    def counted(problem, objective, **options):
+        searched.append(options["effort"])
+        return map_nest(problem, objective, **options)
+
+    monkeypatch.setattr("tilewright.mapping.store.map_nest", counted)
+    network, arch = load_model("ocr_classifier", until="relu_3.tmp_0"), load_arch("mobile-npu")
+    first = schedule(network, arch, effort="quick")
+    distinct = len(searched)
+    assert distinct > 0
+    again = schedule(network, arch, effort="quick")
+    assert len(searched) == distinct
+    assert again.groups == first.groups
+    schedule(network, arch, effort="quick", cache=False)
+    assert len(searched) == 2 * distinct
+    better = schedule(network, arch)
+    assert searched[2 * distinct :] == ["good"] * distinct
+    assert better.value <= first.value
+
+
+def test_a_proof_raises_the_bound_of_a_schedule() -> None:
+    network, arch = load_model("ocr_classifier", until="relu_3.tmp_0"), load_arch("flat-64k")
+    plain = schedule(network, arch, "energy", effort="good")
+    proven = schedule(network, arch, "energy", effort="proof")
+    assert plain.bound <= proven.bound <= proven.value <= plain.value

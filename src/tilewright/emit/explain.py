@@ -88,7 +88,7 @@ def explain(problem: NestProblem, mapping: Mapping) -> Explanation:
     >>> nodes = "keep weight in glb\\nfor M in tiles of 2\\nkeep input in glb\\nkeep output in glb"
     >>> explained = explain(problem, parse_mapping(nodes, problem.nest, tiny))
     >>> explained.lines[2].note
-    'loaded from dram 2 times, 16 B in all; holds 16 B'
+    'loaded from dram 2 times, 16 B in all; holds 8 B'
     """
     cost = evaluate(problem, mapping)
     floors = tuple((objective, floor(problem, objective)) for objective in OBJECTIVES)
