@@ -27,8 +27,10 @@ def dataflow(name: str, nest: LoopNest, arch: Accelerator) -> Constraints:
 
     >>> import tilewright as tw
     >>> arch = tw.load_arch("mobile-npu")
-    >>> dataflow("tpu", tw.conv2d(K=8, C=8, Y=8, X=8, R=3, S=3), arch).only[0]
-    ('lane_c', frozenset({'C', 'K'}))
+    >>> constraints = dataflow("tpu", tw.conv2d(K=8, C=8, Y=8, X=8, R=3, S=3), arch)
+    >>> axis, dims = constraints.only[0]
+    >>> axis, sorted(dims)
+    ('lane_c', ['C', 'K'])
     """
     if name not in DATAFLOWS:
         raise UsageError(f"there is no dataflow '{name}'; there are {', '.join(DATAFLOWS)}")
