@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tilewright.arch.load import load_arch
     from tilewright.emit.drawn import ExplainedResult
     from tilewright.mapping.einsum import einsum
+    from tilewright.mapping.front import Front
     from tilewright.mapping.nests import conv2d, depthwise, gemm
     from tilewright.plan.plan import Plan
     from tilewright.schedule.schedule import Schedule
@@ -43,6 +44,7 @@ __all__ = [
     "gemm",
     "load_arch",
     "load_model",
+    "map_front",
     "map_nest",
     "schedule",
     "simulate",
@@ -153,6 +155,29 @@ def map_nest(
 
     problem = default_problem(nest, arch, arch.layout)
     return explained(stored_map_nest(problem, objective, effort=effort, timeout=timeout, cache=cache), problem)
+
+
+def map_front(
+    nest: LoopNest,
+    arch: Accelerator,
+    *,
+    resolution: float = 0.01,
+    effort: Literal["good", "proof", "long"] = "proof",
+    timeout: float | None = None,
+) -> Front:
+    """The Pareto front of energy and cycles of one nest on a machine, its operands dense arrays in DRAM.
+
+    For every mapping one of the points needs at most ``1 + gap`` times its energy and its cycles; ``gap`` is
+    ``resolution``, a fraction, where that is proven, else more.
+
+    >>> front = map_front(gemm(M=8, N=8, K=8), load_arch("flat-64k"))
+    >>> [(point.cost.cycles, point.cost.energy_pj) for point in front.points], front.status
+    ([(48, 24064.0)], 'optimal')
+    """
+    from tilewright.mapping.front import map_front as search
+    from tilewright.mapping.nests import default_problem
+
+    return search(default_problem(nest, arch, arch.layout), resolution=resolution, effort=effort, timeout=timeout)
 
 
 class _Interface(ModuleType):

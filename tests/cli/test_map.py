@@ -180,3 +180,30 @@ def test_the_published_selection_is_a_method(tilewright, tmp_path) -> None:
     both = tilewright("map", *nest, "--method", "stoutchinin", "--evaluate", tmp_path / "mapping.txt")
     assert both.code == 2
     assert "give one of them" in both.err
+
+
+def test_a_front_is_printed_whole_and_its_mappings_cost_what_it_says(tilewright, tmp_path) -> None:
+    nest = ["--gemm", "M=20,N=6,K=10", "--arch", "tpu"]
+    document = tilewright("map", *nest, "--front", "--resolution", "5%", "--json").document
+    assert (document["status"], document["resolution"], document["open_corners"]) == ("optimal", 0.05, 0)
+    assert [p["cycles"] for p in document["points"]] == sorted({p["cycles"] for p in document["points"]})
+    for point in document["points"]:
+        file = tmp_path / "mapping.txt"
+        file.write_text(point["mapping"])
+        again = tilewright("map", *nest, "--evaluate", file, "--json").document
+        assert (again["cycles"], again["energy_pj"]) == (point["cycles"], point["energy_pj"])
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--resolution", "fine"], "--resolution fine: not understood; give percent, such as 1%"),
+        (["-o", "m.txt"], "--front finds many mappings, which --json prints: leave out -o"),
+        (["--method", "stoutchinin"], "leave out --method"),
+        (["--effort", "quick"], "a front needs an effort of good, proof or long"),
+    ],
+)
+def test_what_a_front_cannot_be_asked_for(options, sentence, tilewright) -> None:
+    failed = tilewright("map", "--gemm", "M=4,N=4,K=4", "--arch", "tpu", "--front", *options)
+    assert failed.code == 2
+    assert sentence in failed.err

@@ -11,6 +11,7 @@ import typer
 from tilewright.cli import nest, options, parse, text
 from tilewright.cli.document import show
 from tilewright.cli.guard import guarded
+from tilewright.cli.progress import Progress
 from tilewright.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -52,8 +53,15 @@ def map_verb(
     dataflow: Annotated[
         options.Dataflow | None, typer.Option("--dataflow", help="Only mappings of this fixed dataflow.")
     ] = None,
+    front: Annotated[
+        bool, typer.Option("--front", help="Find the Pareto front of energy and cycles instead of one mapping.")
+    ] = False,
+    resolution: Annotated[
+        str, typer.Option("--resolution", metavar="PERCENT", help="How fine --front is; 0% for every point of it.")
+    ] = "1%",
     timeout: options.Timeout = None,
     no_cache: options.NoCache = False,
+    progress: options.ShowProgress = False,
     as_json: options.Json = False,
 ) -> None:
     """Find the best mapping of one nest: tiles, loop order, where each operand is kept.
@@ -68,20 +76,34 @@ def map_verb(
         )
     if (constraints or dataflow) and (evaluate is not None or method is not options.Method.search):
         raise UsageError("--constraints and --dataflow restrict a search: leave out --evaluate and --method")
+    if front:
+        given = {"--evaluate": evaluate, "--method": method is not options.Method.search, "-o": output}
+        if stray := [name for name, value in given.items() if value]:
+            raise UsageError(f"--front finds many mappings, which --json prints: leave out {stray[0]}")
     problem = nest.problem_of(arch, nest.nest_of(conv, gemm, depthwise, einsum, dims, size, weight))
     from tilewright.mapping.store import stored_map_nest
     from tilewright.mapping.text import format_mapping
     from tilewright.serial import write_whole
 
+    if front:
+        from tilewright.cli.front import show_front
+
+        show_front(
+            problem, parse.percent(resolution), effort.value, limit, _constraints(problem, constraints, dataflow),
+            progress, as_json,
+        )  # fmt: skip
+        return
     if method is options.Method.stoutchinin:
         from tilewright.mapping.published.stoutchinin_select import stoutchinin
 
         result = stoutchinin(problem, objective.value)
     elif evaluate is None:
         wanted = _constraints(problem, constraints, dataflow)
-        result = stored_map_nest(
-            problem, objective.value, effort=effort.value, timeout=limit, cache=not no_cache, constraints=wanted
-        )
+        with Progress("searching", progress) as shown:
+            result = stored_map_nest(
+                problem, objective.value, effort=effort.value, timeout=limit, cache=not no_cache, constraints=wanted,
+                progress=shown,
+            )  # fmt: skip
     else:
         result = _evaluated(problem, evaluate, objective.value)
     if output is not None:

@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from tilewright.errors import UsageError
 
 LARGEST = 2**40
+_PERCENT = {"%": 0.01}
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _ENERGY = {"pJ": 1.0, "nJ": 1e3, "uJ": 1e6, "mJ": 1e9, "J": 1e12}
 _BYTES = {"B": 1.0, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30, "kB": 1e3, "MB": 1e6, "GB": 1e9}
-_QUANTITY = re.compile(r"\s*(\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)\s*([A-Za-z]*)\s*")
+_QUANTITY = re.compile(r"\s*(\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)\s*([A-Za-z%]*)\s*")
 
 
 def _quantity(text: str, option: str, units: dict[str, float], examples: str) -> float:
@@ -30,6 +31,15 @@ def seconds(text: str) -> float:
     (60.0, 60.0, 120.0)
     """
     return _quantity(text, "--timeout", _SECONDS, "seconds or minutes, such as 60, 60s or 2m")
+
+
+def percent(text: str) -> float:
+    """The fraction of a ``--resolution``.
+
+    >>> percent("1%"), percent("0.5"), percent("0%")
+    (0.01, 0.005, 0.0)
+    """
+    return _quantity(text, "--resolution", _PERCENT, "percent, such as 1%")
 
 
 def energy_pj(text: str) -> float:

@@ -12,6 +12,19 @@ OBJECTIVES = ("latency", "energy", "edp", "traffic")
 
 
 @dataclass(frozen=True)
+class Within:
+    """An objective: how much of two limits a mapping takes, the larger share. Below 1 it stays inside both.
+
+    >>> cost = NestCost(100, 30.0, 1, 1, 1, 1, 1, (), ())
+    >>> cost.value(Within(energy_pj=40.0, cycles=1000)), cost.value(Within(energy_pj=40.0, cycles=50))
+    (0.75, 2.0)
+    """
+
+    energy_pj: float
+    cycles: float
+
+
+@dataclass(frozen=True)
 class Binding:
     """An operand's array in DRAM: elements between neighbours along each operand axis, or stored tile by tile.
 
@@ -112,8 +125,10 @@ class NestCost:
     def edp(self) -> float:
         return self.energy_pj * self.cycles
 
-    def value(self, objective: str) -> float:
-        """The cost in the unit of an objective of ``OBJECTIVES``: cycles, pJ, pJ*cycles or bytes."""
+    def value(self, objective: str | Within) -> float:
+        """The cost in the unit of an objective of ``OBJECTIVES``: cycles, pJ, pJ*cycles or bytes; or a share."""
+        if isinstance(objective, Within):
+            return max(self.energy_pj / objective.energy_pj, self.cycles / objective.cycles)
         return {"latency": self.cycles, "energy": self.energy_pj, "edp": self.edp, "traffic": self.dram_bytes}[
             objective
         ]

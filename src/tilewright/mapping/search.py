@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from math import floor as floor_of
 from math import isfinite
 from time import monotonic
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from tilewright.errors import InfeasibleError, InputError, LimitError, TilewrightError, UsageError
 from tilewright.mapping.candidates import Candidates, dimension_sets
@@ -31,6 +31,9 @@ from tilewright.mapping.problem import OBJECTIVES, NestCost, NestProblem
 from tilewright.mapping.refine import Judge, Judged, refine
 from tilewright.mapping.smallest import is_cramped, room_needed, smallest_mapping
 from tilewright.mapping.tiling import MOST_STEPS
+
+if TYPE_CHECKING:
+    from tilewright.mapping.optimal.optimum import Progress, Search
 
 EXACT = 32
 STARTS = 2
@@ -70,6 +73,7 @@ def map_nest(
     max_steps: int = 200_000,
     timeout: float | None = None,
     constraints: Constraints = UNCONSTRAINED,
+    progress: Progress | None = None,
 ) -> NestResult:
     """The best mapping of a nest that was found for an objective of ``OBJECTIVES``, and how good any other can be.
 
@@ -78,7 +82,8 @@ def map_nest(
     ``proof`` (search until it is proven the best of its space, or for a fixed number of bounds, some seconds), or
     ``long`` (the same for some minutes). The same input gives the same mapping, unless ``timeout`` seconds end the
     search early. ``max_steps`` bounds the tile steps. With ``constraints`` all this holds for the mappings that
-    satisfy them; they need an effort of ``good`` at least. Raises InfeasibleError if nothing fits, naming the memory,
+    satisfy them; they need an effort of ``good`` at least. ``progress`` is told what is known, how many bounds were
+    computed and how many there will be at most. Raises InfeasibleError if nothing fits, naming the memory,
     the bytes needed at least and the buffers, or the constraint that leaves nothing; LimitError if only mappings of
     more steps fit.
     """
@@ -87,16 +92,16 @@ def map_nest(
     began = monotonic()
     deadline = None if timeout is None else began + timeout
     if constraints != UNCONSTRAINED:
-        return _constrained(problem, objective, effort, max_steps, deadline, constraints, began)
+        return _constrained(problem, objective, effort, max_steps, deadline, constraints, began, progress)
     judge = Judge(problem, objective, max_steps, deadline)
     whole = problem.nest.work is None and effort != "quick"
     best = _search(problem, objective, max_steps, judge, refined=not whole)
     if whole and (best is None or not judge.spent):
-        found = _array_search(problem, objective, best, BOUNDS[effort], max_steps, deadline, began)
+        found = _array_search(problem, objective, best, BOUNDS[effort], max_steps, deadline, began, progress=progress)
         if found is not None:
             return found
     if best is None:
-        raise _nothing_fits(problem, max_steps)
+        raise nothing_fits(problem, max_steps)
     return _result(problem, objective, best.mapping, best.cost, judge.evaluated, began)
 
 
@@ -108,11 +113,12 @@ def _constrained(
     deadline: float | None,
     constraints: Constraints,
     began: float,
+    progress: Progress | None,
 ) -> NestResult:
     """The best mapping that satisfies constraints."""
     if problem.nest.work is not None or effort == "quick":
         raise UsageError("constraints need a nest of multiply-accumulates and an effort of good, proof or long")
-    found = _array_search(problem, objective, None, BOUNDS[effort], max_steps, deadline, began, constraints)
+    found = _array_search(problem, objective, None, BOUNDS[effort], max_steps, deadline, began, constraints, progress)
     if found is not None:
         return found
     raise InfeasibleError(
@@ -140,17 +146,13 @@ def _array_search(
     deadline: float | None,
     began: float,
     constraints: Constraints = UNCONSTRAINED,
+    progress: Progress | None = None,
 ) -> NestResult | None:
     """The search over the whole hierarchy, for nests of multiply-accumulates; None if it finds nothing legal."""
-    from tilewright.mapping.optimal.chains import FEW
-    from tilewright.mapping.optimal.optimum import Search
-    from tilewright.mapping.optimal.structure import structure_number
-
-    if structure_number(problem) > MOST_STRUCTURES:
-        return None  # products of many factors: the plain search alone
-    search = Search(problem, objective, max_steps, deadline, constraints=constraints)
-    if search.candidates(FEW) > MOST_FEW:
-        return None  # windows of many dimensions
+    search = array_search(problem, objective, max_steps, deadline, constraints)
+    if search is None:
+        return None
+    search.progress = progress
     judge = search.judge
     if start is not None:
         judge.judge(start.mapping)
@@ -171,6 +173,20 @@ def _array_search(
         pruned=tuple(sorted(search.pruned.items())),
         interrupted=search.interrupted,
     )
+
+
+def array_search(
+    problem: NestProblem, objective: str, max_steps: int, deadline: float | None, constraints: Constraints
+) -> Search | None:
+    """The search over the whole hierarchy, not begun; None for nests of too many factors or dimensions for it."""
+    from tilewright.mapping.optimal.chains import FEW
+    from tilewright.mapping.optimal.optimum import Search
+    from tilewright.mapping.optimal.structure import structure_number
+
+    if structure_number(problem) > MOST_STRUCTURES:
+        return None  # products of many factors
+    search = Search(problem, objective, max_steps, deadline, constraints=constraints)
+    return None if search.candidates(FEW) > MOST_FEW else search  # windows of many dimensions
 
 
 def unmixed(objective: str, bound: float) -> float:
@@ -218,7 +234,7 @@ def _search(problem: NestProblem, objective: str, max_steps: int, judge: Judge, 
     return min((refine(judge, start) for start in starts), key=lambda one: one.key, default=None)
 
 
-def _nothing_fits(problem: NestProblem, max_steps: int) -> TilewrightError:
+def nothing_fits(problem: NestProblem, max_steps: int) -> TilewrightError:
     """The reason why no mapping was found."""
     reason, steps = room_needed(problem)
     if reason:

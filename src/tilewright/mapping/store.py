@@ -16,7 +16,7 @@ from contextlib import closing
 from dataclasses import dataclass, fields, is_dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tilewright.errors import TilewrightError
 from tilewright.mapping.constraints import UNCONSTRAINED, Constraints, satisfied
@@ -25,6 +25,9 @@ from tilewright.mapping.legal import problems
 from tilewright.mapping.problem import NestProblem
 from tilewright.mapping.search import Effort, NestResult, map_nest
 from tilewright.mapping.text import format_mapping, parse_mapping
+
+if TYPE_CHECKING:
+    from tilewright.mapping.optimal.optimum import Progress
 
 MODEL_VERSION = 2  # raise it with every change of the model or of what the search promises
 MOST_ROWS = 50_000
@@ -167,6 +170,7 @@ def stored_map_nest(
     timeout: float | None = None,
     cache: bool = True,
     constraints: Constraints = UNCONSTRAINED,
+    progress: Progress | None = None,
 ) -> NestResult:
     """``map_nest``, asked once for equal problems: results are kept on disk unless ``cache`` is false.
 
@@ -175,13 +179,17 @@ def stored_map_nest(
     path = store_path() if cache else None
     if path is None:
         return map_nest(
-            problem, objective, effort=effort, max_steps=max_steps, timeout=timeout, constraints=constraints
-        )
+            problem, objective, effort=effort, max_steps=max_steps, timeout=timeout, constraints=constraints,
+            progress=progress,
+        )  # fmt: skip
     store = Store(path, constraints)
     known = store.get(problem, objective, max_steps, effort)
     if known is not None:
         return known
-    result = map_nest(problem, objective, effort=effort, max_steps=max_steps, timeout=timeout, constraints=constraints)
+    result = map_nest(
+        problem, objective, effort=effort, max_steps=max_steps, timeout=timeout, constraints=constraints,
+        progress=progress,
+    )  # fmt: skip
     whole = not result.interrupted and (timeout is None or result.seconds < 0.9 * timeout)
     if result.status == "optimal" or whole:
         store.put(problem, objective, max_steps, effort, result)

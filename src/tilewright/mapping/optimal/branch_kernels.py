@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-LATENCY, ENERGY, EDP, TRAFFIC = 0, 1, 2, 3
+LATENCY, ENERGY, EDP, TRAFFIC, WITHIN = 0, 1, 2, 3, 4
 ROOFLINE, DOUBLE, SINGLE = 0, 1, 2
 
 
@@ -223,6 +223,8 @@ def bound(rows, table, s, cost, scratch):
         return max(scored, energy), energy, cycles
     if s.objective == EDP:
         return max(scored, energy * cycles), energy, cycles
+    if s.objective == WITHIN:
+        return max(scored, max(energy / s.most_energy, cycles / s.most_cycles)), energy, cycles
     return max(scored, np.ceil(traffic - 1e-6) + 0.49 * energy / cost.most_pj), energy, cycles
 
 

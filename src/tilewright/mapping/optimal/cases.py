@@ -9,7 +9,7 @@ import numpy as np
 
 from tilewright.mapping.optimal.branch_kernels import INNER, LOOPS, WIDEST
 from tilewright.mapping.optimal.chains import IntTable
-from tilewright.mapping.optimal.costs import OBJECTIVE_CODES, Costs, Layout
+from tilewright.mapping.optimal.costs import OBJECTIVE_CODES, WITHIN, Costs, Layout
 from tilewright.mapping.optimal.features import Floats
 from tilewright.mapping.optimal.relaxation import (
     ROUNDS,
@@ -23,7 +23,7 @@ from tilewright.mapping.optimal.relaxation import (
 )
 from tilewright.mapping.optimal.structure import Structure
 
-TIMED = (OBJECTIVE_CODES["latency"], OBJECTIVE_CODES["edp"])
+TIMED = (OBJECTIVE_CODES["latency"], OBJECTIVE_CODES["edp"], WITHIN)
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,8 +11,10 @@ import numpy as np
 from tilewright.mapping.floor import touched_elements
 from tilewright.mapping.optimal.features import Component, Floats
 from tilewright.mapping.optimal.structure import Structure
+from tilewright.mapping.problem import Within
 
 OBJECTIVE_CODES = {"latency": 0, "energy": 1, "edp": 2, "traffic": 3}
+WITHIN = 4  # limits of energy and cycles
 UNLIMITED = 1e30
 
 
@@ -70,6 +72,8 @@ class Layout(NamedTuple):
     parameters: int
     timing: int
     objective: int
+    most_energy: float  # the limits of WITHIN
+    most_cycles: float
 
 
 class Costs(NamedTuple):
@@ -162,7 +166,7 @@ def _highest(bits: Any) -> Any:
 def traits(structure: Structure, part: Component, where: Layout, machine: Costs) -> tuple[Floats, Floats]:
     """Every number of a candidate that the bound depends on, a column each, smaller never worse; and the same as a
     tree should tell them apart, on a scale of effects."""
-    timed = where.objective in (0, 2) or machine.leakage_pj > 0
+    timed = where.objective in (0, 2, WITHIN) or machine.leakage_pj > 0
     columns: list[Floats] = []
     scales: list[float] = []
 
@@ -292,7 +296,7 @@ def costs(structure: Structure) -> Costs:
     )
 
 
-def layout(structure: Structure, parts: list[tuple[str, ...]], objective: str) -> Layout:
+def layout(structure: Structure, parts: list[tuple[str, ...]], objective: str | Within) -> Layout:
     """The structure's items; ``parts`` are the components in the order of their features."""
     problem, nest, arch = structure.problem, structure.problem.nest, structure.problem.arch
     names = [memory.name for memory in arch.memories]
@@ -467,7 +471,9 @@ def layout(structure: Structure, parts: list[tuple[str, ...]], objective: str) -
         parameter_bytes=float(sum(-(-size * wide // 8) for size in problem.parameters)),
         parameters=len(problem.parameters),
         timing=0 if arch.timing == "roofline" else (1 if arch.buffering == "double" else 2),
-        objective=OBJECTIVE_CODES[objective],
+        objective=WITHIN if isinstance(objective, Within) else OBJECTIVE_CODES[objective],
+        most_energy=objective.energy_pj if isinstance(objective, Within) else np.inf,
+        most_cycles=objective.cycles if isinstance(objective, Within) else np.inf,
     )
 
 

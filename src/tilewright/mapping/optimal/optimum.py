@@ -8,7 +8,7 @@ in two; what is small is searched by trees of candidates, and combinations that 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from itertools import count, product
@@ -40,7 +40,7 @@ from tilewright.mapping.optimal.features import Component, Floats, Memo, compone
 from tilewright.mapping.optimal.realize import mappings
 from tilewright.mapping.optimal.relaxation import Case
 from tilewright.mapping.optimal.structure import Structure, structures
-from tilewright.mapping.problem import NestCost, NestProblem
+from tilewright.mapping.problem import NestCost, NestProblem, Within
 
 GLANCE = 8_000
 STAGES = ((FEW, 6, 5),)  # tiles, how many of the best orders of keeps, walks in each
@@ -52,8 +52,9 @@ MOST_ORDERS = 48
 MOST_CANDIDATES = 120_000
 MOST_FIRST = 30_000
 SMALL, TRIAL = 50_000, 20_000
-DOMINATED = {"latency": 2_500, "energy": 2_500, "edp": 2_500, "traffic": 20_000}  # rows that are worth comparing
+DOMINATED, DOMINATED_BYTES = 2_500, 20_000  # rows that are worth comparing; where bytes alone count
 KEPT_ROWS, BEAM, BEAMS, TANGENTS = 40_000, 40, 30, 256
+Progress = Callable[[str, int, int], None]  # what, bounds computed, at most
 RULES = frozenset({"tangent", "candidate", "dominated", "bound"})
 
 
@@ -62,9 +63,10 @@ class Judge:
     """Evaluates mappings exactly and keeps the best."""
 
     problem: NestProblem
-    objective: str
+    objective: str | Within
     max_steps: int
     constraints: Constraints = UNCONSTRAINED
+    watch: Callable[[Mapping, NestCost], None] | None = None  # told of every one
     best: Mapping | None = None
     cost: NestCost | None = None
     key: tuple[float, ...] = (np.inf,)
@@ -82,14 +84,23 @@ class Judge:
         if self.constraints != UNCONSTRAINED and not satisfied(self.constraints, mapping, self.problem.nest):
             return False
         cost = evaluate(self.problem, mapping)
+        if self.watch is not None:
+            self.watch(mapping, cost)
         key = (cost.value(self.objective), cost.energy_pj, float(cost.cycles))
         if key < self.key:
             self.key, self.best, self.cost = key, mapping, cost
         return True
 
+    @property
+    def least(self) -> float:
+        """What a mapping must be better than."""
+        return min(self.key[0], 1.0) if isinstance(self.objective, Within) else self.key[0]
+
     def limit(self, most_pj: float | None = None) -> float:
         """The bound that a combination has to stay below to be of interest; with the most energy that there can be,
         also where the objective is the same and the energy less."""
+        if isinstance(self.objective, Within):
+            return self.least  # only what is within is of interest
         if self.cost is None:
             return np.inf
         value = self.cost.value(self.objective)
@@ -122,7 +133,7 @@ class Search:
     def __init__(
         self,
         problem: NestProblem,
-        objective: str,
+        objective: str | Within,
         max_steps: int,
         deadline: float | None = None,
         rules: frozenset[str] = RULES,
@@ -146,6 +157,14 @@ class Search:
         self.order, self.seeds = count(), count()
         self.interrupted = False
         self.walked = 0  # steps of random moves
+        self.progress: Progress | None = None
+
+    def again(self, objective: str | Within, deadline: float | None) -> Search:
+        """A search for another objective that knows what this one has listed, and evaluates nothing twice."""
+        other = Search(self.problem, objective, self.judge.max_steps, deadline, self.rules, self.constraints)
+        other.memo, other.structures = self.memo, self.structures
+        other.judge.seen, other.judge.watch = self.judge.seen, self.judge.watch
+        return other
 
     def stop(self) -> None:
         """End the search; a KeyboardInterrupt goes on where there is no mapping yet."""
@@ -170,16 +189,16 @@ class Search:
         for choice in (EVEN, EVERY) if nodes > 0 else ():
             if self.candidates(choice) > MOST_CANDIDATES:
                 break
-            if self.interrupted or self.judge.key[0] <= floor:
+            if self.interrupted or self.judge.least <= floor:
                 break
             try:
                 latest = self.prove(choice, nodes)
             except KeyboardInterrupt:
                 self.stop()
                 break
-            if proof.space == "nothing" or latest.bound >= self.judge.key[0]:
+            if proof.space == "nothing" or latest.bound >= self.judge.least:
                 proof = latest
-            if latest.bound < self.judge.key[0] or self.spent or self.nodes >= nodes:
+            if latest.bound < self.judge.least or self.spent or self.nodes >= nodes:
                 break
         return proof
 
@@ -223,6 +242,8 @@ class Search:
             if self.spent or self.nodes >= budget:
                 proof.bound = min(proof.bound, float(np.exp(bound)))
                 break
+            if self.progress is not None:
+                self.progress(f"at most {100 * (self.judge.least / np.exp(bound) - 1):.1f}% off", self.nodes, budget)
             try:
                 parts = self.looked_into(node, proof, choice, budget, beams)
             except KeyboardInterrupt:
@@ -334,7 +355,7 @@ class Search:
             node is not None
             and "dominated" in self.rules
             and separable(where, machine)
-            and node.rows < DOMINATED[self.objective]
+            and node.rows < (DOMINATED_BYTES if self.objective == "traffic" else DOMINATED)
         ):
             node = self.without_dominated(node, parts)
         return node

@@ -26,7 +26,7 @@ from tilewright.mapping.optimal.branch_kernels import (
     WIDEST,
     WRITES_SLIDING,
 )
-from tilewright.mapping.optimal.costs import OBJECTIVE_CODES, Costs, Layout
+from tilewright.mapping.optimal.costs import OBJECTIVE_CODES, WITHIN, Costs, Layout
 from tilewright.mapping.optimal.features import Floats
 
 TOTAL, LONGEST, ROOM = 0, 1, 2
@@ -50,6 +50,11 @@ class Form:
         for feature, coefficient in other.terms.items():
             self.add(feature, coefficient * scale)
         self.constant += other.constant * scale
+
+    def scaled(self, scale: float) -> Form:
+        form = Form()
+        form.take(self, scale)
+        return form
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,18 +199,21 @@ class _Relaxation:
                 pad_read.add(("served", o, 0), size)
         self.results(energy, read, written, runs, pad_read, pad_written, moved_in, moved_out)
         groups: list[tuple[int, Form]] = []
+        if cost.leakage_pj:
+            energy.add(("points", 0, 0), cost.leakage_pj)
         if where.objective in (ENERGY, EDP):
-            if cost.leakage_pj:
-                energy.add(("points", 0, 0), cost.leakage_pj)
             groups.append((TOTAL, energy))
+        if where.objective == WITHIN and np.isfinite(where.most_energy):
+            groups.append((LONGEST, energy.scaled(1 / where.most_energy)))
         if where.objective == TRAFFIC:
             traffic = Form()
             traffic.take(read, 1.0)
             traffic.take(written, 1.0)
             groups.append((TOTAL, traffic))
-        if where.objective in (LATENCY, EDP):
+        scale = 1 / where.most_cycles if where.objective == WITHIN else 1.0
+        if where.objective in (LATENCY, EDP, WITHIN) and scale > 0:
             flows = (read, written, runs, streamed, pad_read, pad_written, moved_in, moved_out, opening)
-            groups += [(LONGEST, form) for form in self.times(*flows)]
+            groups += [(LONGEST, form.scaled(scale)) for form in self.times(*flows)]
         groups += [(ROOM, form) for form in self.rooms()]
         groups = [(role, form) for role, form in groups if form.terms or role == TOTAL]
         features = sorted({feature for _, form in groups for feature in form.terms})
