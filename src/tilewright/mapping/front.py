@@ -126,7 +126,8 @@ class _Search:
     ) -> None:
         self.began = monotonic()
         self.deadline = None if timeout is None else self.began + timeout
-        self.problem, self.factor, self.bounds, self.progress = problem, 1 + resolution, bounds, progress
+        self.problem, self.bounds, self.progress = problem, bounds, progress
+        self.resolution, self.factor = resolution, 1 + resolution
         self.archive = _Archive()
         first = array_search(problem, "energy", max_steps, self.deadline, constraints)
         if first is None:
@@ -220,11 +221,11 @@ class _Search:
     def result(self) -> Front:
         corners = self.corners()
         waiting = sum(self.share(corner) < 1 for corner in corners)
-        gap = self.gap() if waiting else self.factor - 1
+        gap = max(self.resolution, self.gap()) if waiting else self.resolution
         return Front(
             points=tuple(self.archive.cover(self.factor)),
             gap=gap,
-            resolution=self.factor - 1,
+            resolution=self.resolution,
             status="feasible" if waiting else "optimal",
             open=waiting,
             space=self.space or "every",
