@@ -39,7 +39,7 @@ EXACT = 32
 STARTS = 2
 Effort = Literal["quick", "good", "proof", "long"]
 MOST_STRUCTURES, MOST_FEW = 1000, 100_000
-BOUNDS: dict[Effort, int] = {"quick": 0, "good": 0, "proof": 1_500_000, "long": 60_000_000}
+BOUNDS: dict[Effort, int] = {"quick": 0, "good": 0, "proof": 5_000_000, "long": 60_000_000}
 
 
 @dataclass(frozen=True)
