@@ -94,15 +94,24 @@ def map_nest(
     if constraints != UNCONSTRAINED:
         return _constrained(problem, objective, effort, max_steps, deadline, constraints, began, progress)
     judge = Judge(problem, objective, max_steps, deadline)
-    whole = problem.nest.work is None and effort != "quick"
+    whole, bounds = problem.nest.work is None and effort != "quick", BOUNDS[effort]
+    interrupted = False
+    if whole and bounds:  # a proof needs no other start than its own
+        try:
+            found = _array_search(problem, objective, None, bounds, max_steps, deadline, began, progress=progress)
+        except KeyboardInterrupt:  # before there was any mapping
+            found, interrupted, whole = None, True, False
+        if found is not None:
+            return found
     best = _search(problem, objective, max_steps, judge, refined=not whole)
-    if whole and (best is None or not judge.spent):
-        found = _array_search(problem, objective, best, BOUNDS[effort], max_steps, deadline, began, progress=progress)
+    if whole and not bounds and (best is None or not judge.spent):
+        found = _array_search(problem, objective, best, bounds, max_steps, deadline, began, progress=progress)
         if found is not None:
             return found
     if best is None:
         raise nothing_fits(problem, max_steps)
-    return _result(problem, objective, best.mapping, best.cost, judge.evaluated, began)
+    result = _result(problem, objective, best.mapping, best.cost, judge.evaluated, began)
+    return replace(result, interrupted=interrupted)
 
 
 def _constrained(

@@ -12,6 +12,7 @@ import numpy as np
 from tilewright.mapping.constraints import UNCONSTRAINED, Constraints
 from tilewright.mapping.optimal.structure import Split
 
+WALKED, LEFT_OUT = 1, 3  # modes of ``kernels.chain_counts``
 IntTable = np.ndarray[Any, np.dtype[np.int64]]
 
 
@@ -86,6 +87,7 @@ class Choice:
     tiles: Callable[[int, Split], tuple[int, ...]]
     most_loops: int = 99
     constraints: Constraints = UNCONSTRAINED
+    lean: bool = False  # leave out what ``undominated_chains`` leaves out, where only bytes and rooms count
 
     def tiles_of(self, dim: str) -> Callable[[int, Split], tuple[int, ...]]:
         """The tiles that are tried of a dimension: those that are asked for as well."""
@@ -118,6 +120,35 @@ def chains(
         loops = np.repeat(loops, repeats) + ((chosen < np.repeat(ranges, repeats)) if split.axis < 0 else 0)
         table, ranges, loops = table[loops <= most_loops], chosen[loops <= most_loops], loops[loops <= most_loops]
     return np.ascontiguousarray(table)
+
+
+@lru_cache(maxsize=256)
+def undominated_chains(
+    extent: int, splits: tuple[Split, ...], tiles: Callable[[int, Split], tuple[int, ...]]
+) -> IntTable:
+    """The chains of loops that no other one equals or beats in everything that bytes and rooms depend on, for a
+    dimension that is alone on every axis: how many chunks are walked down to every place, how long they are, and
+    whether there is a loop at all.
+
+    >>> splits = (Split(0, -1, 0, True),)
+    >>> undominated_chains(10, splits, every_tile).tolist()     # one chunk, 2, 3, 4, 5 and 10 of them
+    [[10], [5], [4], [3], [2], [1]]
+    """
+    from tilewright.mapping.optimal.branch_kernels import undominated
+    from tilewright.mapping.optimal.kernels import chain_counts
+
+    table = chains(extent, splits, tiles)
+    full = np.ascontiguousarray(np.hstack([table, np.ones((len(table), 1), dtype=np.int64)]))
+    above = np.hstack([np.full((len(table), 1), extent), table[:, :-1]])
+    columns = [table.astype(np.float64), (table < above).astype(np.float64)]
+    for place in range(len(splits)):
+        walked = np.empty((len(table), 1))
+        modes = np.array([[WALKED] * (place + 1) + [LEFT_OUT] * (len(splits) - place)])
+        chain_counts(extent, full, modes, np.array([0]), walked)
+        columns.append(walked)
+    values = np.hstack(columns)
+    order = np.argsort(values.sum(axis=1), kind="stable")
+    return np.ascontiguousarray(table[np.sort(order[undominated(np.ascontiguousarray(values[order]))])])
 
 
 @lru_cache(maxsize=4096)

@@ -14,8 +14,8 @@ import numpy as np
 
 from tilewright.mapping.constraints import UNCONSTRAINED, chains_allowed
 from tilewright.mapping.floor import touched_indices
-from tilewright.mapping.optimal.chains import Choice, IntTable, chains
-from tilewright.mapping.optimal.structure import Structure
+from tilewright.mapping.optimal.chains import Choice, IntTable, chains, undominated_chains
+from tilewright.mapping.optimal.structure import Split, Structure
 from tilewright.workload.nest import Axis, LoopNest, Operand
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -92,7 +92,11 @@ class _Dimension:
         self.extent = structure.problem.nest.extents[dim]
         self.splits = structure.splits(dim)
         most = choice.most_loops if self.extent > 8 else min(choice.most_loops, max(1, choice.most_loops - 1))
-        self.table = chains(self.extent, self.splits, choice.tiles_of(dim), most)
+        if choice.lean and self.splits and all(s.any_tile for s in self.splits) and _alone(dim, structure.problem.nest):
+            places = tuple(Split(0, -1, 0, True) for _ in self.splits)  # equal for all orders of keeps
+            self.table = undominated_chains(self.extent, places, choice.tiles)
+        else:
+            self.table = chains(self.extent, self.splits, choice.tiles_of(dim), most)
         if choice.constraints != UNCONSTRAINED:
             mask = chains_allowed(choice.constraints, structure, dim, self.table)
             self.table = np.ascontiguousarray(self.table[mask])
@@ -172,6 +176,15 @@ class _Dimension:
                 outer = self.table[:, place - 1] if place else np.full(len(self.table), self.extent)
                 used = used * -(-outer // self.table[:, place])
         return used
+
+
+def _alone(dim: str, nest: LoopNest) -> bool:
+    """Whether every index into an axis of a dimension is a multiple of its own."""
+    axes = [axis for operand in nest.operands for axis in operand.axes if dim in axis.dims]
+    return all(
+        len(axis.terms) == 1 and axis.offset == 0 and axis.divisor == 1 and axis.reach == 0 and not axis.clamp
+        for axis in axes
+    )
 
 
 class _Builder:

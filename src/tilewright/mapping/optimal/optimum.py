@@ -39,17 +39,17 @@ from tilewright.mapping.optimal.costs import (
 from tilewright.mapping.optimal.features import Component, Floats, Memo, component, components
 from tilewright.mapping.optimal.realize import mappings
 from tilewright.mapping.optimal.relaxation import Case
-from tilewright.mapping.optimal.structure import Structure, structures
+from tilewright.mapping.optimal.structure import Structure, structures, unspread
 from tilewright.mapping.problem import NestCost, NestProblem, Within
 
 GLANCE = 8_000
 STAGES = ((FEW, 6, 5),)  # tiles, how many of the best orders of keeps, walks in each
-DIVE, WALKED = 30_000, 0.3  # steps of one walk; the share of all work that goes into walks
+DIVE, WALKED = 30_000, 0.15  # steps of one walk; the share of all work that goes into walks
 NODES_A_SECOND = 200_000
 NODES_AN_EVALUATION = 400  # what an exact evaluation costs, in bounds
 MOST_LEAVES = 4096
 MOST_ORDERS = 48
-MOST_CANDIDATES = 120_000
+MOST_CANDIDATES, FEW_ENOUGH = 120_000, 12_000  # of a component; few enough to list every tile at once
 MOST_FIRST = 30_000
 SMALL, TRIAL = 50_000, 20_000
 DOMINATED, DOMINATED_BYTES = 2_500, 20_000  # rows that are worth comparing; where bytes alone count
@@ -186,7 +186,10 @@ class Search:
             self.first_mapping()
         except KeyboardInterrupt:
             self.stop()
-        for choice in (EVEN, EVERY) if nodes > 0 else ():
+        if self.objective == "traffic":
+            self.structures = list(dict.fromkeys(map(unspread, self.structures)))
+        spaces = (EVERY,) if self.candidates(EVERY) <= FEW_ENOUGH else (EVEN, EVERY)
+        for choice in spaces if nodes > 0 else ():
             if self.candidates(choice) > MOST_CANDIDATES:
                 break
             if self.interrupted or self.judge.least <= floor:
@@ -224,6 +227,8 @@ class Search:
     def prove(self, choice: Choice, budget: int) -> Proof:
         """Every combination of some tiles, the most promising first."""
         choice = self.allowed(choice)
+        if self.objective == "traffic" and "dominated" in self.rules and self.free:
+            choice = replace(choice, lean=True)
         proof = Proof(np.inf, choice.name)
         queue: list[tuple[float, int, Node]] = []
         for structure in self.structures:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import factorial, prod
 
@@ -126,6 +126,15 @@ def structures(problem: NestProblem) -> list[Structure]:
         found += [_structure(problem, order) for order in _interleavings(queues)]
     # Orders in which every axis can be unrolled first: they hold the best mappings.
     return sorted(found, key=lambda one: sum(place is None for place in one.axis_places))
+
+
+def unspread(structure: Structure) -> Structure:
+    """A structure whose mappings reach every DRAM traffic that those of the given one do, without unrolling where that
+    can be: what stands below all keeps that DRAM feeds does not change what DRAM sees, and loops fit where pars did."""
+    fed = max(k for k, item in enumerate(structure.items) if item.parent < 0)
+    if any(place is not None and place <= fed for place in structure.axis_places):
+        return structure
+    return replace(structure, axis_places=(None,) * len(structure.axis_places))
 
 
 def _structure(problem: NestProblem, order: tuple[tuple[str, Memory], ...]) -> Structure:
