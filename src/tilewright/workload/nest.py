@@ -30,11 +30,11 @@ class Axis:
     reach: int = 0
     clamp: bool = False
 
-    @property
+    @cached_property
     def dims(self) -> tuple[str, ...]:
         return tuple(name for name, _ in self.terms)
 
-    @property
+    @cached_property
     def is_window(self) -> bool:
         """Whether neighbouring tiles of one dimension may share indices."""
         return len(self.terms) > 1 or self.divisor > 1 or self.reach > 0

@@ -61,6 +61,15 @@ class Structure:
 
     def splits(self, dim: str) -> tuple[Split, ...]:
         """Every place where a dimension may be split, outermost first."""
+        if dim not in self._splits:
+            self._splits[dim] = self._places(dim)
+        return self._splits[dim]
+
+    @cached_property
+    def _splits(self) -> dict[str, tuple[Split, ...]]:
+        return {}
+
+    def _places(self, dim: str) -> tuple[Split, ...]:
         array, nest = self.problem.arch.array, self.problem.nest
         found: list[Split] = []
         if dim in nest.whole:
