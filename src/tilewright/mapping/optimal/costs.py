@@ -490,8 +490,8 @@ def turns_taken(where: Layout) -> list[Layout]:
     return found
 
 
-def with_fewest_points(where: Layout, parts: list[Component]) -> Layout:
-    """The layout with the fewest compute steps that the array allows any set of components."""
+def with_fewest_points(where: Layout, parts: list[Component], known: dict[tuple[bytes, ...], Floats]) -> Layout:
+    """The layout with the fewest compute steps that the array allows any set of components; ``known`` keeps tables."""
     from tilewright.mapping.optimal.branch_kernels import fewest_points
 
     sizes = where.positions + 1
@@ -505,10 +505,11 @@ def with_fewest_points(where: Layout, parts: list[Component]) -> Layout:
         used.append(np.stack(np.unravel_index(kinds, tuple(sizes)), axis=1))
         points.append(least[kinds])
         offsets.append(offsets[-1] + len(kinds))
-    table = fewest_points(
-        np.concatenate(used), np.concatenate(points), np.array(offsets), where.positions, strides, int(np.prod(sizes))
-    )
-    return where._replace(fewest=table, lane_strides=strides)
+    arrays = np.concatenate(used), np.concatenate(points), np.array(offsets), where.positions
+    key = tuple(array.tobytes() for array in arrays)
+    if key not in known:  # many orders of keeps have the same
+        known[key] = fewest_points(*arrays, strides, int(np.prod(sizes)))
+    return where._replace(fewest=known[key], lane_strides=strides)
 
 
 def _spacing(axis: Any, extents: dict[str, int]) -> int:

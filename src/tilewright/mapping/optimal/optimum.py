@@ -154,6 +154,7 @@ class Search:
         self.nodes = 0
         self.pruned: Counter[str] = Counter()
         self.memo: Memo = {}
+        self.fewest: dict[tuple[bytes, ...], Floats] = {}
         self.order, self.seeds = count(), count()
         self.interrupted = False
         self.walked = 0  # steps of random moves
@@ -345,7 +346,7 @@ class Search:
         parts = self.components_of(structure, choice)
         if not parts:
             return None
-        where = with_fewest_points(where, parts)
+        where = with_fewest_points(where, parts, self.fewest)
         tables, kinds = self.packed_all(structure, parts)
         chains = tuple(tuple(zip(part.dims, part.tables, strict=True)) for part in parts)
         numbers = tuple(np.arange(len(part)) for part in parts)
