@@ -56,12 +56,13 @@ def main() -> None:
             proven = sum(result.status == "optimal" for result, _ in results)
             seconds = sorted(spent for _, spent in results)
             gaps = sorted(result.gap for result, _ in results)
+            middle = len(results) // 2
             if gaps[-1] > 0:
                 worst = max(range(len(results)), key=lambda k: results[k][0].gap)
                 hardest.append((model, machine, problems[worst]))
             print(
                 f"| {model} | {machine} | {len(results)} | {proven} | {sum(seconds):.0f} |"
-                f" {seconds[len(seconds) // 2]:.1f} | {seconds[-1]:.1f} | {gaps[len(gaps) // 2]:.1%} | {gaps[-1]:.1%} |",
+                f" {seconds[middle]:.1f} | {seconds[-1]:.1f} | {gaps[middle]:.1%} | {gaps[-1]:.1%} |",
                 flush=True,
             )
     if hardest and options.over_time:
