@@ -471,7 +471,7 @@ def fold(values, left, right, kinds):
     return out
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def descend(rows, starts, counts, table, s, cost):
     """Improve a combination one component at a time until no other candidate of any one component is better."""
     n = len(starts)
@@ -493,7 +493,7 @@ def descend(rows, starts, counts, table, s, cost):
     return rows, best
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def single_bounds(component, start, count, least, table, s, cost):
     """The bound of every candidate of one component while nothing else is chosen."""
     rows = least.copy()
@@ -505,7 +505,7 @@ def single_bounds(component, start, count, least, table, s, cost):
     return out
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def anneal(rows, leaves, offsets, table, s, cost, steps, seed, skew):
     """A good combination by random moves of one or two components, from ``rows`` on; ``leaves`` are the candidates of
     all components, alike ones next to each other; with a ``skew`` above 1 the first ones are tried more often."""

@@ -12,8 +12,6 @@ from tilewright.mapping.optimal.chains import IntTable
 from tilewright.mapping.optimal.costs import OBJECTIVE_CODES, WITHIN, Costs, Layout
 from tilewright.mapping.optimal.features import Floats
 from tilewright.mapping.optimal.relaxation import (
-    ROUNDS,
-    STEPS,
     Case,
     Relaxed,
     Tangent,
@@ -23,6 +21,8 @@ from tilewright.mapping.optimal.relaxation import (
 )
 from tilewright.mapping.optimal.structure import Structure
 
+ROUNDS, STEPS = 5, 30  # of a tangent of a part: fewer than those of a case
+NODES_A_TANGENT, ROWS_A_NODE = 150, 8  # what a tangent costs, in bounds, and rows that it prices as one bound
 TIMED = (OBJECTIVE_CODES["latency"], OBJECTIVE_CODES["edp"], WITHIN)
 
 
@@ -126,7 +126,7 @@ def explored(node: Node, limit: float, small: float, budget: int) -> tuple[list[
     assert found.chords is not None
     counts = [len(rows) for rows in node.numbers]
     most = np.log(limit) - 1e-12 if np.isfinite(limit) else np.inf
-    rows, scores, sizes, bounds, dropped, tangents = explore(
+    rows, scores, sizes, bounds, dropped, tangents, priced = explore(
         np.concatenate(form.logs), np.concatenate([[0], np.cumsum(counts)]), form.coefficients, form.constants,
         form.roles, *found.chords, found.multipliers, most, small, budget, ROUNDS, STEPS,
     )  # fmt: skip
@@ -150,7 +150,7 @@ def explored(node: Node, limit: float, small: float, budget: int) -> tuple[list[
                 tangent=None,
             )
         )
-    return nodes, dropped, tangents * (node.rows // 4)
+    return nodes, dropped, NODES_A_TANGENT * tangents + priced // ROWS_A_NODE
 
 
 def _by_segment(node: Node) -> list[Node]:

@@ -14,7 +14,7 @@ TOTAL, LONGEST, ROOM = 0, 1, 2
 
 
 @njit(cache=True)
-def tangent(x, coefficients, constants, roles, slopes, shifts, heat, multipliers, theta, excess):
+def tangent(x, coefficients, constants, roles, slopes, shifts, heat, multipliers, theta, excess, scratch):
     """The weighted objective at ``x`` (logarithms of features), its slope ``theta``, and ``excess`` of rooms.
 
     A group with a negative constant counts as the chord ``slope * log(sum without it) + shift``.
@@ -22,9 +22,9 @@ def tangent(x, coefficients, constants, roles, slopes, shifts, heat, multipliers
     groups, features = coefficients.shape
     theta[:] = 0.0
     value, most = 0.0, -np.inf
-    raised = np.exp(x)
-    logs = np.empty(groups)
-    sums = np.empty(groups)
+    raised, logs, sums = scratch[0], scratch[1], scratch[2]
+    for f in range(features):
+        raised[f] = np.exp(x[f])
     for g in range(groups):
         total = max(constants[g], 0.0)
         for f in range(features):
@@ -66,40 +66,45 @@ def dual(logs, offsets, coefficients, constants, roles, slopes, shifts, multipli
     n = len(offsets) - 1
     total, features = logs.shape
     groups = len(roles)
-    theta, excess = np.zeros(features), np.zeros(groups)
+    theta, excess, scratch = np.zeros(features), np.zeros(groups), np.empty((3, max(features, groups)))
     scores, best_scores = np.zeros(total), np.zeros(total)
     best_multipliers, best_theta = multipliers.copy(), np.zeros(features)
     most = 6 * rounds + 8
     pool = np.zeros((n, most), np.int64)
     held = np.zeros(n, np.int64)
     x = np.zeros(features)
+    columns = np.empty((features, total))  # rows next to each other: so that they are priced several at a time
+    for row in range(total):
+        for f in range(features):
+            columns[f, row] = logs[row, f]
     # Start in the middle of all candidates.
     for c in range(n):
         count = offsets[c + 1] - offsets[c]
         for f in range(features):
             mean = 0.0
             for row in range(offsets[c], offsets[c + 1]):
-                mean += logs[row, f]
+                mean += columns[f, row]
             x[f] += mean / count
     best = -np.inf
     clock = 0
     quiet = 0
     for number in range(rounds):
         heat = max(0.01, 0.2 * 0.6**number)
-        value = tangent(x, coefficients, constants, roles, slopes, shifts, heat, multipliers, theta, excess)
+        value = tangent(x, coefficients, constants, roles, slopes, shifts, heat, multipliers, theta, excess, scratch)
         # Price every candidate.
         reached = value
         for f in range(features):
             reached -= theta[f] * x[f]
+        scores[:] = 0.0
+        for f in range(features):
+            if theta[f] != 0.0:
+                for row in range(total):
+                    scores[row] += theta[f] * columns[f, row]
         for c in range(n):
             least, at = np.inf, -1
             for row in range(offsets[c], offsets[c + 1]):
-                score = 0.0
-                for f in range(features):
-                    score += theta[f] * logs[row, f]
-                scores[row] = score
-                if score < least:
-                    least, at = score, row
+                if scores[row] < least:
+                    least, at = scores[row], row
             reached += least
             # The cheapest joins, and the cheapest of five stretches of the rest.
             count = offsets[c + 1] - offsets[c]
@@ -136,7 +141,7 @@ def dual(logs, offsets, coefficients, constants, roles, slopes, shifts, multipli
         for step in range(steps):
             clock += 1
             if step > 0:
-                tangent(x, coefficients, constants, roles, slopes, shifts, heat, multipliers, theta, excess)
+                tangent(x, coefficients, constants, roles, slopes, shifts, heat, multipliers, theta, excess, scratch)
             share = 2.0 / (step + 4.0) if number == 0 else 1.0 / (step / 2.0 + 4.0 + number)
             for f in range(features):
                 x[f] *= 1 - share
@@ -202,9 +207,10 @@ def explore(
 ):
     """Cut a case in two, bound the parts, drop what cannot stay below ``most``, and again, depth first.
 
-    Returns (rows, scores, sizes, bounds, dropped, tangents): parts with at most ``small`` combinations, and those not
-    looked at within ``budget`` tangents (without scores: their bound is that of the part they come from). Part p has
-    ``sizes[p, c]`` of the rows of component c, numbered within the component, one component after the other.
+    Returns (rows, scores, sizes, bounds, dropped, tangents, priced): parts with at most ``small`` combinations, and
+    those not looked at within ``budget`` tangents (without scores: their bound is that of the part they come from).
+    Part p has ``sizes[p, c]`` of the rows of component c, numbered within the component, one component after the
+    other. ``priced`` are the rows of all tangents.
     """
     n = len(offsets) - 1
     total, features = logs.shape
@@ -217,7 +223,7 @@ def explore(
     waiting = 1
     out_rows, out_scores = np.empty(1024, np.int64), np.empty(1024)
     out_sizes, out_bounds = np.empty((64, n), np.int64), np.empty(64)
-    held, parts, dropped, tangents = 0, 0, 0, 0
+    held, parts, dropped, tangents, priced = 0, 0, 0, 0, 0
     starts = np.zeros(n + 1, np.int64)
     local, scores = np.empty((total, features)), np.zeros(total)
     while waiting:
@@ -241,6 +247,7 @@ def explore(
             )
             value -= 1e-9
             tangents += 1
+            priced += count
             scored = True
             bound = max(bound, value)
             if bound >= most:
@@ -318,4 +325,4 @@ def explore(
             else:
                 high[waiting, c] = end
             waiting += 1
-    return out_rows[:held], out_scores[:held], out_sizes[:parts], out_bounds[:parts], dropped, tangents
+    return out_rows[:held], out_scores[:held], out_sizes[:parts], out_bounds[:parts], dropped, tangents, priced

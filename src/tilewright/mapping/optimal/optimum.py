@@ -8,8 +8,9 @@ in two; what is small is searched by trees of candidates, and combinations that 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from heapq import heappop, heappush
 from itertools import count, product
 from time import monotonic
@@ -17,10 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from tilewright.mapping.constraints import UNCONSTRAINED, Constraints, applied, keeps_allowed, satisfied
-from tilewright.mapping.evaluate import evaluate, steps_of
-from tilewright.mapping.legal import problems
-from tilewright.mapping.mapping import Mapping
+from tilewright.mapping.constraints import UNCONSTRAINED, Constraints, applied, keeps_allowed
 from tilewright.mapping.optimal.cases import Node, Origin, branches, explored, solved
 from tilewright.mapping.optimal.chains import EVEN, EVERY, FEW, FEWER, Choice, chain_number
 from tilewright.mapping.optimal.costs import (
@@ -37,87 +35,27 @@ from tilewright.mapping.optimal.costs import (
     with_fewest_points,
 )
 from tilewright.mapping.optimal.features import Component, Floats, Memo, component, components
+from tilewright.mapping.optimal.judge import Judge, Proof
 from tilewright.mapping.optimal.realize import mappings
 from tilewright.mapping.optimal.relaxation import Case
 from tilewright.mapping.optimal.structure import Structure, structures, unspread
-from tilewright.mapping.problem import NestCost, NestProblem, Within
+from tilewright.mapping.problem import NestProblem, Within
 
 GLANCE = 8_000
-STAGES = ((FEW, 6, 5),)  # tiles, how many of the best orders of keeps, walks in each
-DIVE, WALKED = 30_000, 0.15  # steps of one walk; the share of all work that goes into walks
+FIRST_ORDERS, FIRST_PROOF, FIRST_DIVES = 6, 3, 2  # orders of keeps looked into first (before a proof), dives in each
+DIVE, WALKS, WALKED = 30_000, 2, 0.1  # steps of a walk, walks of a dive, the share of all work that goes into them
+THREADS = 2
 NODES_A_SECOND = 200_000
 NODES_AN_EVALUATION = 400  # what an exact evaluation costs, in bounds
 MOST_LEAVES = 4096
 MOST_ORDERS = 48
 MOST_CANDIDATES, FEW_ENOUGH = 120_000, 12_000  # of a component; few enough to list every tile at once
 MOST_FIRST = 30_000
-SMALL, TRIAL = 50_000, 20_000
+SMALL, TRIAL = 2_000, 3_000
 DOMINATED, DOMINATED_BYTES = 2_500, 20_000  # rows that are worth comparing; where bytes alone count
 KEPT_ROWS, BEAM, BEAMS, TANGENTS = 40_000, 40, 30, 256
 Progress = Callable[[str, int, int], None]  # what, bounds computed, at most
 RULES = frozenset({"tangent", "candidate", "dominated", "bound"})
-
-
-@dataclass
-class Judge:
-    """Evaluates mappings exactly and keeps the best."""
-
-    problem: NestProblem
-    objective: str | Within
-    max_steps: int
-    constraints: Constraints = UNCONSTRAINED
-    watch: Callable[[Mapping, NestCost], None] | None = None  # told of every one
-    best: Mapping | None = None
-    cost: NestCost | None = None
-    key: tuple[float, ...] = (np.inf,)
-    evaluated: int = 0
-    seen: set[Mapping] = field(default_factory=set)
-
-    def judge(self, mapping: Mapping) -> bool:
-        """Whether a mapping is legal; the best one is kept."""
-        if mapping in self.seen:
-            return True
-        self.seen.add(mapping)
-        self.evaluated += 1
-        if problems(self.problem, mapping) or steps_of(self.problem, mapping) > self.max_steps:
-            return False
-        if self.constraints != UNCONSTRAINED and not satisfied(self.constraints, mapping, self.problem.nest):
-            return False
-        cost = evaluate(self.problem, mapping)
-        if self.watch is not None:
-            self.watch(mapping, cost)
-        key = (cost.value(self.objective), cost.energy_pj, float(cost.cycles))
-        if key < self.key:
-            self.key, self.best, self.cost = key, mapping, cost
-        return True
-
-    @property
-    def least(self) -> float:
-        """What a mapping must be better than."""
-        return min(self.key[0], 1.0) if isinstance(self.objective, Within) else self.key[0]
-
-    def limit(self, most_pj: float | None = None) -> float:
-        """The bound that a combination has to stay below to be of interest; with the most energy that there can be,
-        also where the objective is the same and the energy less."""
-        if isinstance(self.objective, Within):
-            return self.least  # only what is within is of interest
-        if self.cost is None:
-            return np.inf
-        value = self.cost.value(self.objective)
-        if self.objective in ("latency", "traffic"):
-            # Whole numbers; their bounds have less than a half for energy on top.
-            value += -0.5 if most_pj is None else 0.49 * self.cost.energy_pj / most_pj
-            return value if most_pj is None else value * (1 - 1e-12)
-        return value * (1 - 1e-12)
-
-
-@dataclass
-class Proof:
-    """What is known beyond the best mapping: a bound of every mapping of a space that was not evaluated. The space is
-    that of a ``Choice`` of tiles."""
-
-    bound: float
-    space: str
 
 
 def keep_rows(part: Component, rows: Any) -> Component:
@@ -184,7 +122,7 @@ class Search:
         """
         proof = Proof(-np.inf, "nothing")
         try:
-            self.first_mapping()
+            self.first_mapping(FIRST_PROOF if nodes > 0 else FIRST_ORDERS)
         except KeyboardInterrupt:
             self.stop()
         if self.objective == "traffic":
@@ -380,13 +318,15 @@ class Search:
             return None
         if not np.isfinite(limit):
             return node
-        masks = []
-        for c, rows in enumerate(node.numbers):
-            values = single_bounds(c, bare.starts[c], len(rows), bare.roots, bare.table, where, machine)
-            masks.append(values < limit)
-            self.pruned["candidate"] += int((~masks[-1]).sum())
-            if not masks[-1].any():
-                return None
+
+        def below(c: int) -> Any:
+            first, number = bare.starts[c], len(node.numbers[c])
+            return single_bounds(c, first, number, bare.roots, bare.table, where, machine) < limit
+
+        masks = side_by_side(below, range(len(node.numbers)))
+        self.pruned["candidate"] += sum(int((~mask).sum()) for mask in masks)
+        if not all(mask.any() for mask in masks):
+            return None
         self.nodes += node.rows
         return replace(node.only(masks), bound=max(node.bound, float(np.log(max(root, 1e-99)))))
 
@@ -417,13 +357,19 @@ class Search:
         )
         start = self.smallest(node, offsets[:-1])
         steps = min(DIVE, 30 * len(leaves))
-        seed = next(self.seeds)
-        rows, _ = anneal(start, leaves, offsets, table, where, machine, steps, seed, 1.0 + seed % 2)
-        rows, value = descend(rows, offsets[:-1], np.diff(offsets), table, where, machine)
-        self.nodes += steps + node.rows
-        self.walked += steps + node.rows
-        if value < self.judge.limit(machine.most_pj):
-            self.try_leaf(node, rows - offsets[:-1], Proof(0.0, "few"), value)
+
+        def walk(seed: int) -> tuple[float, Any]:
+            rows, _ = anneal(start, leaves, offsets, table, where, machine, steps, seed, 1.0 + seed % 2)
+            rows, value = descend(rows, offsets[:-1], np.diff(offsets), table, where, machine)
+            return float(value), rows
+
+        found = side_by_side(walk, [next(self.seeds) for _ in range(WALKS)])
+        self.nodes += WALKS * (steps + node.rows)
+        self.walked += WALKS * (steps + node.rows)
+        for value, rows in found:
+            if value < self.judge.limit(machine.most_pj):
+                self.try_leaf(node, rows - offsets[:-1], Proof(0.0, "few"), value)
+        value = min(value for value, _ in found)
         return float(value)
 
     def beam(self, node: Node) -> None:
@@ -520,7 +466,7 @@ class Search:
         if not all_of_them:
             proof.bound = min(proof.bound, value)
 
-    def first_mapping(self) -> None:
+    def first_mapping(self, orders: int) -> None:
         """A good mapping: random moves over few tiles in every order of keeps, then over more in the best of them."""
         free = [one for one in self.structures if None not in one.axis_places]
         rules, self.rules = self.rules, self.rules & {"candidate"}
@@ -531,14 +477,12 @@ class Search:
         glances = sorted((self.wander(*one, GLANCE, 0), k) for k, one in enumerate(ready))
         self.rules = rules
         best = list(dict.fromkeys(ready[k][0].origin.structure for _, k in glances))
-        for choice, orders, dives in STAGES:
-            if self.candidates(choice) > MOST_FIRST:
-                continue
+        if self.candidates(FEW) <= MOST_FIRST:
             values: dict[Structure, float] = {}
             for structure in best[:orders]:
-                node = None if self.spent else self.root(structure, self.allowed(choice))
+                node = None if self.spent else self.root(structure, self.allowed(FEW))
                 if node is not None:
-                    values[structure] = min(self.dive(node) for _ in range(dives))
+                    values[structure] = min(self.dive(node) for _ in range(FIRST_DIVES))
             best.sort(key=lambda structure: values.get(structure, np.inf))
         # The most promising orders first: what they yield cuts the others short.
         rank = {structure: number for number, structure in enumerate(best)}
@@ -558,6 +502,12 @@ class Search:
         if value < self.judge.limit(machine.most_pj):
             self.try_leaf(node, rows - offsets[:-1], Proof(0.0, "few"), value)
         return float(value)
+
+
+def side_by_side(work: Callable[[int], Any], jobs: Iterable[int]) -> list[Any]:
+    """What compiled work, which needs no other thread to stand still, gives for every job; in the order of the jobs."""
+    with ThreadPoolExecutor(THREADS) as threads:
+        return list(threads.map(work, jobs))
 
 
 def alike(structure: Structure, some: tuple[str, ...], others: tuple[str, ...]) -> bool:
