@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tilewright.mapping.optimal.branch_kernels import INNER, LOOPS, WIDEST
-from tilewright.mapping.optimal.chains import IntTable
+from tilewright.mapping.optimal.bound_kernels import INNER, LOOPS, WIDEST
+from tilewright.mapping.optimal.chains import Choice, IntTable
 from tilewright.mapping.optimal.costs import OBJECTIVE_CODES, WITHIN, Costs, Layout
 from tilewright.mapping.optimal.features import Floats
 from tilewright.mapping.optimal.relaxation import (
@@ -23,15 +23,17 @@ from tilewright.mapping.optimal.structure import Structure
 
 ROUNDS, STEPS = 5, 30  # of a tangent of a part: fewer than those of a case
 NODES_A_TANGENT, ROWS_A_NODE = 150, 8  # what a tangent costs, in bounds, and rows that it prices as one bound
+SAME = 1e-9  # a difference of logarithms that is none
 TIMED = (OBJECTIVE_CODES["latency"], OBJECTIVE_CODES["edp"], WITHIN)
 
 
 @dataclass(frozen=True, eq=False)
 class Origin:
     """An order of keeps; ``chains[c]`` are the tables of the dimensions of component c, its candidates their product in
-    order. ``kinds`` says how the rows of packed features combine."""
+    order, listed for ``choice``. ``kinds`` says how the rows of packed features combine."""
 
     structure: Structure
+    choice: Choice
     where: Layout
     machine: Costs
     chains: tuple[tuple[tuple[str, IntTable], ...], ...]
@@ -42,6 +44,43 @@ class Origin:
         shape = tuple(len(table) for _, table in self.chains[c])
         rows = np.unravel_index(candidate, shape)
         return {dim: tuple(table[r].tolist()) for (dim, table), r in zip(self.chains[c], rows, strict=True)}
+
+    def shares(self, c: int, candidates: IntTable) -> Floats:
+        """Logarithms of the positions that candidates take on axes that count alike: those of one place that share
+        words in the same way and, for dimensions that are summed over, add up results in the same way. Nothing where no
+        memory is further in than the scratchpad: there positions need not be told apart first.
+        """
+        array, nest = self.structure.problem.arch.array, self.structure.problem.nest
+        if not self.structure.deep:
+            return np.zeros((len(candidates), 1))
+        kinds = [
+            (place, axis in array.multicast, axis in array.reduce)
+            for (axis, _), place in zip(array.axes, self.structure.axis_places, strict=True)
+        ]
+        columns: dict[tuple[object, ...], Any] = {}
+        picked = np.unravel_index(candidates, tuple(len(table) for _, table in self.chains[c]))
+        for (dim, table), rows in zip(self.chains[c], picked, strict=True):
+            for k, split in enumerate(self.structure.splits(dim)):
+                if split.axis < 0:
+                    continue
+                kind = kinds[split.axis] if dim in nest.reduction_dims else kinds[split.axis][:2]
+                outer = table[rows, k - 1] if k else nest.extents[dim]
+                columns[kind] = columns.get(kind, 0.0) + np.log(-(-outer // table[rows, k]))
+        return np.stack(list(columns.values()), axis=1) if columns else np.zeros((len(candidates), 1))
+
+    def codes(self, c: int, candidates: IntTable) -> IntTable:
+        """A number for the tiles of every one of a component's candidates at every keep, its pars included."""
+        shape = tuple(len(table) for _, table in self.chains[c])
+        picked = np.unravel_index(candidates, shape)
+        total = np.zeros((len(candidates), len(self.structure.items)), dtype=np.int64)
+        for (dim, table), rows in zip(self.chains[c], picked, strict=True):
+            extent = self.structure.problem.nest.extents[dim]
+            splits = self.structure.splits(dim)
+            for item in range(total.shape[1]):
+                places = sum(split.segment <= item for split in splits)
+                tile = table[rows, places - 1] if places else extent
+                total[:, item] = total[:, item] * (extent + 1) + tile
+        return total
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +96,37 @@ class Node:
     scores: tuple[Floats, ...] = ()
     form: Relaxed | None = None
     tangent: Tangent | None = None
+    ready: bool = False  # for a search along shortest paths
+
+    def codes(self) -> IntTable:
+        """A number for the tiles of every candidate at every keep, one component after the other."""
+        return np.concatenate([self.origin.codes(c, rows) for c, rows in enumerate(self.numbers)])
+
+    def shares(self) -> list[Floats]:
+        """The positions that the candidates of every component take (``Origin.shares``)."""
+        return [self.origin.shares(c, rows) for c, rows in enumerate(self.numbers)]
+
+    @property
+    def settled(self) -> bool:
+        """Whether all candidates of a component take the same positions, but for axes that count alike."""
+        return all(float(np.ptp(one, axis=0).max()) < SAME for one in self.shares())
+
+    def fits(self) -> bool:
+        """Whether the array has the positions that some combination of candidates takes."""
+        where = self.origin.where
+        used = slice(where.at_used, where.at_used + len(where.positions))
+        taken = np.ones((1, len(where.positions)))
+        for table in self.tables:
+            joined = (taken[:, None, :] * np.unique(table[:, used], axis=0)[None, :, :]).reshape(-1, taken.shape[1])
+            taken = np.unique(joined[(joined <= where.positions).all(axis=1)], axis=0)
+        return len(taken) > 0
+
+    def states(self) -> int:
+        """How many vectors of tiles there are at all keeps together."""
+        each = [self.origin.codes(c, rows) for c, rows in enumerate(self.numbers)]
+        return sum(
+            int(np.prod([float(len(np.unique(codes[:, item]))) for codes in each])) for item in range(each[0].shape[1])
+        )
 
     @property
     def size(self) -> float:
@@ -74,6 +144,7 @@ class Node:
             numbers=tuple(rows[mask] for rows, mask in zip(self.numbers, masks, strict=True)),
             tables=tuple(np.ascontiguousarray(table[mask]) for table, mask in zip(self.tables, masks, strict=True)),
             scores=tuple(score[mask] for score, mask in zip(self.scores, masks, strict=True)) if self.scores else (),
+            ready=False,
             form=self.form.only(masks) if self.form is not None else None,
         )
 
@@ -115,9 +186,10 @@ def branches(node: Node) -> list[Node]:
     return []
 
 
-def explored(node: Node, limit: float, small: float, budget: int) -> tuple[list[Node], int, int]:
-    """(nodes, candidates dropped, work): what is left of a node after cuts at the middle of features in which its good
-    candidates differ most, down to nodes of at most ``small`` combinations, or ``budget`` tangents."""
+def explored(node: Node, limit: float, small: float, states: float, budget: int) -> tuple[list[Node], int, int]:
+    """(nodes, candidates dropped, work): what is left of a node after cuts by the positions that candidates take, then
+    at the middle of features in which the good ones differ most, down to nodes of at most ``small`` combinations or of
+    at most ``states`` vectors of tiles, or ``budget`` tangents."""
     from tilewright.mapping.optimal.dual_kernels import explore
 
     form, found = node.form, node.tangent
@@ -126,9 +198,14 @@ def explored(node: Node, limit: float, small: float, budget: int) -> tuple[list[
     assert found.chords is not None
     counts = [len(rows) for rows in node.numbers]
     most = np.log(limit) - 1e-12 if np.isfinite(limit) else np.inf
+    shares = node.shares()
+    used = np.zeros((node.rows, max(one.shape[1] for one in shares)))
+    for one, first in zip(shares, np.cumsum([0, *counts[:-1]]), strict=True):
+        used[first : first + len(one), : one.shape[1]] = one
     rows, scores, sizes, bounds, dropped, tangents, priced = explore(
         np.concatenate(form.logs), np.concatenate([[0], np.cumsum(counts)]), form.coefficients, form.constants,
-        form.roles, *found.chords, found.multipliers, most, small, budget, ROUNDS, STEPS,
+        form.roles, *found.chords, found.multipliers, used, node.codes(), most, small, states, budget,
+        ROUNDS, STEPS,
     )  # fmt: skip
     nodes = []
     ends = np.cumsum(sizes.sum(axis=1))
@@ -148,6 +225,7 @@ def explored(node: Node, limit: float, small: float, budget: int) -> tuple[list[
                 scores=tuple(score - shift for score in own) if ready else (),
                 form=None,
                 tangent=None,
+                ready=bool(ready),
             )
         )
     return nodes, dropped, NODES_A_TANGENT * tangents + priced // ROWS_A_NODE

@@ -88,10 +88,17 @@ class Choice:
     most_loops: int = 99
     constraints: Constraints = UNCONSTRAINED
     lean: bool = False  # leave out what ``undominated_chains`` leaves out, where only bytes and rooms count
+    most_cycles: float = float("inf")  # leave out what takes longer to compute, whatever other dimensions do
+    given: tuple[tuple[str, int, int], ...] = ()  # dimension, segment and tile of loops that are not to be chosen
 
     def tiles_of(self, dim: str) -> Callable[[int, Split], tuple[int, ...]]:
         """The tiles that are tried of a dimension: those that are asked for as well."""
         wanted = self.constraints.tiles(dim)
+        given = {segment: tile for name, segment, tile in self.given if name == dim}
+        if given:
+            return lambda chunk, split: (
+                (given[split.segment],) if split.axis < 0 and split.segment in given else self.tiles(chunk, split)
+            )
 
         def with_wanted(chunk: int, split: Split) -> tuple[int, ...]:
             options = set(self.tiles(chunk, split))

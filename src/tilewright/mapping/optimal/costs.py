@@ -98,7 +98,7 @@ ITEM_FIELDS = 8
 
 
 class Packing(NamedTuple):
-    """Where the features of a row stand: see ``branch_kernels``. One row is one stretch of memory, since the bound
+    """Where the features of a row stand: see ``bound_kernels``. One row is one stretch of memory, since the bound
     reads most of it."""
 
     at_item: Any
@@ -120,7 +120,7 @@ def packing(structure: Structure) -> Packing:
         at_visits.append(at)
         at += (j + 1) if structure.items[j].parent < 0 else 0
     at_points = at
-    at_used = at_points + 2 + len(structure.problem.nest.operands)
+    at_used = at_points + 5 + len(structure.problem.nest.operands)
     at_free = at_used + 2 * axes
     return Packing(np.array(at_item), np.array(at_visits), at_points, at_used, at_free, at_free + 2, at_free + 3)
 
@@ -147,7 +147,9 @@ def packed(structure: Structure, part: Component) -> tuple[Floats, Any]:
             table[:, place.at_visits[j] : place.at_visits[j] + j + 1] = part.visits[:, j, : j + 1]
     table[:, place.at_points] = part.points
     table[:, place.at_points + 1] = part.last
-    table[:, place.at_points + 2 : place.at_used] = part.served
+    for k, column in enumerate((part.step, part.final, part.steps)):
+        table[:, place.at_points + 2 + k] = column
+    table[:, place.at_points + 5 : place.at_used] = part.served
     axes = part.used.shape[1]
     table[:, place.at_used : place.at_used + axes] = part.used
     table[:, place.at_used + axes : place.at_free] = part.used
@@ -492,7 +494,7 @@ def turns_taken(where: Layout) -> list[Layout]:
 
 def with_fewest_points(where: Layout, parts: list[Component], known: dict[tuple[bytes, ...], Floats]) -> Layout:
     """The layout with the fewest compute steps that the array allows any set of components; ``known`` keeps tables."""
-    from tilewright.mapping.optimal.branch_kernels import fewest_points
+    from tilewright.mapping.optimal.bound_kernels import fewest_points
 
     sizes = where.positions + 1
     strides = np.array([int(np.prod(sizes[axis + 1 :])) for axis in range(len(sizes))], dtype=np.int64)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from tilewright.mapping.optimal.lattice_kernels import nodes_of
+
 TOTAL, LONGEST, ROOM = 0, 1, 2
 
 
@@ -202,12 +204,51 @@ def _widest(local, starts, scores, theta):
 
 
 @njit(cache=True)
+def _states(order, first, last, node, numbers, stamps, stamp):
+    """How many vectors of tiles there are at all keeps together."""
+    components, layers = numbers.shape
+    total = 0.0
+    for j in range(layers):
+        states = 1.0
+        for c in range(components):
+            stamp[0] += 1
+            seen = 0
+            for k in range(first[c], last[c]):
+                here = node[order[k], j]
+                if stamps[here] != stamp[0]:
+                    stamps[here] = stamp[0]
+                    seen += 1
+            states *= seen
+        total += states
+    return total
+
+
+@njit(cache=True)
+def _most_open(order, first, last, used):
+    """(component, axis, middle): where candidates differ most in the positions that they take; -1 if nowhere."""
+    chosen, axis, widest, middle = -1, -1, 1e-9, 0.0
+    for c in range(len(first)):
+        for a in range(used.shape[1]):
+            low = high = used[order[first[c]], a]
+            for k in range(first[c] + 1, last[c]):
+                value = used[order[k], a]
+                low, high = min(low, value), max(high, value)
+            if high - low > widest:
+                chosen, axis, widest, middle = c, a, high - low, (high + low) / 2
+    return chosen, axis, middle
+
+
+@njit(cache=True)
 def explore(
-    logs, offsets, coefficients, constants, roles, slopes, shifts, multipliers, most, small, budget, rounds, steps
-):
+    logs, offsets, coefficients, constants, roles, slopes, shifts, multipliers, used, codes, most, small, states,
+    budget, rounds, steps,
+):  # fmt: skip
     """Cut a case in two, bound the parts, drop what cannot stay below ``most``, and again, depth first.
 
-    Returns (rows, scores, sizes, bounds, dropped, tangents, priced): parts with at most ``small`` combinations, and
+    Candidates are told apart by the positions that they take on every axis (``used``, logarithms) first.
+
+    Returns (rows, scores, sizes, bounds, dropped, tangents, priced): parts with at most ``small`` combinations, or
+    settled positions and at most ``states`` vectors of tiles (``codes`` number those of the rows at every keep), and
     those not looked at within ``budget`` tangents (without scores: their bound is that of the part they come from).
     Part p has ``sizes[p, c]`` of the rows of component c, numbered within the component, one component after the
     other. ``priced`` are the rows of all tangents.
@@ -226,6 +267,8 @@ def explore(
     held, parts, dropped, tangents, priced = 0, 0, 0, 0, 0
     starts = np.zeros(n + 1, np.int64)
     local, scores = np.empty((total, features)), np.zeros(total)
+    numbers, node = nodes_of(codes, offsets)
+    stamps, stamp = np.zeros(numbers.max(), np.int64), np.zeros(1, np.int64)
     while waiting:
         waiting -= 1
         first, last, bound = low[waiting].copy(), high[waiting].copy(), above[waiting]
@@ -279,7 +322,10 @@ def explore(
         for c in range(n):
             size *= last[c] - first[c]
             count += last[c] - first[c]
-        if not scored or size <= small:
+        open_component, open_axis, open_middle = _most_open(order, first, last, used)
+        settled = open_component < 0
+        ready = settled and _states(order, first, last, node, numbers, stamps, stamp) <= states
+        if not scored or size <= small or ready:
             while held + count > len(out_rows):
                 out_rows, out_scores = np.append(out_rows, out_rows), np.append(out_scores, out_scores)
             if parts == len(out_bounds):
@@ -303,7 +349,9 @@ def explore(
                 local[at] = logs[order[k]]
                 at += 1
         starts[n] = at
-        c, f, middle = _widest(local[:at], starts, scores, theta)
+        c, f, middle = open_component, open_axis, open_middle
+        if settled:
+            c, f, middle = _widest(local[:at], starts, scores, theta)
         if c < 0:
             c = 0
             for k in range(n):
@@ -313,14 +361,14 @@ def explore(
         else:
             end = first[c]
             for k in range(first[c], last[c]):
-                if logs[order[k], f] <= middle:
+                if (logs[order[k], f] if settled else used[order[k], f]) <= middle:
                     order[k], order[end] = order[end], order[k]
                     end += 1
             if end == first[c] or end == last[c]:
                 end = (first[c] + last[c]) // 2
-        for side in range(2):
+        for side in range(2):  # the last one is looked into first: that of more positions
             low[waiting], high[waiting], above[waiting], pull[waiting] = first, last, bound, own
-            if side == 0:
+            if (side == 0) == settled:
                 low[waiting, c] = end
             else:
                 high[waiting, c] = end

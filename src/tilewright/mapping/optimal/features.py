@@ -8,6 +8,7 @@ component, and its features are its factors in these products.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -34,9 +35,10 @@ class Component:
     before s refill; ``reads_sliding`` and ``writes_sliding`` are the same while a window moves. ``served[:, o]`` are
     the words that the multipliers take of operand o. ``footprint`` and ``first`` are the most and the first words at an
     item, or less where padding hides how many they are; ``widest`` is never below the most. ``last`` are the words of
-    the output's last tile, ``points`` the compute steps, ``used`` the positions per axis. ``visits[:, j, s]`` counts
-    the refills of item j. ``above[:, j]`` has a bit for every segment with a loop that item j's operand uses,
-    ``beside`` one it does not.
+    the output's last tile, ``points`` the compute steps, ``step`` those of the largest tile step, ``final`` those of
+    the last one at least, ``steps`` the tile steps, ``used`` the positions per axis. ``visits[:, j, s]`` counts the
+    refills of item j. ``above[:, j]`` has a bit for every segment with a loop that item j's operand uses, ``beside``
+    one it does not.
     """
 
     dims: tuple[str, ...]
@@ -53,6 +55,9 @@ class Component:
     widest: Floats
     last: Floats
     points: Floats
+    step: Floats
+    final: Floats
+    steps: Floats
     used: IntTable
     above: IntTable
     beside: IntTable
@@ -100,6 +105,13 @@ class _Dimension:
         if choice.constraints != UNCONSTRAINED:
             mask = chains_allowed(choice.constraints, structure, dim, self.table)
             self.table = np.ascontiguousarray(self.table[mask])
+        self.take(self.table)
+        if np.isfinite(choice.most_cycles):
+            self.take(self.table[self.least_cycles() <= choice.most_cycles])
+
+    def take(self, table: IntTable) -> None:
+        """Go on with these chains."""
+        self.table = np.ascontiguousarray(table)
         # The multipliers take single points: one more place, at which every chain is cut into ones.
         self.full = np.ascontiguousarray(np.hstack([self.table, np.ones((len(self.table), 1), dtype=np.int64)]))
         outer = (
@@ -107,6 +119,16 @@ class _Dimension:
         )
         self.real = self.table < outer
         self._counts: dict[tuple[tuple[int, ...], int], Floats] = {}
+
+    def least_cycles(self) -> Floats:
+        """The fewest compute steps of the whole nest with each chain: other dimensions share the positions left."""
+        array, extents = self.structure.problem.arch.array, self.structure.problem.nest.extents
+        steps = tuple(FIRST if split.axis >= 0 else ALL for split in self.splits)
+        least = self.count((*steps, ALL), NUMBER) * prod(n for dim, n in extents.items() if dim != self.dim)
+        for axis, (_, size) in enumerate(array.axes):
+            if self.structure.axis_places[axis] is not None:
+                least = least / np.maximum(size // self.positions(axis), 1)
+        return least
 
     def modes(
         self, until: int, refilling: int, parent: int, shared: tuple[str, ...], *, points: bool, every: bool
@@ -196,6 +218,34 @@ class _Builder:
         self.parts = [_Dimension(structure, dim, choice) for dim in dims]
         self.shape = tuple(len(part.table) for part in self.parts)
         self.items = len(structure.items)
+
+    def trim(self) -> None:
+        """Leave out chains with which an item does not fit, however small all other tiles are."""
+        problem = self.structure.problem
+        widths = problem.arch.widths
+        for item, (entry, operand) in enumerate(zip(self.structure.items, self.structure.operands, strict=True)):
+            memory = next(memory for memory in problem.arch.memories if memory.name == entry.memory)
+            size = memory.partition_bytes(operand.role) if memory.partitions else memory.size_bytes
+            if size is None:
+                continue
+            bits = problem.bits(operand.name)
+            if operand.role == "output":
+                inner = item == self.structure.innermost(operand.name)
+                bits = widths.accumulator if inner else min(widths.accumulator, widths.output)
+            most = 8 * size // bits // (2 if memory.double_buffered else 1)
+            for axis, numbers in self.windows(operand):
+                if len(numbers) == 2:
+                    words = self.window(axis, numbers, item, DRAM, (), every=True)[..., 1]
+                    fits = words <= most
+                    masks = [fits.any(axis=tuple(k for k in range(fits.ndim) if k != n)) for n in numbers]
+                elif len(numbers) == 1 and touched_indices(axis, self.nest.extents) == self.parts[numbers[0]].extent:
+                    masks = [self.parts[numbers[0]].tile(item) <= most]
+                else:
+                    continue
+                for number, mask in zip(numbers, masks, strict=True):
+                    if not mask.all():
+                        self.parts[number].take(self.parts[number].table[mask])
+        self.shape = tuple(len(part.table) for part in self.parts)
 
     def spread(self, number: int, values: Any) -> Floats:
         """Values of one dimension's chains, shaped to broadcast over the product."""
@@ -323,6 +373,8 @@ def component(
     """All candidates of a component with their features, None if constraints leave none; ``memo`` keeps counts that
     other structures need as well."""
     build = _Builder(structure, dims, choice, {} if memo is None else memo)
+    if 0 not in build.shape:
+        build.trim()
     if 0 in build.shape:
         return None
     nest, arch = structure.problem.nest, structure.problem.arch
@@ -375,10 +427,20 @@ def component(
         served[:, number] = flat(build.words(operand, items, items + 1, inner, shared, every=False, points=True))
     points: Floats = np.ones((1,) * len(parts))
     last: Floats = np.ones((1,) * len(parts))
+    step: Floats = np.ones((1,) * len(parts))
+    final: Floats = np.ones((1,) * len(parts))
+    steps: Floats = np.ones((1,) * len(parts))
     outermost = next(k for k, item in enumerate(structure.items) if item.operand == nest.output.name)
     for number, part in enumerate(parts):
         plain = tuple(FIRST if split.axis >= 0 else ALL for split in part.splits)
         points = points * build.spread(number, part.count((*plain, ALL), NUMBER))
+        inside = tuple(FIRST if s.axis >= 0 or s.segment < structure.tile_items else ALL for s in part.splits)
+        step = step * build.spread(number, part.count((*inside, ALL), NUMBER))
+        outer = (*(ALL if s.axis < 0 and s.segment < structure.tile_items else CUT for s in part.splits), CUT)
+        steps = steps * build.spread(number, part.count(outer, NUMBER))
+        chunk = part.count(outer, LAST)
+        taken = np.prod([part.positions(axis) for axis in range(len(arch.array.axes))], axis=0)
+        final = final * build.spread(number, np.ceil(chunk / taken))
         if part.dim in nest.output.dims:
             modes = tuple(CUT if split.segment > outermost or split.axis >= 0 else ALL for split in part.splits)
             last = last * build.spread(number, part.count((*modes, CUT), LAST))
@@ -390,7 +452,8 @@ def component(
     tables = tuple(part.table for part in parts)
     return Component(
         dims, tables, rows, reads, writes, reads_sliding, writes_sliding, visits, served, footprint, first, widest,
-        flat(last), flat(points), used_positions, above, beside, loops, window,
+        flat(last), flat(points), flat(step), flat(final), flat(steps),
+        used_positions, above, beside, loops, window,
     )  # fmt: skip
 
 

@@ -39,13 +39,16 @@ class Judge:
             return False
         if self.constraints != UNCONSTRAINED and not satisfied(self.constraints, mapping, self.problem.nest):
             return False
-        cost = evaluate(self.problem, mapping)
+        self.take(mapping, evaluate(self.problem, mapping))
+        return True
+
+    def take(self, mapping: Mapping, cost: NestCost) -> None:
+        """Keep a legal mapping if it is the best."""
         if self.watch is not None:
             self.watch(mapping, cost)
         key = (cost.value(self.objective), cost.energy_pj, float(cost.cycles))
         if key < self.key:
             self.key, self.best, self.cost = key, mapping, cost
-        return True
 
     @property
     def least(self) -> float:

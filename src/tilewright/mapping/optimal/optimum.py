@@ -8,25 +8,24 @@ in two; what is small is searched by trees of candidates, and combinations that 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import replace
 from heapq import heappop, heappush
 from itertools import count, product
+from math import prod
 from time import monotonic
 from typing import Any
 
 import numpy as np
 
 from tilewright.mapping.constraints import UNCONSTRAINED, Constraints, applied, keeps_allowed
+from tilewright.mapping.floor import floor
 from tilewright.mapping.optimal.cases import Node, Origin, branches, explored, solved
 from tilewright.mapping.optimal.chains import EVEN, EVERY, FEW, FEWER, Choice, chain_number
 from tilewright.mapping.optimal.costs import (
-    Forest,
     Layout,
     bare_forest,
     costs,
-    forest,
     layout,
     packed,
     separable,
@@ -39,21 +38,23 @@ from tilewright.mapping.optimal.judge import Judge, Proof
 from tilewright.mapping.optimal.realize import mappings
 from tilewright.mapping.optimal.relaxation import Case
 from tilewright.mapping.optimal.structure import Structure, structures, unspread
+from tilewright.mapping.optimal.walks import side_by_side, walk
 from tilewright.mapping.problem import NestProblem, Within
 
-GLANCE = 8_000
+GLANCE, GLANCE_PROOF = 8_000, 2_000
 FIRST_ORDERS, FIRST_PROOF, FIRST_DIVES = 6, 3, 2  # orders of keeps looked into first (before a proof), dives in each
 DIVE, WALKS, WALKED = 30_000, 2, 0.1  # steps of a walk, walks of a dive, the share of all work that goes into them
-THREADS = 2
 NODES_A_SECOND = 200_000
 NODES_AN_EVALUATION = 400  # what an exact evaluation costs, in bounds
 MOST_LEAVES = 4096
 MOST_ORDERS = 48
 MOST_CANDIDATES, FEW_ENOUGH = 120_000, 12_000  # of a component; few enough to list every tile at once
 MOST_FIRST = 30_000
-SMALL, TRIAL = 2_000, 3_000
+SMALL, SMALLER, EASY = 50_000, 2_000, 50  # combinations, and bounds that are few
+STATES, TRIAL = 100_000, 50_000  # vectors of tiles; bounds of a sweep
 DOMINATED, DOMINATED_BYTES = 2_500, 20_000  # rows that are worth comparing; where bytes alone count
-KEPT_ROWS, BEAM, BEAMS, TANGENTS = 40_000, 40, 30, 256
+KEPT_ROWS, TANGENTS, FEW_TANGENTS, DEEP = 40_000, 1000, 7, 60
+FEW_BOUNDS, PLUNGES, GLIMPSE = 150_000, 4, 3_000
 Progress = Callable[[str, int, int], None]  # what, bounds computed, at most
 RULES = frozenset({"tangent", "candidate", "dominated", "bound"})
 
@@ -96,6 +97,8 @@ class Search:
         self.order, self.seeds = count(), count()
         self.interrupted = False
         self.walked = 0  # steps of random moves
+        self.winner: tuple[Structure, dict[str, tuple[int, ...]]] | None = None  # where the best mapping comes from
+        self.sweeps = self.swept = 0  # trees, and their bounds
         self.progress: Progress | None = None
 
     def again(self, objective: str | Within, deadline: float | None) -> Search:
@@ -121,12 +124,19 @@ class Search:
         No mapping at all is below ``floor``: the search ends at one that meets it.
         """
         proof = Proof(-np.inf, "nothing")
+        spread = self.structures
+        if self.objective == "traffic" and nodes > 0 and self.free:
+            self.structures = list(dict.fromkeys(map(unspread, self.structures)))
         try:
             self.first_mapping(FIRST_PROOF if nodes > 0 else FIRST_ORDERS)
         except KeyboardInterrupt:
             self.stop()
-        if self.objective == "traffic":
-            self.structures = list(dict.fromkeys(map(unspread, self.structures)))
+        if nodes > 0 and self.objective != "traffic" and not self.interrupted and self.judge.least > floor:
+            try:  # for a better mapping to cut with
+                if self.candidates(FEW) <= MOST_FIRST:
+                    self.prove(FEW, self.nodes + FEW_BOUNDS)
+            except KeyboardInterrupt:
+                self.stop()
         spaces = (EVERY,) if self.candidates(EVERY) <= FEW_ENOUGH else (EVEN, EVERY)
         for choice in spaces if nodes > 0 else ():
             if self.candidates(choice) > MOST_CANDIDATES:
@@ -134,7 +144,9 @@ class Search:
             if self.interrupted or self.judge.least <= floor:
                 break
             try:
-                latest = self.prove(choice, nodes)
+                # What is proven over even tiles is not left waiting for long.
+                allowed = nodes if proof.space == "nothing" else min(nodes, self.nodes + nodes // 20)
+                latest = self.prove(choice, allowed)
             except KeyboardInterrupt:
                 self.stop()
                 break
@@ -142,11 +154,44 @@ class Search:
                 proof = latest
             if latest.bound < self.judge.least or self.spent or self.nodes >= nodes:
                 break
+        if self.winner is not None:
+            self.unroll(spread, *self.winner)
         return proof
+
+    def unroll(self, spread: list[Structure], structure: Structure, chosen: dict[str, tuple[int, ...]]) -> None:
+        """Give the best mapping an array part of little energy and few cycles, where none was looked for."""
+        whole = next(one for one in spread if one.items == structure.items)
+        if whole == structure:
+            return
+        given = tuple(
+            (dim, split.segment, tile)
+            for dim, tiles in chosen.items()
+            for split, tile in zip(structure.splits(dim), tiles, strict=True)
+            if split.segment <= structure.last_fed
+        )
+        few = FEW if self.candidates(FEW) <= MOST_FIRST else FEWER
+        for objective in ("energy", "edp"):
+            other = self.again(objective, None)
+            other.judge.watch = self.judge.take
+            node = other.root(whole, replace(self.allowed(few), most_loops=99, given=given))
+            if node is not None:
+                other.dive(node)
+            self.nodes += other.nodes
+            self.judge.evaluated += other.judge.evaluated
 
     def allowed(self, choice: Choice) -> Choice:
         """The tiles of a choice that the constraints allow."""
         return replace(choice, constraints=self.constraints)
+
+    def hopeful(self, choice: Choice) -> Choice:
+        """Without chains that take longer to compute than anything that is of interest."""
+        limit = self.judge.limit()
+        if "candidate" not in self.rules or self.objective in ("energy", "traffic") or not np.isfinite(limit):
+            return choice
+        if isinstance(self.objective, Within):
+            return replace(choice, most_cycles=self.objective.cycles * limit)
+        energy = 1.0 if self.objective == "latency" else floor(self.problem, "energy")
+        return replace(choice, most_cycles=limit / energy) if energy > 0 else choice
 
     def candidates(self, choice: Choice) -> int:
         """The most candidates that a component has in any order of keeps, or some number above what is too many."""
@@ -170,14 +215,19 @@ class Search:
             choice = replace(choice, lean=True)
         proof = Proof(np.inf, choice.name)
         queue: list[tuple[float, int, Node]] = []
+        plunges = PLUNGES
         for structure in self.structures:
             if self.spent:
                 return Proof(-np.inf, "nothing")
+            if self.least_of(structure) >= self.judge.limit():
+                self.pruned["candidate"] += 1
+                continue
             node = self.root(structure, choice)
             if node is not None:
-                self.dive(node)
+                if plunges > 0:
+                    self.plunge(node)
+                plunges -= 1
                 self.put(queue, node)
-        beams = count()
         while queue:
             bound, _, node = heappop(queue)
             if bound >= np.log(self.judge.limit()):
@@ -189,7 +239,7 @@ class Search:
             if self.progress is not None:
                 self.progress(f"at most {100 * (self.judge.least / np.exp(bound) - 1):.1f}% off", self.nodes, budget)
             try:
-                parts = self.looked_into(node, proof, choice, budget, beams)
+                parts = self.looked_into(node, proof, budget)
             except KeyboardInterrupt:
                 self.stop()
                 parts = [node]
@@ -197,38 +247,87 @@ class Search:
                 self.put(queue, part)
         return proof
 
-    def looked_into(self, node: Node, proof: Proof, choice: Choice, budget: int, beams: Iterator[int]) -> list[Node]:
+    def least_of(self, structure: Structure) -> float:
+        """What no mapping of an order of keeps goes below: compulsory traffic, and computing on the axes that the order
+        leaves room for."""
+        if self.objective in ("energy", "traffic") or "candidate" not in self.rules:
+            return 0.0
+        axes = self.problem.arch.array.axes
+        places = zip(axes, structure.axis_places, strict=True)
+        positions = prod(size for (_, size), place in places if place is not None)
+        cycles = max(self.problem.nest.points / positions, floor(self.problem, "latency"))
+        if self.objective == "latency":
+            return cycles
+        energy = floor(self.problem, "energy")
+        if isinstance(self.objective, Within):
+            return max(energy / self.objective.energy_pj, cycles / self.objective.cycles)
+        return energy * cycles
+
+    def looked_into(self, node: Node, proof: Proof, budget: int) -> list[Node]:
         """What is still of interest in a node after a search of it, or for better mappings in it."""
         if not node.tables:
-            node = self.filled(node, choice)
-        if node.size <= SMALL or "tangent" not in self.rules:
-            single = node.size <= 1 or "tangent" not in self.rules
-            rest = self.sweep(node, proof, budget if single else TRIAL)
-            if rest >= self.judge.limit():
-                return []
-            if single:
-                proof.bound = min(proof.bound, float(np.exp(node.bound)))
-                return []
-        else:
-            if next(beams) < BEAMS:
-                self.beam(node)
+            node = self.filled(node)
+        parts = self.cut(node, TANGENTS)
+        if parts is not None:
             if self.walked < WALKED * self.nodes:
                 self.dive(node)
-        return self.parts_of(node)
+            return parts
+        single = node.size <= 1 or "tangent" not in self.rules
+        rest = self.sweep(node, proof, budget if single else TRIAL)
+        if rest >= self.judge.limit():
+            return []
+        if single:
+            proof.bound = min(proof.bound, float(np.exp(node.bound)))
+            return []
+        parts = self.branched(node)
+        return parts if parts is not None else self.parts_of(node, node.size / 16, node.states() / 16, TANGENTS)
 
-    def parts_of(self, node: Node) -> list[Node]:
-        """What is of interest in a node, in parts."""
-        limit = self.judge.limit()
-        cut = branches(node)
-        if cut:
-            return [better for child in cut if (better := self.bounded(child)) is not None]
-        if node.form is None:
-            whole = self.bounded(node)
-            if whole is None:
-                return []
-            node = whole
-        small = SMALL if node.size > SMALL else node.size / 16
-        parts, dropped, work = explored(node, limit, max(1.0, small), TANGENTS)
+    def plunge(self, node: Node) -> None:
+        """Look for a better mapping in the most promising part of a node, and the most promising part of that."""
+        waiting = [node]
+        for _ in range(DEEP):
+            if not waiting or self.spent:
+                return
+            node = waiting.pop()
+            parts = self.cut(node, FEW_TANGENTS)
+            if parts is None:
+                self.sweep(node, Proof(0.0, "few"), TRIAL)
+                return
+            waiting += sorted(parts, key=lambda part: -part.bound)
+
+    def cut(self, node: Node, tangents: int) -> list[Node] | None:
+        """What is of interest in a node, in parts; None if it is small enough for shortest paths."""
+        if "tangent" not in self.rules or node.size <= self.small:
+            return None
+        # Positions first: what is settled is small, so that other cuts cost little.
+        states = STATES
+        if not node.origin.structure.deep:
+            states = 0
+        elif not node.settled:
+            return self.parts_of(node, self.small, np.inf, tangents)
+        elif not node.fits():
+            return []
+        elif node.states() <= STATES:
+            return None
+        parts = self.branched(node)
+        return parts if parts is not None else self.parts_of(node, self.small, states, tangents)
+
+    @property
+    def small(self) -> int:
+        """The most combinations that are worth trees: more where trees have ended at once."""
+        return SMALL if self.swept <= EASY * self.sweeps else SMALLER
+
+    def branched(self, node: Node) -> list[Node] | None:
+        """The same by cuts that bring bounds nearer to the costs; None if none is left."""
+        children = branches(node)
+        return [better for child in children if (better := self.bounded(child)) is not None] if children else None
+
+    def parts_of(self, node: Node, small: float, states: float, tangents: int) -> list[Node]:
+        """The same by positions and by tiles."""
+        whole = node if node.form is not None else self.bounded(node)
+        if whole is None:
+            return []
+        parts, dropped, work = explored(whole, self.judge.limit(), max(1.0, small), states, tangents)
         self.nodes += work
         self.pruned["tangent"] += dropped
         return parts
@@ -238,9 +337,9 @@ class Search:
             node = replace(node, tables=(), form=None)
         heappush(queue, (node.bound, next(self.order), node))
 
-    def filled(self, node: Node, choice: Choice) -> Node:
+    def filled(self, node: Node) -> Node:
         """The node with its features again."""
-        parts = self.components_of(node.origin.structure, choice)
+        parts = self.components_of(node.origin.structure, node.origin.choice)
         whole, _ = self.packed_all(node.origin.structure, parts)
         tables = tuple(table[rows] for table, rows in zip(whole, node.numbers, strict=True))
         return self.bounded(replace(node, tables=tables)) or replace(node, tables=tables)
@@ -281,6 +380,7 @@ class Search:
     def root(self, structure: Structure, choice: Choice) -> Node | None:
         """A structure with all candidates that may be part of something better than the best; None if it has none."""
         machine, where = costs(structure), layout(structure, self.parts, self.objective)
+        choice = self.hopeful(choice)
         parts = self.components_of(structure, choice)
         if not parts:
             return None
@@ -289,7 +389,10 @@ class Search:
         chains = tuple(tuple(zip(part.dims, part.tables, strict=True)) for part in parts)
         numbers = tuple(np.arange(len(part)) for part in parts)
         node: Node | None = Node(
-            Origin(structure, where, machine, chains, kinds), numbers, tuple(tables), Case((None,) * len(where.parent))
+            Origin(structure, choice, where, machine, chains, kinds),
+            numbers,
+            tuple(tables),
+            Case((None,) * len(where.parent)),
         )
         assert node is not None
         node = self.bounded(node)
@@ -306,7 +409,8 @@ class Search:
 
     def without_hopeless(self, node: Node) -> Node | None:
         """Without candidates whose own bounds are not below the best."""
-        from tilewright.mapping.optimal.branch_kernels import bound, single_bounds
+        from tilewright.mapping.optimal.bound_kernels import bound
+        from tilewright.mapping.optimal.branch_kernels import single_bounds
 
         where, machine = node.origin.where, node.origin.machine
         limit = self.judge.limit()
@@ -345,113 +449,82 @@ class Search:
         return node.only(masks)
 
     def dive(self, node: Node) -> float:
-        """Evaluate what random moves find, in every second dive the candidates of least scores preferred; its bound."""
-        from tilewright.mapping.optimal.branch_kernels import anneal, descend
-
-        where, machine = node.origin.where, node.origin.machine
-        offsets = np.concatenate([[0], np.cumsum([len(rows) for rows in node.numbers])])
-        table = np.concatenate(node.tables)
-        scores = node.scores or tuple(np.zeros(len(rows)) for rows in node.numbers)
-        leaves = np.concatenate(
-            [first + np.argsort(score, kind="stable") for first, score in zip(offsets, scores, strict=False)]
-        )
-        start = self.smallest(node, offsets[:-1])
-        steps = min(DIVE, 30 * len(leaves))
-
-        def walk(seed: int) -> tuple[float, Any]:
-            rows, _ = anneal(start, leaves, offsets, table, where, machine, steps, seed, 1.0 + seed % 2)
-            rows, value = descend(rows, offsets[:-1], np.diff(offsets), table, where, machine)
-            return float(value), rows
-
-        found = side_by_side(walk, [next(self.seeds) for _ in range(WALKS)])
+        """Evaluate what random moves find, in every second walk the candidates of least scores preferred; its bound."""
+        steps = min(DIVE, 30 * node.rows)
+        seeds = [next(self.seeds) for _ in range(WALKS)]
+        found = side_by_side(lambda seed: walk(node, node.origin.where, steps, seed, 1.0 + seed % 2), seeds)
         self.nodes += WALKS * (steps + node.rows)
         self.walked += WALKS * (steps + node.rows)
-        for value, rows in found:
-            if value < self.judge.limit(machine.most_pj):
-                self.try_leaf(node, rows - offsets[:-1], Proof(0.0, "few"), value)
-        value = min(value for value, _ in found)
-        return float(value)
+        for rows, value in found:
+            self.try_walked(node, rows, value)
+        return float(min(value for _, value in found))
 
-    def beam(self, node: Node) -> None:
-        """Search the candidates of least scores alone, for a better mapping to cut with."""
-        if not node.scores:
-            return
-        masks = []
-        for score in node.scores:
-            mask = np.zeros(len(score), bool)
-            mask[np.argsort(score, kind="stable")[:BEAM]] = True
-            masks.append(mask)
-        self.sweep(node.only(masks), Proof(0.0, "few"), TRIAL // 4)
-
-    def smallest(self, node: Node, starts: Any) -> Any:
-        """The candidates that need least room and positions."""
-        where = node.origin.where
-        room = [*where.at_item, *range(where.at_used, where.at_free)]
-        return np.array(
-            [
-                first + int(np.argmin(table[:, room].sum(axis=1)))
-                for first, table in zip(starts, node.tables, strict=True)
-            ]
-        )
+    def try_walked(self, node: Node, rows: Any, value: float) -> None:
+        """Evaluate what a random walk found."""
+        if value < self.judge.limit(node.origin.machine.most_pj):
+            self.try_leaf(node, rows, Proof(0.0, "few"), value)
 
     def sweep(self, node: Node, proof: Proof, budget: int) -> float:
         """Evaluate the combinations of least bound; no other one is below what is returned, or below the best."""
-        where, rest = node.origin.where, np.inf
-        tables = []
-        for table, score in zip(node.tables, node.scores or [None] * len(node.tables), strict=True):
-            own = table.copy()
-            if score is not None:
-                own[:, where.at_score] = score + node.bound / len(node.tables)
-            tables.append(own)
-        shapes = [np.ascontiguousarray(np.log2(1.0 + np.abs(table))) for table in tables]
-        trees = forest(tables, node.origin.kinds, where.at_free, shapes)
         if "bound" not in self.rules:
-            return self.sweep_all(node, trees, proof)
-        for turn in turns_taken(where):
-            rest = min(rest, self.sweep_one(node, turn, trees, proof, budget))
-        return rest
+            return self.sweep_all(node, proof)
+        waiting, rest = [node], np.inf
+        while waiting:
+            case = waiting.pop()
+            children = branches(case)
+            # Most cases end at once; the others are cut.
+            left = self.sweep_one(case, proof, GLIMPSE if children else budget)
+            if left < self.judge.limit() and children:
+                waiting += children
+            else:
+                rest = min(rest, left)
+        return float(rest)
 
-    def sweep_all(self, node: Node, trees: Forest, proof: Proof) -> float:
-        """The same without trees: every combination by itself."""
-        from tilewright.mapping.optimal.branch_kernels import bound
+    def sweep_one(self, node: Node, proof: Proof, budget: int) -> float:
+        """The same for a node that cuts bring no nearer to the costs."""
+        from tilewright.mapping.optimal.lattice import least_in_trees, shortest_paths
+
+        few = node.size <= self.small
+        most, spent = 16, 0
+        while True:
+            allowed = budget - spent
+            if self.deadline is not None:
+                allowed = min(allowed, max(1000, int((self.deadline - monotonic()) * NODES_A_SECOND)))
+            found = (least_in_trees if few else shortest_paths)(node, self.judge.limit(), most, allowed)
+            if few:
+                self.sweeps, self.swept = self.sweeps + 1, self.swept + found.work
+            rest = found.rest
+            self.nodes += found.work
+            spent += found.work
+            self.pruned["bound"] += found.cut
+            before = self.judge.evaluated
+            for rows, value in zip(found.rows, found.values, strict=True):
+                if not value < self.judge.limit():
+                    break
+                if self.spent:
+                    rest = min(rest, value)
+                    break
+                self.try_leaf(node, rows, proof, value)
+            spent += NODES_AN_EVALUATION * (self.judge.evaluated - before)
+            if rest >= self.judge.limit() or self.spent or most >= MOST_LEAVES or spent >= budget:
+                return rest
+            most *= 16
+
+    def sweep_all(self, node: Node, proof: Proof) -> float:
+        """The same without shortest paths: every combination by itself."""
+        from tilewright.mapping.optimal.bound_kernels import bound
 
         scratch = np.empty(4 * len(node.origin.where.parent) + node.origin.where.operands)
         turns = turns_taken(node.origin.where)
+        table = np.concatenate(node.tables)
+        starts = np.concatenate([[0], np.cumsum([len(rows) for rows in node.numbers])])[:-1]
         for chosen in product(*(range(len(rows)) for rows in node.numbers)):
-            rows = trees.starts + chosen
-            value = min(bound(rows, trees.table, turn, node.origin.machine, scratch)[0] for turn in turns)
+            rows = starts + chosen
+            value = min(bound(rows, table, turn, node.origin.machine, scratch)[0] for turn in turns)
             self.nodes += len(turns)
             if value < self.judge.limit():
-                self.try_leaf(node, rows - trees.starts, proof, value)
+                self.try_leaf(node, rows - starts, proof, value)
         return float("inf")
-
-    def sweep_one(self, node: Node, where: Any, trees: Forest, proof: Proof, budget: int) -> float:
-        """The same for one order in which items give way to each other."""
-        from tilewright.mapping.optimal.branch_kernels import search
-
-        machine, most, spent = node.origin.machine, 16, 0
-        while True:
-            limit, allowed = self.judge.limit(), budget - spent
-            if self.deadline is not None:
-                allowed = min(allowed, max(1000, int((self.deadline - monotonic()) * NODES_A_SECOND)))
-            rows, values, held, nodes, cut, rest = search(
-                trees.roots, trees.left, trees.right, trees.table, where, machine, limit, most, allowed
-            )
-            self.nodes += nodes
-            spent += nodes
-            self.pruned["bound"] += cut
-            before = self.judge.evaluated
-            for k in np.argsort(values[:held], kind="stable"):
-                if not values[k] < self.judge.limit():
-                    break
-                if self.spent:
-                    rest = min(rest, float(values[k]))
-                    break
-                self.try_leaf(node, rows[k] - trees.starts, proof, float(values[k]))
-            spent += NODES_AN_EVALUATION * (self.judge.evaluated - before)
-            if rest >= self.judge.limit() or self.spent or most >= MOST_LEAVES or spent >= budget:
-                return float(rest)
-            most *= 16
 
     def try_leaf(self, node: Node, rows: Any, proof: Proof, value: float) -> None:
         """Evaluate the mappings of one combination; what may be left of it goes into the proof's bound."""
@@ -459,9 +532,13 @@ class Search:
         for c, row in enumerate(rows):
             chosen.update(node.origin.chain(c, int(node.numbers[c][row])))
         candidates, all_of_them = mappings(node.origin.structure, chosen, MOST_ORDERS)
-        before = self.judge.evaluated
+        before, best = self.judge.evaluated, self.judge.best
         for mapping in candidates:
             self.judge.judge(mapping)
+            if self.objective == "traffic" and self.judge.least <= value:
+                break  # the others are no better
+        if self.judge.best is not best:
+            self.winner = node.origin.structure, chosen
         self.nodes += NODES_AN_EVALUATION * (self.judge.evaluated - before)
         if not all_of_them:
             proof.bound = min(proof.bound, value)
@@ -471,10 +548,15 @@ class Search:
         free = [one for one in self.structures if None not in one.axis_places]
         rules, self.rules = self.rules, self.rules & {"candidate"}
         ready: list[tuple[Node, Layout]] = []
+        steps = GLANCE if orders == FIRST_ORDERS else GLANCE_PROOF
         for structure in free or self.structures:
             node = None if self.spent and ready else self.root(structure, self.allowed(FEWER))
-            ready += [] if node is None else [(node, where) for where in turns_taken(node.origin.where)]
-        glances = sorted((self.wander(*one, GLANCE, 0), k) for k, one in enumerate(ready))
+            turns = [] if node is None else turns_taken(node.origin.where)
+            ready += [(node, where) for where in (turns if steps == GLANCE else turns[:1]) if node is not None]
+        walked = side_by_side(lambda k: walk(*ready[k], min(steps, 30 * ready[k][0].rows), 0), range(len(ready)))
+        for (node, _), (rows, value) in zip(ready, walked, strict=True):
+            self.try_walked(node, rows, value)
+        glances = sorted((value, k) for k, (_, value) in enumerate(walked))
         self.rules = rules
         best = list(dict.fromkeys(ready[k][0].origin.structure for _, k in glances))
         if self.candidates(FEW) <= MOST_FIRST:
@@ -487,27 +569,6 @@ class Search:
         # The most promising orders first: what they yield cuts the others short.
         rank = {structure: number for number, structure in enumerate(best)}
         self.structures = sorted(self.structures, key=lambda one: rank.get(one, len(rank)))
-
-    def wander(self, node: Node, where: Any, steps: int, seed: int) -> float:
-        """Evaluate the best of a random walk; its bound."""
-        from tilewright.mapping.optimal.branch_kernels import anneal, descend
-
-        machine = node.origin.machine
-        counts = np.array([len(rows) for rows in node.numbers])
-        offsets = np.concatenate([[0], np.cumsum(counts)])
-        table, leaves = np.concatenate(node.tables), np.arange(node.rows)
-        steps = min(steps, 30 * node.rows)
-        rows, _ = anneal(self.smallest(node, offsets[:-1]), leaves, offsets, table, where, machine, steps, seed, 1.0)
-        rows, value = descend(rows, offsets[:-1], counts, table, where, machine)
-        if value < self.judge.limit(machine.most_pj):
-            self.try_leaf(node, rows - offsets[:-1], Proof(0.0, "few"), value)
-        return float(value)
-
-
-def side_by_side(work: Callable[[int], Any], jobs: Iterable[int]) -> list[Any]:
-    """What compiled work, which needs no other thread to stand still, gives for every job; in the order of the jobs."""
-    with ThreadPoolExecutor(THREADS) as threads:
-        return list(threads.map(work, jobs))
 
 
 def alike(structure: Structure, some: tuple[str, ...], others: tuple[str, ...]) -> bool:

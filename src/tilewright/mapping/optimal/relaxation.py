@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tilewright.mapping.optimal.branch_kernels import (
+from tilewright.mapping.optimal.bound_kernels import (
     BESIDE,
     DOUBLE,
     FOOTPRINT,
@@ -61,12 +61,13 @@ class Form:
 class Relaxed:
     """Groups of features: ``coefficients[g]`` and ``constants[g]`` of every group, and what a group is: a factor of the
     objective (TOTAL), one of those whose largest is a factor (LONGEST), or at most 1 (ROOM). ``logs`` are the features
-    of each component's candidates, in logarithms."""
+    of each component's candidates, in logarithms; ``items`` are the keeps on whose tiles they depend."""
 
     logs: tuple[Floats, ...]
     coefficients: Floats
     constants: Floats
     roles: Any
+    items: Any
 
     def only(self, masks: list[Any]) -> Relaxed:
         """The same for some of the candidates: as valid, not as tight as it could be."""
@@ -117,7 +118,7 @@ class _Relaxation:
         if what == "points":
             values = table[:, where.at_points]
         elif what == "served":
-            values = table[:, where.at_points + 2 + j]
+            values = table[:, where.at_points + 5 + j]
         elif what == "last":
             values = table[:, where.at_points + 1]
         elif what == "used":
@@ -228,8 +229,19 @@ class _Relaxation:
             for c, table in enumerate(self.tables)
         )
         return Relaxed(
-            logs, coefficients, np.array([form.constant for _, form in groups]), np.array([role for role, _ in groups])
+            logs,
+            coefficients,
+            np.array([form.constant for _, form in groups]),
+            np.array([role for role, _ in groups]),
+            np.array([self.item_of(feature) for feature in features] or [0]),
         )
+
+    def item_of(self, feature: Feature) -> int:
+        """The keep on whose tiles a feature depends; the last one for what the multipliers do."""
+        what, j, _ = feature
+        if what in ("points", "served", "used"):
+            return len(self.items) - 1
+        return int(self.where.first_output) if what == "last" else j
 
     def results(
         self, energy: Form, read: Form, written: Form, runs: Form, pad_read: Form, pad_written: Form,

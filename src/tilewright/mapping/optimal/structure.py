@@ -51,9 +51,20 @@ class Structure:
         pad = self.problem.arch.scratchpad.name
         return max((k + 1 for k, item in enumerate(self.items) if item.memory == pad), default=0)
 
+    @property
+    def deep(self) -> bool:
+        """Whether there are keeps further in than the scratchpad's. Tiles are divisors there, so that what a keep
+        costs depends on its tiles alone."""
+        return len(self.items) > self.tile_items
+
     @cached_property
     def operands(self) -> tuple[Operand, ...]:
         return tuple(self.problem.nest.operand(item.operand) for item in self.items)
+
+    @property
+    def last_fed(self) -> int:
+        """The last item that DRAM feeds."""
+        return max(k for k, item in enumerate(self.items) if item.parent < 0)
 
     def innermost(self, operand: str) -> int:
         """The last item of an operand."""
@@ -140,8 +151,7 @@ def structures(problem: NestProblem) -> list[Structure]:
 def unspread(structure: Structure) -> Structure:
     """A structure whose mappings reach every DRAM traffic that those of the given one do, without unrolling where that
     can be: what stands below all keeps that DRAM feeds does not change what DRAM sees, and loops fit where pars did."""
-    fed = max(k for k, item in enumerate(structure.items) if item.parent < 0)
-    if any(place is not None and place <= fed for place in structure.axis_places):
+    if any(place is not None and place <= structure.last_fed for place in structure.axis_places):
         return structure
     return replace(structure, axis_places=(None,) * len(structure.axis_places))
 

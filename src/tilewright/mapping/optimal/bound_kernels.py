@@ -1,0 +1,440 @@
+"""Compiled bound of a choice of candidates. Imported lazily: it brings numba.
+
+``rows[c]`` is the candidate chosen for component c, or its row of least features while none is. The bound of such a
+choice holds for every completion of it, since every factor, every flag and every room can only grow.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+LATENCY, ENERGY, EDP, TRAFFIC, WITHIN = 0, 1, 2, 3, 4
+ROOFLINE, DOUBLE, SINGLE = 0, 1, 2
+
+
+# Where an item's features stand, from its first on; after ITEM its reads for every refilling segment, then its writes.
+FOOTPRINT, WIDEST, LOOPS, INNER, BESIDE, OPENING, READS_SLIDING, WRITES_SLIDING, ITEM = 0, 1, 2, 3, 4, 5, 6, 7, 8
+
+
+@njit(cache=True, nogil=True)
+def bound(rows, table, s, cost, scratch):
+    """(objective, energy, cycles) that no completion goes below; infinite where none can be legal.
+
+    ``table`` has the features of all rows, packed as ``costs.Packing`` says; ``s`` says what the structure's items are,
+    ``cost`` what everything costs; ``scratch`` is room for (4 items + operands) numbers.
+    """
+    n = len(rows)
+    items = len(s.parent)
+    scored = 0.0
+    for c in range(n):
+        scored += table[rows[c], s.at_score]
+    scored = np.exp(scored)
+    for axis in range(len(s.positions)):
+        taken = 1.0
+        for c in range(n):
+            taken *= table[rows[c], s.at_used + axis]
+        if taken > s.positions[axis]:
+            return np.inf, np.inf, np.inf
+    # Room.
+    for group in range(len(s.capacity)):
+        if s.capacity[group] == np.inf:
+            continue
+        total = s.reserved[group]
+        for j in range(items):
+            if s.group[j] != group:
+                continue
+            at = s.at_item[j]
+            words, loops, slides = 1.0, 0.0, False
+            for c in range(n):
+                row = table[rows[c]]
+                words *= row[at + FOOTPRINT]
+                loops += row[at + LOOPS]
+                if row[at + LOOPS] > 0 and s.window[c, j]:
+                    slides = True
+            size = np.ceil(words * s.narrow_bits[j] / 8 - 1e-9)
+            if s.doubles[j] == 2 or (s.doubles[j] == 1 and loops > 0 and not (loops == 1 and slides)):
+                size *= 2
+            total += np.ceil(size / s.aligned[j]) * s.aligned[j]
+        if total > s.capacity[group]:
+            return np.inf, np.inf, np.inf
+    # Words across every boundary. ``inner`` is the segment of the innermost loop that an item's operand uses.
+    for j in range(items):
+        inner = -1
+        for c in range(n):
+            inner = max(inner, int(table[rows[c], s.at_item[j] + INNER]))
+        scratch[3 * items + s.operands + j] = inner
+    for j in range(items):
+        at = s.at_item[j]
+        inner = int(scratch[3 * items + s.operands + j])
+        # Where an item could as well stand right below its last loop, another order of keeps says so: here every loop
+        # above it counts. Below its pars it cannot move up, and loops further in than its last leave it alone.
+        stays = inner <= s.barrier[j]
+        refilling = max(inner, 0) if stays else j
+        r, w, best_r, best_w = 1.0, 1.0, 1.0, 1.0
+        for c in range(n):
+            row = table[rows[c]]
+            counted = refilling
+            if stays and inner >= 0:
+                # In its last segment, loops of items that are to stay longer stand before its own.
+                for i in range(items):
+                    if s.before[i, j] and s.turns[i, j, c] and scratch[3 * items + s.operands + i] == inner:
+                        counted = min(inner + 1, j)
+            mine, my_writes = row[at + ITEM + counted], row[at + ITEM + j + 1 + counted]
+            r *= mine
+            w *= my_writes
+            if s.window[c, j]:
+                if row[s.at_free] > 0:
+                    r *= row[at + READS_SLIDING] / max(mine, 1e-300)
+                    w *= row[at + WRITES_SLIDING] / max(my_writes, 1e-300)
+                elif inner >= 0 and row[at + INNER] == inner:
+                    best_r = min(best_r, row[at + READS_SLIDING] / max(mine, 1e-300))
+                    best_w = min(best_w, row[at + WRITES_SLIDING] / max(my_writes, 1e-300))
+        scratch[j], scratch[items + j], scratch[2 * items + j] = r * best_r, w * best_w, refilling
+    points, last, step, final, steps = 1.0, 1.0, 1.0, 1.0, 1.0
+    parallel, chosen = 0, True
+    served = 3 * items
+    for o in range(s.operands):
+        scratch[served + o] = 1.0
+    for c in range(n):
+        row = table[rows[c]]
+        chosen = chosen and row[s.at_free] == 0
+        points *= row[s.at_points]
+        last *= row[s.at_points + 1]
+        step *= row[s.at_points + 2]
+        final *= row[s.at_points + 3]
+        steps *= row[s.at_points + 4]
+        parallel |= int(row[s.at_free + 1])
+        for o in range(s.operands):
+            scratch[served + o] *= row[s.at_points + 5 + o]
+    if not chosen:
+        # Whatever the open components do, together they share the positions that are left on every axis.
+        points = max(points, _shared(rows, table, s, -1))
+        for o in range(s.operands):
+            scratch[served + o] = max(scratch[served + o], _shared(rows, table, s, o))
+    energy = cost.fixed_pj
+    dram_read, dram_written, runs = s.parameter_bytes, 0.0, s.parameters * 1.0
+    pad_read, pad_written, moved_in, moved_out, streamed = 0.0, 0.0, s.parameter_bytes, 0.0, 0.0
+    opening = s.parameter_bytes
+    opening_runs = s.parameters * 1.0
+    for j in range(items):
+        if s.output[j]:
+            continue
+        size = s.bits[j] / 8
+        bytes_read, bytes_written = scratch[j] * size, scratch[items + j] * size
+        energy += bytes_read * cost.read_pj[s.parent_memory[j]] + bytes_written * cost.write_pj[s.memory[j]]
+        if parallel & s.between[j]:
+            energy += bytes_written * cost.link_pj
+        if s.parent[j] < 0:
+            dram_read += bytes_read
+            if cost.setup > 0:
+                runs += _runs(rows, table, s, j, scratch[j], int(scratch[2 * items + j]))
+            if s.memory[j] == s.pad:
+                moved_in += bytes_read
+                words = 1.0
+                for c in range(n):
+                    words *= table[rows[c], s.at_item[j] + OPENING]
+                opening += words * size
+                opening_runs += 1.0 if words > 0 else 0.0
+            else:
+                streamed += bytes_read
+        elif s.parent_memory[j] == s.pad:
+            pad_read += bytes_read
+    for o in range(s.operands):
+        if o == s.output_operand:
+            continue
+        size = s.operand_bits[o] / 8
+        energy += scratch[served + o] * size * cost.read_pj[s.innermost_memory[o]]
+        if parallel & s.below[o]:
+            energy += s.in_bounds[o] * size * cost.link_pj
+        if s.innermost_memory[o] == s.pad:
+            pad_read += scratch[served + o] * size
+    # Results, from DRAM inwards.
+    outgoing, spilled = 0.0, True
+    started, wide = s.results, s.accumulator_bits / 8
+    k = s.first_output
+    while True:
+        arrivals, visits = scratch[k], scratch[items + k]
+        back = max(0.0, arrivals - started)
+        if s.parent[k] < 0:
+            stored = s.results * s.output_bits / 8
+            dram_written += stored + back * wide
+            dram_read += back * wide
+            energy += (stored + back * wide) * (cost.write_pj[0] + cost.read_pj[s.memory[k]])
+            energy += back * wide * (cost.read_pj[0] + cost.write_pj[s.memory[k]])
+            moved_out += (stored + back * wide) if s.memory[k] == s.pad else 0.0
+            moved_in += back * wide if s.memory[k] == s.pad else 0.0
+            outgoing, spilled = (stored + back * wide) / cost.dram_write_rate, back > 0.0
+            if cost.setup > 0:
+                results_runs = _runs(rows, table, s, k, s.results + 2 * back, int(scratch[2 * items + k]))
+                runs += results_runs
+                outgoing += cost.setup * results_runs if back == 0.0 else 0.0
+            child_back = 0.0
+        else:
+            child_back = 0.0 if s.may_scatter[k] else back
+            if parallel & s.between[k]:
+                energy += child_back * wide * cost.link_pj
+        following = s.next_output[k]
+        if following >= 0:
+            held = s.output_bits / 8
+            refilling = int(scratch[2 * items + following])
+            for c in range(n):
+                if int(table[rows[c], s.at_item[following] + BESIDE]) & ((1 << refilling) - 1):
+                    held = wide
+            coming = scratch[following]
+        else:
+            held, coming = wide, scratch[served + s.output_operand]
+        started_here = s.results if s.simple[k] else (visits - child_back if chosen else np.inf)
+        again = max(0.0, coming - started_here)
+        if s.parent[k] < 0:
+            local_read, local_written = again * held, coming * held
+        else:
+            local_read, local_written = (coming + child_back) * held, (coming + child_back) * held
+        energy += local_read * cost.read_pj[s.memory[k]] + local_written * cost.write_pj[s.memory[k]]
+        if s.memory[k] == s.pad:
+            pad_read += again * held
+            pad_written += coming * held
+        if following < 0:
+            break
+        k, started = following, started_here
+    # Time.
+    if cost.pad_shared:
+        port = (pad_read + pad_written) / cost.pad_read_rate
+        whole = (pad_read + pad_written + moved_in + moved_out) / cost.pad_read_rate
+    else:
+        port = max(pad_read / cost.pad_read_rate, pad_written / cost.pad_write_rate)
+        whole = max((pad_read + moved_out) / cost.pad_read_rate, (pad_written + moved_in) / cost.pad_write_rate)
+    if s.timing == ROOFLINE:
+        if cost.dram_shared:
+            dram = (dram_read + dram_written) / cost.dram_read_rate
+        else:
+            dram = max(dram_read / cost.dram_read_rate, dram_written / cost.dram_write_rate)
+        cycles = max(points, max(whole, dram))
+    else:
+        tile = max(points, port)
+        dma = dram_read / cost.dram_read_rate + dram_written / cost.dram_write_rate + cost.setup * runs
+        if s.timing == SINGLE:
+            flow = streamed / cost.dram_read_rate
+            cycles = dma - flow + max(tile, flow)
+        else:
+            edges = opening / cost.dram_read_rate + cost.setup * opening_runs
+            if s.memory[s.first_output] == s.pad:
+                edges += last * s.output_bits / 8 / cost.dram_write_rate + cost.setup
+            cycles = max(tile + edges, dma)
+            if chosen:
+                idle, store = _idle(rows, table, s, cost, scratch, step, final, streamed, spilled)
+                exposed = _exposed(rows, table, s, cost, scratch, points, step, steps, last, outgoing, store)
+                cycles = max(cycles, max(exposed, dma + idle))
+    cycles = np.ceil(cycles - 1e-6)
+    energy += cycles * cost.leakage_pj
+    traffic = dram_read + dram_written
+    if s.objective == LATENCY:
+        return max(scored, cycles + 0.49 * energy / cost.most_pj), energy, cycles
+    if s.objective == ENERGY:
+        return max(scored, energy), energy, cycles
+    if s.objective == EDP:
+        return max(scored, energy * cycles), energy, cycles
+    if s.objective == WITHIN:
+        return max(scored, max(energy / s.most_energy, cycles / s.most_cycles)), energy, cycles
+    return max(scored, np.ceil(traffic - 1e-6) + 0.49 * energy / cost.most_pj), energy, cycles
+
+
+@njit(cache=True, nogil=True)
+def _exposed(rows, table, s, cost, scratch, points, step, steps, last, outgoing, store):
+    """A lower bound of pipelined cycles from transfers that come together: those of one item cannot hide behind steps
+    other than its own refills, and these are but few.
+
+    In the steps in which an item is refilled, items whose innermost loop stands further out are too; all other steps
+    compute, none longer than ``step``. First loads and last stores stand outside of all steps. ``outgoing`` are the
+    cycles of stores, ``store`` those of the longest one at most.
+    """
+    items = len(s.parent)
+    inner_at = 3 * items + s.operands
+    best = 0.0
+    out = s.first_output
+    stored = 1.0
+    for c in range(len(rows)):
+        stored *= table[rows[c], s.at_visits[out] + int(scratch[2 * items + out])]
+    to_pad = s.memory[out] == s.pad
+    drained = last * s.output_bits / 8 / cost.dram_write_rate + cost.setup if to_pad else 0.0
+    for k in range(items):
+        if s.output[k]:
+            if k != out or not to_pad:
+                continue
+            visits = 0.0
+        elif s.parent[k] >= 0 or s.memory[k] != s.pad:
+            continue
+        else:
+            visits = 1.0
+            for c in range(len(rows)):
+                visits *= table[rows[c], s.at_visits[k] + int(scratch[2 * items + k])]
+        moved = s.parameter_bytes / cost.dram_read_rate + s.parameters * cost.setup
+        for i in range(items):
+            if s.output[i] or s.parent[i] >= 0 or s.memory[i] != s.pad:
+                continue
+            refilling = int(scratch[2 * items + i])
+            if visits > 0 and (i == k or scratch[inner_at + i] < scratch[inner_at + k]):
+                moved += scratch[i] * s.bits[i] / 8 / cost.dram_read_rate
+                if cost.setup > 0:
+                    moved += cost.setup * _runs(rows, table, s, i, scratch[i], refilling)
+            else:
+                words = 1.0
+                for c in range(len(rows)):
+                    words *= table[rows[c], s.at_item[i] + OPENING]
+                moved += words * s.bits[i] / 8 / cost.dram_read_rate + (cost.setup if words > 0 else 0.0)
+        if visits > 0:
+            # Where every step of ``steps`` stores something, so do these, but for the first and the last of all.
+            beside = max(0.0, outgoing - (steps - visits + 2) * store) if stored == steps and to_pad else 0.0
+            best = max(best, max(0.0, points - (visits - 1) * step) + moved + drained + beside)
+        if to_pad:
+            behind = max(0.0, visits - 1) + stored - 1
+            best = max(best, max(0.0, points - behind * step) + moved + outgoing)
+    return best
+
+
+@njit(cache=True, nogil=True)
+def _most_runs(rows, table, s, j, words):
+    """The most DRAM runs of one transfer of an item that moves at most so many words."""
+    if s.packed[j]:
+        return 1.0
+    run = 1.0
+    for k in range(s.axis_count[j]):
+        c, extent = s.axis_component[j, k], s.axis_size[j, k]
+        if run != s.axis_stride[j, k] or c < 0:
+            break
+        surely = table[rows[c], s.at_item[j] + FOOTPRINT]
+        run *= min(extent, max(1.0, surely))
+        if surely < extent:
+            break
+    return words / run
+
+
+@njit(cache=True, nogil=True)
+def _idle(rows, table, s, cost, scratch, step, final, streamed, spilled):
+    """(idle, store): cycles at least without any transfer while the first or the last of several steps computes, and
+    the most cycles of one store. Nothing is stored in the first step, nothing loaded in the last. ``streamed`` are the
+    bytes that pass the scratchpad by, ``spilled`` whether partial sums go to DRAM.
+    """
+    loads, stores, longest, refills, known = 0.0, 0.0, 0.0, 1.0, True
+    items = len(s.parent)
+    for j in range(items):
+        if s.parent[j] >= 0:
+            continue
+        visits, words = 1.0, 1.0
+        for c in range(len(rows)):
+            visits *= table[rows[c], s.at_visits[j] + int(scratch[2 * items + j])]
+            words *= table[rows[c], s.at_item[j] + WIDEST]
+        if s.memory[j] != s.pad:
+            known = known and visits == 1 and not s.output[j]  # else it is not known in which steps it moves
+            continue
+        refills = max(refills, visits)
+        runs = np.ceil(_most_runs(rows, table, s, j, words))
+        if s.output[j]:
+            bits = s.accumulator_bits if spilled else s.output_bits
+            longest = words * bits / 8 / cost.dram_write_rate + 1.0 + cost.setup * runs
+            stores += longest if visits > 1 else 0.0
+            loads += words * bits / 8 / cost.dram_read_rate + 1.0 + cost.setup * runs if spilled and visits > 1 else 0.0
+        elif visits > 1:
+            loads += words * s.bits[j] / 8 / cost.dram_read_rate + 1.0 + cost.setup * runs
+    if refills < 2 or not known:
+        return 0.0, longest
+    return max(0.0, final - stores) + max(0.0, step - loads - streamed / cost.dram_read_rate), longest
+
+
+@njit(cache=True, nogil=True)
+def _shared(rows, table, s, o):
+    """A lower bound of the compute steps (o = -1), or of the words served of an operand, from positions alone.
+
+    A component is settled when all candidates left of it take the same positions. What the others do, together they
+    share the positions that are left on every axis; a factor times the positions that it takes is at least its extent,
+    and for compute steps the fewest are tabled exactly.
+    """
+    total, free, fixed = 1.0, 1.0, 1.0
+    open_set, at_left = 0, 0
+    axes = len(s.positions)
+    for c in range(len(rows)):
+        row = table[rows[c]]
+        factor = row[s.at_points] if o < 0 else row[s.at_points + 5 + o]
+        extent = s.extents[c] if o < 0 else s.strange[o, c]
+        settled = True
+        for axis in range(axes):
+            settled = settled and row[s.at_used + axis] == row[s.at_used + axes + axis]
+        if settled or extent <= 1:
+            total *= factor
+            free *= factor
+            fixed *= factor
+        else:
+            used = 1.0
+            for axis in range(axes):
+                if o < 0 or s.sharing[o] >> axis & 1:
+                    used *= row[s.at_used + axes + axis]
+            total *= max(factor, extent / used)
+            free *= extent
+        if not settled:
+            open_set |= 1 << c
+    for axis in range(axes):
+        left = s.positions[axis]
+        for c in range(len(rows)):
+            if not open_set >> c & 1:
+                left //= int(table[rows[c], s.at_used + axis])
+        at_left += left * s.lane_strides[axis]
+        if o < 0 or s.sharing[o] >> axis & 1:
+            free /= max(left, 1)
+    if o < 0:
+        return max(total, fixed * s.fewest[open_set, at_left])
+    return max(total, free)
+
+
+@njit(cache=True)
+def fewest_points(used, points, offsets, positions, strides, size):
+    """The fewest compute steps of every set of components on every rest of positions (none: infinite)."""
+    components = len(offsets) - 1
+    axes = len(positions)
+    out = np.full((1 << components, size), np.inf)
+    out[0, :] = 1.0
+    left = np.empty(axes, np.int64)
+    for subset in range(1, 1 << components):
+        c = 0
+        while not subset >> c & 1:
+            c += 1
+        for index in range(size):
+            rest = index
+            for axis in range(axes):
+                left[axis] = rest // strides[axis]
+                rest -= left[axis] * strides[axis]
+            best = np.inf
+            for k in range(offsets[c], offsets[c + 1]):
+                at = 0
+                for axis in range(axes):
+                    share = left[axis] // used[k, axis]
+                    if share == 0:
+                        at = -1
+                        break
+                    at += share * strides[axis]
+                if at >= 0:
+                    best = min(best, points[k] * out[subset ^ (1 << c), at])
+            out[subset, index] = best
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _runs(rows, table, s, j, words, refilling):
+    """A lower bound of the DRAM runs of an item's transfers."""
+    if s.packed[j]:
+        refills = 1.0
+        for c in range(len(rows)):
+            refills *= table[rows[c], s.at_visits[j] + refilling]
+        return refills
+    run = 1.0
+    for k in range(s.axis_count[j]):
+        c, stride, extent = s.axis_component[j, k], s.axis_stride[j, k], s.axis_size[j, k]
+        if run != stride:
+            break
+        if c < 0:
+            run *= extent
+            continue
+        widest = table[rows[c], s.at_item[j] + WIDEST]
+        run *= min(extent, max(1.0, widest))
+        if widest < extent:
+            break
+    return words / run

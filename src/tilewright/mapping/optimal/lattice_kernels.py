@@ -1,0 +1,560 @@
+"""Compiled shortest paths over vectors of tiles, one per keep. Imported lazily: it brings numba.
+
+What a keep costs depends, but for what is ragged, on the tiles of all dimensions there and not on how they were come by
+(docs/model.md, section 7). So the candidates of a component are paths through *layers*, one layer for every keep, a
+*node* of a layer being the component's tiles there; a node has the least features of the candidates that pass it. A
+state of a layer is one node of every component. The shortest path through the states bounds every combination of
+candidates, and with what is left to pay at every state few other paths have to be looked at.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from tilewright.mapping.optimal.bound_kernels import bound
+
+TOTAL, LONGEST, ROOM = 0, 1, 2
+ROOM_ROUNDS, JOINT_ROUNDS = 4, 8
+LARGE = 1e300
+
+
+@njit(cache=True, nogil=True)
+def nodes_of(codes, offsets):
+    """(number of nodes per component and layer, the node of every row in every layer): rows of equal code are one."""
+    components, layers = len(offsets) - 1, codes.shape[1]
+    numbers = np.zeros((components, layers), np.int64)
+    node = np.zeros(codes.shape, np.int64)
+    for c in range(components):
+        for j in range(layers):
+            known = np.unique(codes[offsets[c] : offsets[c + 1], j])
+            numbers[c, j] = len(known)
+            node[offsets[c] : offsets[c + 1], j] = np.searchsorted(known, codes[offsets[c] : offsets[c + 1], j])
+    return numbers, node
+
+
+@njit(cache=True, nogil=True)
+def _features(x, node, offsets, numbers, layer_of):
+    """The least features of the rows of every node, by feature, component and node."""
+    components = len(offsets) - 1
+    least = np.full((len(layer_of), components, numbers.max()), LARGE)
+    for f in range(len(layer_of)):
+        j = layer_of[f]
+        for c in range(components):
+            for row in range(offsets[c], offsets[c + 1]):
+                k = node[row, j]
+                least[f, c, k] = min(least[f, c, k], x[row, f])
+    return least
+
+
+@njit(cache=True, nogil=True)
+def _edges(node, offsets, numbers):
+    """The nodes of the next layer that follow each node: ``following[c, j, first[c, j, k] : first[c, j, k + 1]]``."""
+    components, layers = numbers.shape
+    most = numbers.max()
+    longest = 0
+    for c in range(components):
+        longest = max(longest, offsets[c + 1] - offsets[c])
+    first = np.zeros((components, layers, most + 1), np.int64)
+    following = np.zeros((components, layers, longest), np.int64)
+    seen = np.zeros((most, most), np.bool_)
+    for c in range(components):
+        for j in range(layers - 1):
+            seen[:] = False
+            for row in range(offsets[c], offsets[c + 1]):
+                seen[node[row, j], node[row, j + 1]] = True
+            held = 0
+            for a in range(numbers[c, j]):
+                first[c, j, a] = held
+                for b in range(numbers[c, j + 1]):
+                    if seen[a, b]:
+                        following[c, j, held] = b
+                        held += 1
+            first[c, j, numbers[c, j]] = held
+    return first, following
+
+
+@njit(cache=True, nogil=True)
+def _add_products(weights, j, layer_of, least, numbers, work, out):
+    """Add the weighted features of a layer at every state to ``out``."""
+    components = len(numbers)
+    for f in range(len(layer_of)):
+        if layer_of[f] != j or weights[f] == 0.0:
+            continue
+        count = 1
+        work[0] = weights[f]
+        for c in range(components):
+            m = numbers[c, j]
+            for i in range(count - 1, -1, -1):
+                value = work[i]
+                for k in range(m - 1, -1, -1):
+                    work[i * m + k] = value * least[f, c, k]
+            count *= m
+        for i in range(count):
+            out[i] += work[i]
+
+
+@njit(cache=True, nogil=True)
+def left_to_pay(weights, layer_of, least, numbers, starts, first, following, dead, work, other, out):
+    """Fill ``out`` with the least weighted sum from every state on, its own layer included."""
+    components, layers = numbers.shape
+    sizes = np.empty(components, np.int64)
+    for j in range(layers - 1, -1, -1):
+        total = starts[j + 1] - starts[j]
+        here = out[starts[j] : starts[j + 1]]
+        if j == layers - 1:
+            here[:] = 0.0
+        else:
+            source, target = work, other
+            source[: starts[j + 2] - starts[j + 1]] = out[starts[j + 1] : starts[j + 2]]
+            sizes[:] = numbers[:, j + 1]
+            for c in range(components):
+                before, after = 1, 1
+                for k in range(c):
+                    before *= sizes[k]
+                for k in range(c + 1, components):
+                    after *= sizes[k]
+                m, n = numbers[c, j], sizes[c]
+                for p in range(before):
+                    for a in range(m):
+                        o = (p * m + a) * after
+                        target[o : o + after] = LARGE
+                        for e in range(first[c, j, a], first[c, j, a + 1]):
+                            i = (p * n + following[c, j, e]) * after
+                            for q in range(after):
+                                if source[i + q] < target[o + q]:
+                                    target[o + q] = source[i + q]
+                sizes[c] = m
+                source, target = target, source
+            here[:] = source[:total]
+        _add_products(weights, j, layer_of, least, numbers, work, here)
+        for i in range(total):
+            if dead[starts[j] + i]:
+                here[i] = LARGE
+
+
+@njit(cache=True, nogil=True)
+def _cheapest_path(out, numbers, starts, first, following, path):
+    """The nodes of the cheapest path, by layer and component, and its cost."""
+    components, layers = numbers.shape
+    at = 0
+    for i in range(starts[1]):
+        if out[i] < out[at]:
+            at = i
+    value = out[at]
+    for c in range(components - 1, -1, -1):
+        path[0, c] = at % numbers[c, 0]
+        at //= numbers[c, 0]
+    cursor = np.empty(components, np.int64)
+    for j in range(layers - 1):
+        best = np.inf
+        for c in range(components):
+            cursor[c] = first[c, j, path[j, c]]
+        while True:
+            index = 0
+            for c in range(components):
+                index = index * numbers[c, j + 1] + following[c, j, cursor[c]]
+            if out[starts[j + 1] + index] < best:
+                best = out[starts[j + 1] + index]
+                for c in range(components):
+                    path[j + 1, c] = following[c, j, cursor[c]]
+            c = components - 1
+            while c >= 0:
+                cursor[c] += 1
+                if cursor[c] < first[c, j, path[j, c] + 1]:
+                    break
+                cursor[c] = first[c, j, path[j, c]]
+                c -= 1
+            if c < 0:
+                break
+    return value
+
+
+@njit(cache=True, nogil=True)
+def _sums(path, coefficients, constants, layer_of, least, sums):
+    """What every group comes to along a path."""
+    sums[:] = constants
+    for f in range(len(layer_of)):
+        value = 1.0
+        for c in range(path.shape[1]):
+            value *= least[f, c, path[layer_of[f], c]]
+        for g in range(len(constants)):
+            sums[g] += coefficients[g, f] * value
+
+
+@njit(cache=True, nogil=True)
+def _least_longest(coefficients, constants, roles, least, numbers, layer_of):
+    """What the longest is at least, every feature at its least."""
+    longest = 1e-12
+    for g in range(len(roles)):
+        if roles[g] != LONGEST:
+            continue
+        total = constants[g]
+        for f in range(len(layer_of)):
+            value = coefficients[g, f]
+            for c in range(len(numbers)):
+                value *= least[f, c, : numbers[c, layer_of[f]]].min()
+            total += value
+        longest = max(longest, total)
+    return longest
+
+
+@njit(cache=True, nogil=True)
+def _product(e, t, both):
+    """The least product of numbers of at least ``e`` and ``t`` whose sum is at least ``both``."""
+    if e + t >= both:
+        return e * t
+    return min(e * (both - e), (both - t) * t)
+
+
+@njit(cache=True, nogil=True)
+def lattice(
+    logs, offsets, codes, layer_of, coefficients, constants, roles, limit, most, budget, table, s, cost, befores
+):
+    """(combinations, bounds, number held, work, cut, rest): at most ``most`` combinations of single rows below
+    ``limit``, those of least bound; no other one is below ``rest``, or below ``limit``.
+
+    Groups of features and their roles are those of ``relaxation.Relaxed``; ``layer_of`` says on which layer a feature
+    depends. ``table``, ``s`` and ``cost`` serve the bound of single combinations (``bound_kernels.bound``), in each of
+    the orders ``befores`` in which items may give way.
+    """
+    components = len(offsets) - 1
+    features, groups = len(layer_of), len(roles)
+    found, values = np.zeros((most, components), np.int64), np.full(most, np.inf)
+    numbers, node = nodes_of(codes, offsets)
+    layers = codes.shape[1]
+    least = _features(np.exp(logs), node, offsets, numbers, layer_of)
+    first, following = _edges(node, offsets, numbers)
+    starts = np.zeros(layers + 1, np.int64)
+    widest = 1
+    for j in range(layers):
+        total, mixed = 1, 1
+        for c in range(components):
+            total *= numbers[c, j]
+            mixed *= max(numbers[c, j], numbers[c, j + 1] if j + 1 < layers else 1)
+        starts[j + 1] = starts[j] + total
+        widest = max(widest, mixed)
+    work, other = np.empty(widest), np.empty(widest)
+    spent = starts[layers] // 100 + 1
+    # States that do not fit by themselves.
+    dead = np.zeros(starts[layers], np.bool_)
+    room = np.zeros(starts[layers])
+    for g in range(groups):
+        if roles[g] != ROOM:
+            continue
+        for j in range(layers):
+            here = room[starts[j] : starts[j + 1]]
+            here[:] = constants[g]
+            _add_products(coefficients[g], j, layer_of, least, numbers, work, here)
+            for i in range(len(here)):
+                if here[i] > 1 + 1e-9:
+                    dead[starts[j] + i] = True
+    weights = np.zeros(groups)
+    pulls = np.zeros((3, groups))  # the weights of every group: for the total, for the longest, for both
+    tables = np.empty((3, starts[layers]))
+    path = np.zeros((layers, components), np.int64)
+    sums = np.zeros(groups)
+    totals, longest = False, False
+    for g in range(groups):
+        totals = totals or roles[g] == TOTAL
+        longest = longest or roles[g] == LONGEST
+    lows = np.ones(2)
+    paths = np.zeros((JOINT_ROUNDS + 2 * ROOM_ROUNDS, layers, components), np.int64)
+    held_paths = 0
+    # Each factor of the objective alone: rooms with multipliers, the longest as a mixture of what it is the longest of.
+    for kind in range(2):
+        if not (totals if kind == 0 else longest):
+            continue
+        role = TOTAL if kind == 0 else LONGEST
+        weights[:] = 0.0
+        members = 0
+        for g in range(groups):
+            members += roles[g] == role
+        for g in range(groups):
+            if roles[g] == role:
+                weights[g] = 1.0 / members
+        best = -np.inf
+        if kind == 1 and lows[0] * _least_longest(coefficients, constants, roles, least, numbers, layer_of) >= limit:
+            return found, values, 0, spent, 1, np.inf
+        for number in range(ROOM_ROUNDS):
+            value = _weighed(
+                weights, coefficients, constants, roles, layer_of, least, numbers, starts, first, following, dead,
+                work, other, tables[kind], path,
+            )  # fmt: skip
+            spent += starts[layers] // 20 + 1
+            if value >= LARGE / 2:
+                return found, values, 0, spent, 1, np.inf
+            _sums(path, coefficients, constants, layer_of, least, sums)
+            if held_paths < len(paths):
+                paths[held_paths] = path
+                held_paths += 1
+            if value > best:
+                best = value
+                pulls[kind] = weights
+            if number == 0 and kind == 1:
+                # What is longest where all count alike counts alone from here on.
+                at = -1
+                for g in range(groups):
+                    if roles[g] == role and (at < 0 or sums[g] > sums[at]):
+                        at = g
+                for g in range(groups):
+                    if roles[g] == role:
+                        weights[g] = 1.0 if g == at else 0.0
+                continue
+            pace, over = 0.5 / (1.0 + number), False
+            for g in range(groups):
+                if roles[g] == ROOM:
+                    over = over or sums[g] > 1 + 1e-9
+                    weights[g] = max(0.0, weights[g] + pace * abs(value) * min(max(sums[g] - 1.0, -0.5), 1.0))
+            if not over and kind == 0:
+                break
+        lows[kind] = best
+        if lows[0] * lows[1] >= limit and (kind == 1 or not longest):
+            return found, values, 0, spent, 1, np.inf
+    joint = totals and longest
+    scale = lows[0] * lows[1] if joint else lows[1]
+    if longest:
+        if lows[0] <= 0 or lows[1] <= 0:
+            return found, values, 0, spent, 0, -np.inf
+        weights[:] = 0.0
+        for g in range(groups):
+            if roles[g] == TOTAL:
+                weights[g] = 1.0 / lows[0]
+            elif roles[g] == LONGEST:
+                weights[g] = pulls[1, g] / lows[1]
+            else:
+                weights[g] = pulls[0, g] / lows[0] + pulls[1, g] / lows[1]
+        best = -np.inf
+        for number in range(JOINT_ROUNDS):
+            value = _weighed(
+                weights, coefficients, constants, roles, layer_of, least, numbers, starts, first, following, dead,
+                work, other, tables[2], path,
+            )  # fmt: skip
+            spent += starts[layers] // 20 + 1
+            _sums(path, coefficients, constants, layer_of, least, sums)
+            if held_paths < len(paths):
+                paths[held_paths] = path
+                held_paths += 1
+            if value > best:
+                best = value
+                pulls[2] = weights
+            if scale * (best - 1.0 if joint else best) >= limit or number == JOINT_ROUNDS - 1:
+                break
+            # A step towards what is longest on this path, and away from what is too large.
+            pace = 0.4 / (1.0 + number)
+            at = -1
+            for g in range(groups):
+                if roles[g] == LONGEST and (at < 0 or sums[g] > sums[at]):
+                    at = g
+            change = 0.0
+            for g in range(groups):
+                before = weights[g]
+                if roles[g] == LONGEST:
+                    weights[g] = (1 - pace) * before + (pace / lows[1] if g == at else 0.0)
+                elif roles[g] == ROOM:
+                    weights[g] = max(0.0, before + 0.5 * pace * min(max(sums[g] - 1.0, -0.5), 1.0))
+                change = max(change, abs(weights[g] - before) * (lows[1] if roles[g] == LONGEST else 1.0))
+            if change < 1e-4:
+                break
+    else:
+        scale = 1.0
+        pulls[2] = pulls[0]
+    # What is left to pay with the best weights.
+    constant = np.zeros(3)
+    costs = np.zeros((3, features))
+    for kind in range(3):
+        for g in range(groups):
+            shift = constants[g] - (1.0 if roles[g] == ROOM else 0.0)
+            pull = pulls[kind, g]
+            if kind < 2 and joint:
+                pull /= lows[kind]
+            constant[kind] += pull * shift
+            for f in range(features):
+                costs[kind, f] += pull * coefficients[g, f]
+        for f in range(features):
+            costs[kind, f] = max(0.0, costs[kind, f])
+        if kind == 2 or joint:
+            left_to_pay(
+                costs[kind], layer_of, least, numbers, starts, first, following, dead, work, other, tables[kind]
+            )
+    # Cheap paths first: what they lead to cuts the search for others short.
+    held, cut, rest = 0, 0, np.inf
+    rows = np.zeros(components, np.int64)
+    scratch = np.empty(4 * len(s.parent) + s.operands)
+    worst = limit
+    for number in range(held_paths):
+        known = False
+        for k in range(number):
+            known = known or (paths[k] == paths[number]).all()
+        if not known:
+            held, worst, rest, one = _leaves(
+                paths[number], node, offsets, table, s, cost, befores, limit, worst, found, values, held, rest, rows,
+                scratch,
+            )  # fmt: skip
+            spent += one
+    # All paths that may stay below the worst of what is held.
+    cursor = np.zeros((layers, components), np.int64)
+    here = np.zeros((layers, components), np.int64)
+    paid = np.zeros((layers + 1, 3))
+    used = np.zeros((layers + 1, groups))
+    paid[0] = constant
+    for g in range(groups):
+        used[0, g] = constants[g] if roles[g] == ROOM else 0.0
+    depth = 0
+    fresh = True
+    flat = -1
+    while depth >= 0:
+        # The next state of this layer.
+        if depth == 0:
+            flat += 1
+            if flat >= starts[1]:
+                break
+            index = flat
+            at = flat
+            for c in range(components - 1, -1, -1):
+                here[0, c] = at % numbers[c, 0]
+                at //= numbers[c, 0]
+        else:
+            if fresh:
+                for c in range(components):
+                    cursor[depth, c] = first[c, depth - 1, here[depth - 1, c]]
+                fresh = False
+            else:
+                c = components - 1
+                while c >= 0:
+                    cursor[depth, c] += 1
+                    if cursor[depth, c] < first[c, depth - 1, here[depth - 1, c] + 1]:
+                        break
+                    cursor[depth, c] = first[c, depth - 1, here[depth - 1, c]]
+                    c -= 1
+                if c < 0:
+                    depth -= 1
+                    continue
+            index = 0
+            for c in range(components):
+                here[depth, c] = following[c, depth - 1, cursor[depth, c]]
+                index = index * numbers[c, depth] + here[depth, c]
+        at = starts[depth] + index
+        both = paid[depth, 2] + tables[2, at]
+        if joint:
+            if both >= LARGE / 2:
+                continue
+            e, t = paid[depth, 0] + tables[0, at], paid[depth, 1] + tables[1, at]
+            value = scale * _product(max(e, 1.0), max(t, 1.0), both)
+        else:
+            value = scale * both
+        if value >= worst:
+            cut += 1
+            if value < limit:
+                rest = min(rest, value)
+            continue
+        spent += 1
+        if spent >= budget:
+            rest = min(rest, value)
+            continue
+        # Pay for it.
+        fits = True
+        paid[depth + 1] = paid[depth]
+        used[depth + 1] = used[depth]
+        for f in range(features):
+            if layer_of[f] != depth:
+                continue
+            product = 1.0
+            for c in range(components):
+                product *= least[f, c, here[depth, c]]
+            for kind in range(3):
+                paid[depth + 1, kind] += costs[kind, f] * product
+            for g in range(groups):
+                if roles[g] == ROOM and coefficients[g, f] != 0.0:
+                    used[depth + 1, g] += coefficients[g, f] * product
+                    fits = fits and used[depth + 1, g] <= 1 + 1e-9
+        if not fits:
+            continue
+        if depth == layers - 1:
+            known = False
+            for k in range(held_paths):
+                known = known or (paths[k] == here).all()
+            if not known:
+                held, worst, rest, one = _leaves(
+                    here, node, offsets, table, s, cost, befores, limit, worst, found, values, held, rest, rows, scratch
+                )
+                spent += one
+            continue
+        depth += 1
+        fresh = True
+    return found, values, held, spent, cut, rest
+
+
+@njit(cache=True, nogil=True)
+def _weighed(
+    weights, coefficients, constants, roles, layer_of, least, numbers, starts, first, following, dead, work, other,
+    out, path,
+):  # fmt: skip
+    """The least weighted sum of all groups, rooms less one, and the path that it stands for."""
+    combined = np.zeros(len(layer_of))
+    constant = 0.0
+    for g in range(len(weights)):
+        constant += weights[g] * (constants[g] - (1.0 if roles[g] == ROOM else 0.0))
+        for f in range(len(layer_of)):
+            combined[f] += weights[g] * coefficients[g, f]
+    for f in range(len(layer_of)):
+        combined[f] = max(0.0, combined[f])
+    left_to_pay(combined, layer_of, least, numbers, starts, first, following, dead, work, other, out)
+    return constant + _cheapest_path(out, numbers, starts, first, following, path)
+
+
+@njit(cache=True, nogil=True)
+def _leaves(path, node, offsets, table, s, cost, befores, limit, worst, found, values, held, rest, rows, scratch):
+    """Bound every combination of rows that follow a path; hold the least. Returns (held, worst of interest, rest,
+    bounds)."""
+    components, layers = len(offsets) - 1, path.shape[0]
+    longest = 0
+    for c in range(components):
+        longest = max(longest, offsets[c + 1] - offsets[c])
+    fitting = np.zeros((components, longest), np.int64)
+    counts = np.zeros(components, np.int64)
+    for c in range(components):
+        for row in range(offsets[c], offsets[c + 1]):
+            same = True
+            for j in range(layers):
+                if node[row, j] != path[j, c]:
+                    same = False
+                    break
+            if same:
+                fitting[c, counts[c]] = row
+                counts[c] += 1
+        if counts[c] == 0:
+            return held, worst, rest, 1
+    cursor = np.zeros(components, np.int64)
+    done = 0
+    while True:
+        for c in range(components):
+            rows[c] = fitting[c, cursor[c]]
+        value = np.inf
+        for k in range(len(befores)):
+            s.before[:, :] = befores[k]
+            value = min(value, bound(rows, table, s, cost, scratch)[0])
+        done += len(befores)
+        if value < limit:
+            if held < len(values):
+                found[held], values[held] = rows, value
+                held += 1
+            else:
+                at = values.argmax()
+                if value < values[at]:
+                    rest = min(rest, values[at])
+                    found[at], values[at] = rows, value
+                else:
+                    rest = min(rest, value)
+            if held == len(values):
+                worst = min(limit, values.max())
+        c = components - 1
+        while c >= 0:
+            cursor[c] += 1
+            if cursor[c] < counts[c]:
+                break
+            cursor[c] = 0
+            c -= 1
+        if c < 0:
+            break
+    return held, worst, rest, done

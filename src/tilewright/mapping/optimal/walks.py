@@ -1,0 +1,48 @@
+"""Random moves between combinations of candidates, for good mappings early."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from tilewright.mapping.optimal.cases import Node
+from tilewright.mapping.optimal.costs import Layout
+
+THREADS = 2
+
+
+def walk(node: Node, where: Layout, steps: int, seed: int, skew: float = 1.0) -> tuple[Any, float]:
+    """The best combination of a walk of so many moves and a descent, numbered within the components, and its bound.
+
+    With a ``skew`` above 1 candidates of least scores are tried more often.
+    """
+    from tilewright.mapping.optimal.branch_kernels import anneal, descend
+
+    machine, table = node.origin.machine, np.concatenate(node.tables)
+    counts = np.array([len(rows) for rows in node.numbers])
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    scores = node.scores or tuple(np.zeros(count) for count in counts)
+    leaves = np.concatenate(
+        [first + np.argsort(score, kind="stable") for first, score in zip(offsets[:-1], scores, strict=True)]
+    )
+    rows, _ = anneal(_smallest(node, offsets[:-1]), leaves, offsets, table, where, machine, steps, seed, skew)
+    rows, value = descend(rows, offsets[:-1], counts, table, where, machine)
+    return rows - offsets[:-1], float(value)
+
+
+def _smallest(node: Node, starts: Any) -> Any:
+    """The candidates that need least room and positions."""
+    where = node.origin.where
+    room = [*where.at_item, *range(where.at_used, where.at_free)]
+    return np.array(
+        [first + int(np.argmin(table[:, room].sum(axis=1))) for first, table in zip(starts, node.tables, strict=True)]
+    )
+
+
+def side_by_side(work: Callable[[int], Any], jobs: Iterable[int]) -> list[Any]:
+    """What compiled work, which needs no other thread to stand still, gives for every job; in the order of the jobs."""
+    with ThreadPoolExecutor(THREADS) as threads:
+        return list(threads.map(work, jobs))
