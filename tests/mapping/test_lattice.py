@@ -1,4 +1,4 @@
-"""Shortest paths over vectors of tiles, and trees, find every combination below a limit: those that trying all finds."""
+"""Shortest paths over vectors of tiles, and trees, find the combinations below a limit that trying all finds."""
 
 from __future__ import annotations
 

@@ -338,7 +338,8 @@ def _idle(rows, table, s, cost, scratch, step, final, streamed, spilled):
             loads += words * s.bits[j] / 8 / cost.dram_read_rate + 1.0 + cost.setup * runs
     if refills < 2 or not known:
         return 0.0, longest
-    return max(0.0, final - stores) + max(0.0, step - loads - streamed / cost.dram_read_rate), longest
+    # What passes the scratchpad by moves in the first step.
+    return max(0.0, final - stores) + (max(0.0, step - loads) if streamed == 0.0 else 0.0), longest
 
 
 @njit(cache=True, nogil=True)
