@@ -96,7 +96,6 @@ class Node:
     scores: tuple[Floats, ...] = ()
     form: Relaxed | None = None
     tangent: Tangent | None = None
-    ready: bool = False  # for a search along shortest paths
 
     def codes(self) -> IntTable:
         """A number for the tiles of every candidate at every keep, one component after the other."""
@@ -144,7 +143,6 @@ class Node:
             numbers=tuple(rows[mask] for rows, mask in zip(self.numbers, masks, strict=True)),
             tables=tuple(np.ascontiguousarray(table[mask]) for table, mask in zip(self.tables, masks, strict=True)),
             scores=tuple(score[mask] for score, mask in zip(self.scores, masks, strict=True)) if self.scores else (),
-            ready=False,
             form=self.form.only(masks) if self.form is not None else None,
         )
 
@@ -214,7 +212,7 @@ def explored(node: Node, limit: float, small: float, states: float, budget: int)
         cuts = np.cumsum(sizes[part])[:-1]
         picks, own = np.split(rows[first:end], cuts), np.split(scores[first:end], cuts)
         bound = max(node.bound, float(bounds[part]))
-        ready = not np.isnan(scores[first])
+        scored = not np.isnan(scores[first])
         shift = (bound - float(bounds[part])) / len(counts)
         nodes.append(
             replace(
@@ -222,10 +220,9 @@ def explored(node: Node, limit: float, small: float, states: float, budget: int)
                 numbers=tuple(numbers[pick] for numbers, pick in zip(node.numbers, picks, strict=True)),
                 tables=tuple(np.ascontiguousarray(table[pick]) for table, pick in zip(node.tables, picks, strict=True)),
                 bound=bound,
-                scores=tuple(score - shift for score in own) if ready else (),
+                scores=tuple(score - shift for score in own) if scored else (),
                 form=None,
                 tangent=None,
-                ready=bool(ready),
             )
         )
     return nodes, dropped, NODES_A_TANGENT * tangents + priced // ROWS_A_NODE
