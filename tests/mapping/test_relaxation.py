@@ -11,7 +11,8 @@ from tests.mapping.test_optimal import MACHINES, NESTS
 from tilewright.arch.load import load_arch
 from tilewright.mapping.nests import conv2d, default_problem
 from tilewright.mapping.optimal.bound_kernels import bound
-from tilewright.mapping.optimal.cases import Node, branches, solved
+from tilewright.mapping.optimal.branches import branches
+from tilewright.mapping.optimal.cases import Node, solved
 from tilewright.mapping.optimal.chains import EVEN
 from tilewright.mapping.optimal.costs import turns_taken
 from tilewright.mapping.optimal.optimum import RULES, Search

@@ -241,8 +241,8 @@ def bound(rows, table, s, cost, scratch):
 
 @njit(cache=True, nogil=True)
 def _exposed(rows, table, s, cost, scratch, points, step, steps, last, outgoing, store):
-    """A lower bound of pipelined cycles from transfers that come together: those of one item cannot hide behind steps
-    other than its own refills, and these are but few.
+    """A lower bound of pipelined cycles from transfers that come together: they cannot hide behind steps other than
+    their own, and these may be but few.
 
     In the steps in which an item is refilled, items whose innermost loop stands further out are too; all other steps
     compute, none longer than ``step``. First loads and last stores stand outside of all steps. ``outgoing`` are the
@@ -257,39 +257,81 @@ def _exposed(rows, table, s, cost, scratch, points, step, steps, last, outgoing,
         stored *= table[rows[c], s.at_visits[out] + int(scratch[2 * items + out])]
     to_pad = s.memory[out] == s.pad
     drained = last * s.output_bits / 8 / cost.dram_write_rate + cost.setup if to_pad else 0.0
-    for k in range(items):
-        if s.output[k]:
-            if k != out or not to_pad:
-                continue
-            visits = 0.0
-        elif s.parent[k] >= 0 or s.memory[k] != s.pad:
+    # What passes the scratchpad by, and in how many steps.
+    flow, flowing = 0.0, 0.0
+    for j in range(items):
+        if s.output[j] or s.parent[j] >= 0 or s.memory[j] == s.pad or scratch[inner_at + j] >= s.tile_items:
             continue
-        else:
-            visits = 1.0
+        flowing += _streamed_steps(rows, table, s, scratch, j)
+        flow += scratch[j] * s.bits[j] / 8 / cost.dram_read_rate
+        if cost.setup > 0:
+            flow += cost.setup * _runs(rows, table, s, j, scratch[j], int(scratch[2 * items + j]))
+    for k in range(-1, items):
+        if k >= 0 and (s.output[k] or s.parent[k] >= 0 or s.memory[k] != s.pad):
+            continue
+        visits = 1.0
+        if k >= 0:
             for c in range(len(rows)):
                 visits *= table[rows[c], s.at_visits[k] + int(scratch[2 * items + k])]
+            if visits <= 1:
+                continue
         moved = s.parameter_bytes / cost.dram_read_rate + s.parameters * cost.setup
         for i in range(items):
             if s.output[i] or s.parent[i] >= 0 or s.memory[i] != s.pad:
                 continue
             refilling = int(scratch[2 * items + i])
-            if visits > 0 and (i == k or scratch[inner_at + i] < scratch[inner_at + k]):
-                moved += scratch[i] * s.bits[i] / 8 / cost.dram_read_rate
-                if cost.setup > 0:
-                    moved += cost.setup * _runs(rows, table, s, i, scratch[i], refilling)
-            else:
-                words = 1.0
+            opening = 1.0
+            for c in range(len(rows)):
+                opening *= table[rows[c], s.at_item[i] + OPENING]
+            opening = opening * s.bits[i] / 8 / cost.dram_read_rate + (cost.setup if opening > 0 else 0.0)
+            if k < 0:
+                moved += opening
+                continue
+            loaded = scratch[i] * s.bits[i] / 8 / cost.dram_read_rate
+            if cost.setup > 0:
+                loaded += cost.setup * _runs(rows, table, s, i, scratch[i], refilling)
+            if i == k or scratch[inner_at + i] < scratch[inner_at + k]:
+                moved += loaded
+                continue
+            # An item that is refilled in all of these steps and in others: the others take no more than they can.
+            if scratch[inner_at + i] > scratch[inner_at + k]:
+                often, words = 1.0, 1.0
                 for c in range(len(rows)):
-                    words *= table[rows[c], s.at_item[i] + OPENING]
-                moved += words * s.bits[i] / 8 / cost.dram_read_rate + (cost.setup if words > 0 else 0.0)
-        if visits > 0:
+                    often *= table[rows[c], s.at_visits[i] + refilling]
+                    words *= table[rows[c], s.at_item[i] + WIDEST]
+                longest = words * s.bits[i] / 8 / cost.dram_read_rate + 1.0
+                longest += cost.setup * np.ceil(_most_runs(rows, table, s, i, words))
+                opening = max(opening, loaded - (often - visits) * longest)
+            moved += opening
+        for streams in range(2):
+            if streams and flow == 0.0:
+                continue
+            taken = visits - 1 + (flowing if streams else 0.0)
+            passed = moved + (flow if streams else 0.0)
             # Where every step of ``steps`` stores something, so do these, but for the first and the last of all.
-            beside = max(0.0, outgoing - (steps - visits + 2) * store) if stored == steps and to_pad else 0.0
-            best = max(best, max(0.0, points - (visits - 1) * step) + moved + drained + beside)
-        if to_pad:
-            behind = max(0.0, visits - 1) + stored - 1
-            best = max(best, max(0.0, points - behind * step) + moved + outgoing)
+            beside = max(0.0, outgoing - (steps - taken + 1) * store) if stored == steps and to_pad else 0.0
+            if taken > 0:
+                best = max(best, max(0.0, points - taken * step) + passed + drained + beside)
+            if to_pad:
+                best = max(best, max(0.0, points - (taken + stored - 1) * step) + passed + outgoing)
     return best
+
+
+@njit(cache=True, nogil=True)
+def _streamed_steps(rows, table, s, scratch, j):
+    """In how many steps, at most, an item below the scratchpad is refilled from DRAM: its innermost loop stands above
+    the scratchpad's last keep."""
+    items = len(s.parent)
+    inner_at, refilling = 3 * items + s.operands, int(scratch[2 * items + j])
+    inner = scratch[inner_at + j]
+    number = 1.0
+    for c in range(len(rows)):
+        counted = refilling
+        for i in range(items):
+            if inner >= 0 and s.before[i, j] and s.turns[i, j, c] and scratch[inner_at + i] == inner:
+                counted = min(int(inner) + 1, j)
+        number *= table[rows[c], s.at_visits[j] + counted]
+    return number
 
 
 @njit(cache=True, nogil=True)

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from tilewright.mapping.optimal.bound_kernels import INNER, LOOPS, WIDEST
 from tilewright.mapping.optimal.chains import Choice, IntTable
 from tilewright.mapping.optimal.costs import OBJECTIVE_CODES, WITHIN, Costs, Layout
 from tilewright.mapping.optimal.features import Floats
@@ -16,7 +15,6 @@ from tilewright.mapping.optimal.relaxation import (
     Relaxed,
     Tangent,
     relaxed,
-    segments_known,
     tangent,
 )
 from tilewright.mapping.optimal.structure import Structure
@@ -38,6 +36,7 @@ class Origin:
     machine: Costs
     chains: tuple[tuple[tuple[str, IntTable], ...], ...]
     kinds: Any
+    whole: tuple[tuple[IntTable, Floats], ...] = ()  # numbers, ascending, and features of all candidates of interest
 
     def chain(self, c: int, candidate: int) -> dict[str, tuple[int, ...]]:
         """The tiles of every dimension of a component at its places."""
@@ -136,6 +135,19 @@ class Node:
     def rows(self) -> int:
         return sum(len(rows) for rows in self.numbers)
 
+    @property
+    def bare(self) -> Node:
+        """The node without what ``dressed`` finds again."""
+        return replace(self, tables=(), form=None, tangent=None) if self.origin.whole else self
+
+    @property
+    def dressed(self) -> Node:
+        """The node with its features."""
+        if self.tables:
+            return self
+        picked = zip(self.origin.whole, self.numbers, strict=True)
+        return replace(self, tables=tuple(table[np.searchsorted(known, rows)] for (known, table), rows in picked))
+
     def only(self, masks: list[Any]) -> Node:
         """The node with some of its candidates."""
         return replace(
@@ -174,14 +186,35 @@ def solved(node: Node, limit: float, repeats: int = 3) -> tuple[Node | None, int
     return node, dropped, work
 
 
-def branches(node: Node) -> list[Node]:
-    """Nodes that together hold every combination of a node and bring its forms nearer to the costs; empty where no such
-    cut is left."""
-    for cut in (_by_segment, _by_run, _by_loops):
-        found = cut(node)
-        if found:
-            return found
-    return []
+@dataclass(frozen=True, eq=False)
+class Led:
+    """``heads`` are some rows; those that follow ``heads[k]``, itself included, are ``rows[ends[k] : ends[k + 1]]``."""
+
+    heads: IntTable
+    rows: IntTable
+    ends: IntTable
+
+    @classmethod
+    def of(cls, logs: Floats, shares: Floats) -> Led:
+        """Every row follows one of the same shares that is nowhere above it."""
+        from tilewright.mapping.optimal.dual_kernels import leaders
+
+        group = np.unique(np.round(shares, 9), axis=0, return_inverse=True)[1].reshape(-1)
+        values = np.round(logs, 11)
+        order = np.lexsort((values.sum(axis=1), group))
+        leader = order[leaders(np.ascontiguousarray(values[order]), group[order])]
+        head = np.empty(len(logs), dtype=np.int64)
+        head[order] = leader
+        heads, number = np.unique(head, return_inverse=True)
+        ends = np.concatenate([[0], np.cumsum(np.bincount(number, minlength=len(heads)))])
+        return cls(heads, np.argsort(number, kind="stable"), ends)
+
+    def followers(self, picks: IntTable, scores: Floats) -> tuple[IntTable, Floats]:
+        """The rows that follow some heads, ascending, and the scores of those heads."""
+        counts = self.ends[picks + 1] - self.ends[picks]
+        rows = np.concatenate([self.rows[self.ends[pick] : self.ends[pick + 1]] for pick in picks])
+        order = np.argsort(rows)
+        return rows[order], np.repeat(scores, counts)[order]
 
 
 def explored(node: Node, limit: float, small: float, states: float, budget: int) -> tuple[list[Node], int, int]:
@@ -194,15 +227,20 @@ def explored(node: Node, limit: float, small: float, states: float, budget: int)
     assert form is not None
     assert found is not None
     assert found.chords is not None
-    counts = [len(rows) for rows in node.numbers]
     most = np.log(limit) - 1e-12 if np.isfinite(limit) else np.inf
     shares = node.shares()
-    used = np.zeros((node.rows, max(one.shape[1] for one in shares)))
-    for one, first in zip(shares, np.cumsum([0, *counts[:-1]]), strict=True):
-        used[first : first + len(one), : one.shape[1]] = one
+    # Only candidates that no other one of as many positions beats in everything; the others follow theirs.
+    led = [Led.of(log, share) for log, share in zip(form.logs, shares, strict=True)]
+    heads = [one.heads for one in led]
+    counts = [len(one) for one in heads]
+    used = np.zeros((sum(counts), max(one.shape[1] for one in shares)))
+    for one, head, first in zip(shares, heads, np.cumsum([0, *counts[:-1]]), strict=True):
+        used[first : first + len(head), : one.shape[1]] = one[head]
+    codes = np.concatenate([node.origin.codes(c, numbers[heads[c]]) for c, numbers in enumerate(node.numbers)])
     rows, scores, sizes, bounds, dropped, tangents, priced = explore(
-        np.concatenate(form.logs), np.concatenate([[0], np.cumsum(counts)]), form.coefficients, form.constants,
-        form.roles, *found.chords, found.multipliers, used, node.codes(), most, small, states, budget,
+        np.concatenate([log[head] for log, head in zip(form.logs, heads, strict=True)]),
+        np.concatenate([[0], np.cumsum(counts)]), form.coefficients, form.constants,
+        form.roles, *found.chords, found.multipliers, used, codes, most, small, states, budget,
         ROUNDS, STEPS,
     )  # fmt: skip
     nodes = []
@@ -210,87 +248,20 @@ def explored(node: Node, limit: float, small: float, states: float, budget: int)
     for part, end in enumerate(ends):
         first = end - sizes[part].sum()
         cuts = np.cumsum(sizes[part])[:-1]
-        picks, own = np.split(rows[first:end], cuts), np.split(scores[first:end], cuts)
-        bound = max(node.bound, float(bounds[part]))
         scored = not np.isnan(scores[first])
+        bound = max(node.bound, float(bounds[part]))
         shift = (bound - float(bounds[part])) / len(counts)
+        picks, own = np.split(rows[first:end], cuts), np.split(scores[first:end] - shift, cuts)
+        whole = [one.followers(pick, score) for one, pick, score in zip(led, picks, own, strict=True)]
         nodes.append(
             replace(
                 node,
-                numbers=tuple(numbers[pick] for numbers, pick in zip(node.numbers, picks, strict=True)),
-                tables=tuple(np.ascontiguousarray(table[pick]) for table, pick in zip(node.tables, picks, strict=True)),
+                numbers=tuple(numbers[pick] for numbers, (pick, _) in zip(node.numbers, whole, strict=True)),
+                tables=tuple(table[pick] for table, (pick, _) in zip(node.tables, whole, strict=True)),
                 bound=bound,
-                scores=tuple(score - shift for score in own) if scored else (),
+                scores=tuple(score for _, score in whole) if scored else (),
                 form=None,
                 tangent=None,
             )
         )
     return nodes, dropped, NODES_A_TANGENT * tangents + priced // ROWS_A_NODE
-
-
-def _by_segment(node: Node) -> list[Node]:
-    """By the segment of the innermost loop of an item that its pars hold in place."""
-    where, known = node.origin.where, segments_known(node.origin.where, list(node.tables), node.case)
-    for j, at in enumerate(where.at_item):
-        barrier = int(where.barrier[j])
-        if barrier < 0 or node.case.inner[j] is not None:
-            continue
-        found = []
-        most = max(table[:, at + INNER].max() for table in node.tables)
-        for segment in [*range(known[j][0], min(barrier, j) + 1), *([j] if barrier < j else [])]:
-            free = segment > barrier
-            if (free and most <= barrier) or (not free and segment > most):
-                continue
-            masks = [np.ones(len(t), bool) if free else t[:, at + INNER] <= segment for t in node.tables]
-            if not all(mask.any() for mask in masks):
-                continue
-            if segment >= 0 and not free and not any((t[:, at + INNER] == segment).any() for t in node.tables):
-                continue
-            inner = (*node.case.inner[:j], segment, *node.case.inner[j + 1 :])
-            found.append(replace(node.only(masks), case=replace(node.case, inner=inner)))
-        return found
-    return []
-
-
-def _by_run(node: Node) -> list[Node]:
-    """By whether a tile covers the axis along which a tensor's addresses follow each other."""
-    where = node.origin.where
-    if node.origin.machine.setup == 0 or where.objective not in TIMED:
-        return []
-    for j in range(len(where.parent)):
-        if where.parent[j] >= 0 or where.packed[j]:
-            continue
-        run = 1.0
-        for k in range(where.axis_count[j]):
-            c, extent = int(where.axis_component[j, k]), float(where.axis_size[j, k])
-            if run != where.axis_stride[j, k]:
-                break
-            run *= extent
-            if c < 0:
-                continue
-            whole = node.tables[c][:, where.at_item[j] + WIDEST] >= extent
-            if whole.any() and not whole.all():
-                return _cut(node, c, whole)
-            if not whole.all():
-                break
-    return []
-
-
-def _by_loops(node: Node) -> list[Node]:
-    """By whether an item that is loaded ahead has loops of a component above it: then it needs two footprints."""
-    where = node.origin.where
-    for j in range(len(where.parent)):
-        if where.doubles[j] != 1:
-            continue
-        counts = [table[:, where.at_item[j] + LOOPS] for table in node.tables]
-        if any(count.min() > 0 for count in counts):
-            continue
-        for c, count in enumerate(counts):
-            if count.max() > 0:
-                return _cut(node, c, count == 0)
-    return []
-
-
-def _cut(node: Node, c: int, one: Any) -> list[Node]:
-    masks = [np.ones(len(rows), bool) for rows in node.numbers]
-    return [node.only([*masks[:c], mask, *masks[c + 1 :]]) for mask in (one, ~one)]

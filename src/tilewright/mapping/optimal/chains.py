@@ -90,6 +90,7 @@ class Choice:
     lean: bool = False  # leave out what ``undominated_chains`` leaves out, where only bytes and rooms count
     most_cycles: float = float("inf")  # leave out what takes longer to compute, whatever other dimensions do
     given: tuple[tuple[str, int, int], ...] = ()  # dimension, segment and tile of loops that are not to be chosen
+    spread: tuple[tuple[str, int, int], ...] = ()  # dimension, axis and the positions that it takes
 
     def tiles_of(self, dim: str) -> Callable[[int, Split], tuple[int, ...]]:
         """The tiles that are tried of a dimension: those that are asked for as well."""

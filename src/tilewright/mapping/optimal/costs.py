@@ -64,6 +64,7 @@ class Layout(NamedTuple):
     operands: int
     output_operand: int
     first_output: int
+    tile_items: int  # items down to the scratchpad's innermost
     pad: int
     results: float
     output_bits: int
@@ -466,6 +467,7 @@ def layout(structure: Structure, parts: list[tuple[str, ...]], objective: str | 
         operands=len(nest.operands),
         output_operand=number_of[nest.output.name],
         first_output=outputs[0],
+        tile_items=structure.tile_items,
         pad=names.index(arch.scratchpad.name),
         results=float(touched_elements(nest, nest.output)),
         output_bits=narrow,

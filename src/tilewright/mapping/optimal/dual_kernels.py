@@ -15,7 +15,7 @@ from tilewright.mapping.optimal.lattice_kernels import nodes_of
 TOTAL, LONGEST, ROOM = 0, 1, 2
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def tangent(x, coefficients, constants, roles, slopes, shifts, heat, multipliers, theta, excess, scratch):
     """The weighted objective at ``x`` (logarithms of features), its slope ``theta``, and ``excess`` of rooms.
 
@@ -59,7 +59,7 @@ def tangent(x, coefficients, constants, roles, slopes, shifts, heat, multipliers
     return value
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def dual(logs, offsets, coefficients, constants, roles, slopes, shifts, multipliers, rounds, steps, enough):
     """(bound, scores, slope): the logarithm of the objective of a combination of one row per component is at least
     ``bound``, and at least ``bound`` plus the scores of its rows; those of component c are ``logs`` from ``offsets[c]``
@@ -172,7 +172,39 @@ def dual(logs, offsets, coefficients, constants, roles, slopes, shifts, multipli
     return best, best_scores, best_theta
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
+def leaders(values, groups):
+    """For every row one of its group that is nowhere above it: the row itself where there is no other.
+
+    Rows come in order of their groups, and within them of the sums of their values."""
+    n, columns = values.shape
+    leader = np.arange(n)
+    front = np.empty(n, np.int64)
+    held = 0
+    for i in range(n):
+        if i > 0 and groups[i] != groups[i - 1]:
+            held = 0
+        for h in range(held):
+            j = front[h]
+            below = True
+            for k in range(columns):
+                if values[j, k] > values[i, k]:
+                    below = False
+                    break
+            if below:
+                leader[i] = j
+                while h > 0:  # what leads one row often leads the next: look there first
+                    front[h] = front[h - 1]
+                    h -= 1
+                front[0] = j
+                break
+        if leader[i] == i:
+            front[held] = i
+            held += 1
+    return leader
+
+
+@njit(cache=True, nogil=True)
 def _widest(local, starts, scores, theta):
     """(component, feature, middle): where good candidates differ most, weighed as the bound does; -1 if nowhere."""
     best, chosen, feature, middle = 0.0, -1, -1, 0.0
@@ -203,7 +235,7 @@ def _widest(local, starts, scores, theta):
     return chosen, feature, middle
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _states(order, first, last, node, numbers, stamps, stamp):
     """How many vectors of tiles there are at all keeps together."""
     components, layers = numbers.shape
@@ -223,7 +255,7 @@ def _states(order, first, last, node, numbers, stamps, stamp):
     return total
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _most_open(order, first, last, used):
     """(component, axis, middle): where candidates differ most in the positions that they take; -1 if nowhere."""
     chosen, axis, widest, middle = -1, -1, 1e-9, 0.0
@@ -238,7 +270,7 @@ def _most_open(order, first, last, used):
     return chosen, axis, middle
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def explore(
     logs, offsets, coefficients, constants, roles, slopes, shifts, multipliers, used, codes, most, small, states,
     budget, rounds, steps,

@@ -106,6 +106,9 @@ class _Dimension:
             mask = chains_allowed(choice.constraints, structure, dim, self.table)
             self.table = np.ascontiguousarray(self.table[mask])
         self.take(self.table)
+        for name, axis, positions in choice.spread:
+            if name == dim:
+                self.take(self.table[self.positions(axis) == positions])
         if np.isfinite(choice.most_cycles):
             self.take(self.table[self.least_cycles() <= choice.most_cycles])
 

@@ -8,7 +8,7 @@ in two; what is small is searched by trees of candidates, and combinations that 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from heapq import heappop, heappush
 from itertools import count, product
@@ -20,7 +20,8 @@ import numpy as np
 
 from tilewright.mapping.constraints import UNCONSTRAINED, Constraints, applied, keeps_allowed
 from tilewright.mapping.floor import floor
-from tilewright.mapping.optimal.cases import Node, Origin, branches, explored, solved
+from tilewright.mapping.optimal.branches import branches, by_segments
+from tilewright.mapping.optimal.cases import Node, Origin, explored, solved
 from tilewright.mapping.optimal.chains import EVEN, EVERY, FEW, FEWER, Choice, chain_number
 from tilewright.mapping.optimal.costs import (
     Layout,
@@ -35,6 +36,7 @@ from tilewright.mapping.optimal.costs import (
 )
 from tilewright.mapping.optimal.features import Component, Floats, Memo, component, components
 from tilewright.mapping.optimal.judge import Judge, Proof
+from tilewright.mapping.optimal.lattice import least_in_trees, shortest_paths
 from tilewright.mapping.optimal.realize import mappings
 from tilewright.mapping.optimal.relaxation import Case
 from tilewright.mapping.optimal.structure import Structure, structures, unspread
@@ -53,8 +55,8 @@ MOST_FIRST = 30_000
 SMALL, SMALLER, EASY = 50_000, 2_000, 50  # combinations, and bounds that are few
 STATES, TRIAL = 100_000, 50_000  # vectors of tiles; bounds of a sweep
 DOMINATED, DOMINATED_BYTES = 2_500, 20_000  # rows that are worth comparing; where bytes alone count
-KEPT_ROWS, TANGENTS, FEW_TANGENTS, DEEP = 40_000, 1000, 7, 60
-FEW_BOUNDS, PLUNGES, GLIMPSE = 150_000, 4, 3_000
+KEPT_ROWS, TANGENTS, FEW_TANGENTS, DEEP = 2_000, 1000, 7, 60
+FEW_BOUNDS, PLUNGES, GLIMPSE, POLISH, POLISHED = 150_000, 4, 3_000, 10_000, 8
 Progress = Callable[[str, int, int], None]  # what, bounds computed, at most
 RULES = frozenset({"tangent", "candidate", "dominated", "bound"})
 
@@ -99,6 +101,7 @@ class Search:
         self.walked = 0  # steps of random moves
         self.winner: tuple[Structure, dict[str, tuple[int, ...]]] | None = None  # where the best mapping comes from
         self.sweeps = self.swept = 0  # trees, and their bounds
+        self.seen_walks: list[tuple[float, Structure, dict[str, tuple[int, ...]]]] = []
         self.progress: Progress | None = None
 
     def again(self, objective: str | Within, deadline: float | None) -> Search:
@@ -133,7 +136,9 @@ class Search:
             self.stop()
         if nodes > 0 and self.objective != "traffic" and not self.interrupted and self.judge.least > floor:
             try:  # for a better mapping to cut with
-                if self.candidates(FEW) <= MOST_FIRST:
+                if any(one.deep for one in self.structures):
+                    self.polish_all()
+                elif self.candidates(FEW) <= MOST_FIRST:
                     self.prove(FEW, self.nodes + FEW_BOUNDS)
             except KeyboardInterrupt:
                 self.stop()
@@ -223,11 +228,15 @@ class Search:
                 self.pruned["candidate"] += 1
                 continue
             node = self.root(structure, choice)
-            if node is not None:
-                if plunges > 0:
-                    self.plunge(node)
-                plunges -= 1
-                self.put(queue, node)
+            if node is None:
+                continue
+            nodes = sorted(self.opened(node), key=lambda one: one.bound)
+            if plunges > 0:
+                for one in nodes[:plunges]:
+                    self.plunge(one)
+            plunges -= 1
+            for one in nodes:
+                self.put(queue, one)
         while queue:
             bound, _, node = heappop(queue)
             if bound >= np.log(self.judge.limit()):
@@ -265,8 +274,7 @@ class Search:
 
     def looked_into(self, node: Node, proof: Proof, budget: int) -> list[Node]:
         """What is still of interest in a node after a search of it, or for better mappings in it."""
-        if not node.tables:
-            node = self.filled(node)
+        node = node.dressed
         parts = self.cut(node, TANGENTS)
         if parts is not None:
             if self.walked < WALKED * self.nodes:
@@ -281,6 +289,19 @@ class Search:
             return []
         parts = self.branched(node)
         return parts if parts is not None else self.parts_of(node, node.size / 16, node.states() / 16, TANGENTS)
+
+    def opened(self, node: Node) -> list[Node]:
+        """What is of interest of an order of keeps, in cases of what is refilled when."""
+        if "tangent" not in self.rules:
+            return [node]
+        cases = by_segments(node, self.structures if self.free else None)
+        if cases == [node]:
+            return cases
+        limit = self.judge.limit()
+        found = side_by_side(lambda k: solved(cases[k], limit), range(len(cases)))
+        self.nodes += sum(work // 2 + 100 for _, _, work in found)
+        self.pruned["tangent"] += sum(dropped for _, dropped, _ in found)
+        return [one for one, _, _ in found if one is not None]
 
     def plunge(self, node: Node) -> None:
         """Look for a better mapping in the most promising part of a node, and the most promising part of that."""
@@ -334,15 +355,8 @@ class Search:
 
     def put(self, queue: list[tuple[float, int, Node]], node: Node) -> None:
         if node.rows > KEPT_ROWS:  # too many to keep while they wait
-            node = replace(node, tables=(), form=None)
+            node = node.bare
         heappush(queue, (node.bound, next(self.order), node))
-
-    def filled(self, node: Node) -> Node:
-        """The node with its features again."""
-        parts = self.components_of(node.origin.structure, node.origin.choice)
-        whole, _ = self.packed_all(node.origin.structure, parts)
-        tables = tuple(table[rows] for table, rows in zip(whole, node.numbers, strict=True))
-        return self.bounded(replace(node, tables=tables)) or replace(node, tables=tables)
 
     def bounded(self, node: Node) -> Node | None:
         """The node with its bound, or None if nothing in it is of interest."""
@@ -405,6 +419,8 @@ class Search:
             and node.rows < (DOMINATED_BYTES if self.objective == "traffic" else DOMINATED)
         ):
             node = self.without_dominated(node, parts)
+        if node is not None:
+            node = replace(node, origin=replace(node.origin, whole=tuple(zip(node.numbers, node.tables, strict=True))))
         return node
 
     def without_hopeless(self, node: Node) -> Node | None:
@@ -457,7 +473,30 @@ class Search:
         self.walked += WALKS * (steps + node.rows)
         for rows, value in found:
             self.try_walked(node, rows, value)
+            self.seen_walks.append((value, node.origin.structure, chosen_of(node, rows)))
         return float(min(value for _, value in found))
+
+    def polish(self, structure: Structure, chosen: dict[str, tuple[int, ...]]) -> None:
+        """Look for better mappings that take the positions of a given one."""
+        choice = self.allowed(EVEN if self.candidates(EVEN) <= MOST_CANDIDATES else FEW)
+        node = self.root(structure, replace(choice, spread=tuple(spread(structure, chosen))))
+        for case in sorted(self.opened(node), key=lambda one: one.bound) if node is not None else ():
+            if case.bound >= np.log(self.judge.limit()):
+                break
+            found = shortest_paths(case, self.judge.limit(), 4, POLISH)
+            self.nodes += found.work
+            for rows, value in zip(found.rows, found.values, strict=True):
+                if value < self.judge.limit():
+                    self.try_leaf(case, rows, Proof(0.0, "few"), value)
+
+    def polish_all(self) -> None:
+        """Polish the best mappings of different positions that walks have found."""
+        seen: set[tuple[Any, ...]] = set()
+        for _, structure, chosen in sorted(self.seen_walks, key=lambda one: one[0]):
+            key = structure.items, tuple(spread(structure, chosen))
+            if key not in seen and len(seen) < POLISHED and not self.spent:
+                seen.add(key)
+                self.polish(structure, chosen)
 
     def try_walked(self, node: Node, rows: Any, value: float) -> None:
         """Evaluate what a random walk found."""
@@ -482,8 +521,6 @@ class Search:
 
     def sweep_one(self, node: Node, proof: Proof, budget: int) -> float:
         """The same for a node that cuts bring no nearer to the costs."""
-        from tilewright.mapping.optimal.lattice import least_in_trees, shortest_paths
-
         few = node.size <= self.small
         most, spent = 16, 0
         while True:
@@ -528,9 +565,7 @@ class Search:
 
     def try_leaf(self, node: Node, rows: Any, proof: Proof, value: float) -> None:
         """Evaluate the mappings of one combination; what may be left of it goes into the proof's bound."""
-        chosen: dict[str, tuple[int, ...]] = {}
-        for c, row in enumerate(rows):
-            chosen.update(node.origin.chain(c, int(node.numbers[c][row])))
+        chosen = chosen_of(node, rows)
         candidates, all_of_them = mappings(node.origin.structure, chosen, MOST_ORDERS)
         before, best = self.judge.evaluated, self.judge.best
         for mapping in candidates:
@@ -569,6 +604,26 @@ class Search:
         # The most promising orders first: what they yield cuts the others short.
         rank = {structure: number for number, structure in enumerate(best)}
         self.structures = sorted(self.structures, key=lambda one: rank.get(one, len(rank)))
+
+
+def chosen_of(node: Node, rows: Any) -> dict[str, tuple[int, ...]]:
+    """The tiles of every dimension at its places in a combination of a node's candidates."""
+    chosen: dict[str, tuple[int, ...]] = {}
+    for c, row in enumerate(rows):
+        chosen.update(node.origin.chain(c, int(node.numbers[c][row])))
+    return chosen
+
+
+def spread(structure: Structure, chosen: dict[str, tuple[int, ...]]) -> Iterator[tuple[str, int, int]]:
+    """Dimension, axis and the positions that it takes, for the tiles of every dimension at its places."""
+    for dim, tiles in chosen.items():
+        taken: dict[int, int] = {}
+        outer = structure.problem.nest.extents[dim]
+        for split, tile in zip(structure.splits(dim), tiles, strict=True):
+            if split.axis >= 0:
+                taken[split.axis] = taken.get(split.axis, 1) * -(-outer // tile)
+            outer = tile
+        yield from ((dim, axis, number) for axis, number in taken.items())
 
 
 def alike(structure: Structure, some: tuple[str, ...], others: tuple[str, ...]) -> bool:

@@ -1,0 +1,125 @@
+"""Cuts of a node that bring its forms nearer to the costs: by what is refilled when, how long runs are, what is loaded
+ahead."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from tilewright.mapping.optimal.bound_kernels import INNER, LOOPS, WIDEST
+from tilewright.mapping.optimal.cases import TIMED, Node
+from tilewright.mapping.optimal.structure import Item, Structure
+
+Inner = tuple[int | None, ...]
+
+
+def branches(node: Node) -> list[Node]:
+    """Nodes that together hold every combination of a node and bring its forms nearer to the costs; empty where no such
+    cut is left."""
+    parts = by_segments(node)
+    if parts != [node]:
+        return parts
+    return _by_run(node) or _by_loops(node)
+
+
+def by_segments(node: Node, orders: list[Structure] | None = None) -> list[Node]:
+    """A node in cases of known segments of the innermost loop of every item that pars hold in place, without cases
+    whose mappings another order of keeps (of ``orders``) has as well; just the node where nothing is to be known."""
+    where = node.origin.where
+    held = [j for j, barrier in enumerate(where.barrier) if barrier >= 0 and node.case.inner[j] is None]
+    cases: list[tuple[Inner, list[Any]]] = [(node.case.inner, [np.ones(len(rows), bool) for rows in node.numbers])]
+    for j in held:
+        segments = [table[:, where.at_item[j] + INNER].astype(np.int64) for table in node.tables]
+        cases = [part for case in cases for part in _cut(case, j, int(where.barrier[j]), segments)]
+    known = {order.items: order.axis_places for order in orders or ()}
+    whole = len(cases) == 1 and cases[0][0] == node.case.inner
+    return [
+        node if whole else replace(node.only(masks), case=replace(node.case, inner=inner))
+        for inner, masks in cases
+        if not _said_elsewhere(node.origin.structure, where.barrier, inner, known)
+    ]
+
+
+def _cut(case: tuple[Inner, list[Any]], j: int, barrier: int, segments: list[Any]) -> list[tuple[Inner, list[Any]]]:
+    """A case by the segment of the innermost loop of one item: exactly that up to its pars, or any below (j)."""
+    inner, masks = case
+    seen = [own[mask] for own, mask in zip(segments, masks, strict=True)]
+    least, most = max(int(own.min()) for own in seen), max(int(own.max()) for own in seen)
+    found = []
+    for segment in range(least, min(barrier, j, most) + 1):
+        narrowed = [mask & (own <= segment) for own, mask in zip(segments, masks, strict=True)]
+        if segment < 0 or any((own[mask] == segment).any() for own, mask in zip(segments, narrowed, strict=True)):
+            found.append(((*inner[:j], segment, *inner[j + 1 :]), narrowed))
+    if barrier < j and most > barrier:
+        found.append(((*inner[:j], j, *inner[j + 1 :]), masks))
+    return [(own, rows) for own, rows in found if all(mask.any() for mask in rows)]
+
+
+def _said_elsewhere(
+    structure: Structure, barriers: Any, inner: Inner, known: dict[tuple[Item, ...], tuple[int | None, ...]]
+) -> bool:
+    """Whether two neighbours without any loop between them, nor above the first, stand the other way round in another
+    order: the same mappings. The one with the operands in the nest's order is kept."""
+    place = {operand.name: k for k, operand in enumerate(structure.problem.nest.operands)}
+    items = structure.items
+    for j in range(len(items) - 1):
+        first, second = inner[j], inner[j + 1]
+        if first is None or second is None or place[items[j].operand] < place[items[j + 1].operand]:
+            continue
+        empty = first < min(j, barriers[j] + 1) and second < min(j + 1, barriers[j + 1] + 1)
+        if empty and known.get(swapped(items, j)) == structure.axis_places:
+            return True
+    return False
+
+
+def swapped(items: tuple[Item, ...], j: int) -> tuple[Item, ...]:
+    """Items with the j-th and the next one the other way round."""
+    number = {j: j + 1, j + 1: j}
+    order = (*items[:j], items[j + 1], items[j], *items[j + 2 :])
+    return tuple(replace(item, parent=number.get(item.parent, item.parent)) for item in order)
+
+
+def _by_run(node: Node) -> list[Node]:
+    """By whether a tile covers the axis along which a tensor's addresses follow each other."""
+    where = node.origin.where
+    if node.origin.machine.setup == 0 or where.objective not in TIMED:
+        return []
+    for j in range(len(where.parent)):
+        if where.parent[j] >= 0 or where.packed[j]:
+            continue
+        run = 1.0
+        for k in range(where.axis_count[j]):
+            c, extent = int(where.axis_component[j, k]), float(where.axis_size[j, k])
+            if run != where.axis_stride[j, k]:
+                break
+            run *= extent
+            if c < 0:
+                continue
+            whole = node.tables[c][:, where.at_item[j] + WIDEST] >= extent
+            if whole.any() and not whole.all():
+                return _halves(node, c, whole)
+            if not whole.all():
+                break
+    return []
+
+
+def _by_loops(node: Node) -> list[Node]:
+    """By whether an item that is loaded ahead has loops of a component above it: then it needs two footprints."""
+    where = node.origin.where
+    for j in range(len(where.parent)):
+        if where.doubles[j] != 1:
+            continue
+        counts = [table[:, where.at_item[j] + LOOPS] for table in node.tables]
+        if any(count.min() > 0 for count in counts):
+            continue
+        for c, count in enumerate(counts):
+            if count.max() > 0:
+                return _halves(node, c, count == 0)
+    return []
+
+
+def _halves(node: Node, c: int, one: Any) -> list[Node]:
+    masks = [np.ones(len(rows), bool) for rows in node.numbers]
+    return [node.only([*masks[:c], mask, *masks[c + 1 :]]) for mask in (one, ~one)]
