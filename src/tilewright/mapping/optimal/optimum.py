@@ -356,8 +356,9 @@ class Search:
     def components_of(self, structure: Structure, choice: Choice) -> list[Component]:
         """The candidates of every component; empty if constraints leave one without any."""
         parts: list[Component] = []
+        twins = self.free and not choice.given  # what is given may differ for dimensions that are alike
         for dims in self.parts:
-            twin = next((part for part in parts if self.free and alike(structure, part.dims, dims)), None)
+            twin = next((part for part in parts if twins and alike(structure, part.dims, dims)), None)
             made = component(structure, dims, choice, self.memo) if twin is None else replace(twin, dims=dims)
             if made is None:
                 return []
