@@ -20,6 +20,7 @@ import numpy as np
 
 from tilewright.mapping.constraints import UNCONSTRAINED, Constraints, applied, keeps_allowed
 from tilewright.mapping.floor import floor
+from tilewright.mapping.mapping import Mapping
 from tilewright.mapping.optimal.cases import Node, Origin, branches, explored, solved
 from tilewright.mapping.optimal.chains import EVEN, EVERY, FEW, FEWER, Choice, chain_number
 from tilewright.mapping.optimal.costs import (
@@ -33,7 +34,7 @@ from tilewright.mapping.optimal.costs import (
     turns_taken,
     with_fewest_points,
 )
-from tilewright.mapping.optimal.features import Component, Floats, Memo, component, components
+from tilewright.mapping.optimal.features import Component, Floats, Memo, alike, component, components
 from tilewright.mapping.optimal.judge import Judge, Proof
 from tilewright.mapping.optimal.realize import mappings
 from tilewright.mapping.optimal.relaxation import Case
@@ -98,6 +99,7 @@ class Search:
         self.interrupted = False
         self.walked = 0  # steps of random moves
         self.winner: tuple[Structure, dict[str, tuple[int, ...]]] | None = None  # where the best mapping comes from
+        self.order_of: Mapping | None = None  # whose order of tile loops is taken where no other order can be better
         self.sweeps = self.swept = 0  # trees, and their bounds
         self.progress: Progress | None = None
 
@@ -173,6 +175,8 @@ class Search:
         for objective in ("energy", "edp"):
             other = self.again(objective, None)
             other.judge.watch = self.judge.take
+            if self.problem.arch.timing == "roofline":  # orders of one traffic differ in nothing else
+                other.order_of = self.judge.best
             node = other.root(whole, replace(self.allowed(few), most_loops=99, given=given))
             if node is not None:
                 other.dive(node)
@@ -396,15 +400,14 @@ class Search:
             Case((None,) * len(where.parent)),
         )
         assert node is not None
+        comparable = "dominated" in self.rules and separable(where, machine)
+        early = self.objective == "traffic" and max(len(part) for part in parts) < DOMINATED_BYTES
+        if comparable and early:  # few are left where bytes alone count
+            node = self.without_dominated(node, parts)
         node = self.bounded(node)
         if node is not None and "candidate" in self.rules:
             node = self.without_hopeless(node)
-        if (
-            node is not None
-            and "dominated" in self.rules
-            and separable(where, machine)
-            and node.rows < (DOMINATED_BYTES if self.objective == "traffic" else DOMINATED)
-        ):
+        if node is not None and comparable and not early and node.rows < DOMINATED:
             node = self.without_dominated(node, parts)
         return node
 
@@ -439,8 +442,12 @@ class Search:
         """Without candidates that another one equals or beats in everything that counts."""
         from tilewright.mapping.optimal.branch_kernels import undominated
 
-        masks = []
-        for part, rows in zip(parts, node.numbers, strict=True):
+        masks: list[Any] = []
+        for number, (part, rows) in enumerate(zip(parts, node.numbers, strict=True)):
+            twin = next((k for k, other in enumerate(parts[:number]) if other.reads is part.reads), None)
+            if twin is not None and np.array_equal(node.numbers[twin], rows):
+                masks.append(masks[twin])
+                continue
             columns, _ = traits(node.origin.structure, keep_rows(part, rows), node.origin.where, node.origin.machine)
             order = np.argsort(columns.sum(axis=1), kind="stable")
             mask = np.zeros(len(rows), bool)
@@ -533,6 +540,10 @@ class Search:
         for c, row in enumerate(rows):
             chosen.update(node.origin.chain(c, int(node.numbers[c][row])))
         candidates, all_of_them = mappings(node.origin.structure, chosen, MOST_ORDERS)
+        if self.order_of is not None:
+            pad = self.problem.arch.scratchpad.name
+            given = self.order_of.tile_loops(pad)
+            candidates = [one for one in candidates if one.tile_loops(pad) == given] or candidates
         before, best = self.judge.evaluated, self.judge.best
         for mapping in candidates:
             self.judge.judge(mapping)
@@ -570,22 +581,3 @@ class Search:
         # The most promising orders first: what they yield cuts the others short.
         rank = {structure: number for number, structure in enumerate(best)}
         self.structures = sorted(self.structures, key=lambda one: rank.get(one, len(rank)))
-
-
-def alike(structure: Structure, some: tuple[str, ...], others: tuple[str, ...]) -> bool:
-    """Whether two components have equal features: rows and columns of a square convolution."""
-    nest = structure.problem.nest
-
-    def seen(dims: tuple[str, ...]) -> object:
-        names = {dim: number for number, dim in enumerate(dims)}
-        axes = [
-            [
-                (sorted((names[d], c) for d, c in axis.terms if d in names), len(axis.terms), axis.offset, axis.size)
-                for axis in operand.axes
-                if any(d in names for d in axis.dims)
-            ]
-            for operand in nest.operands
-        ]
-        return [(nest.extents[dim], structure.splits(dim)) for dim in dims], axes
-
-    return seen(some) == seen(others)
