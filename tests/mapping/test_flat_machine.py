@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from tilewright.arch.accelerator import Accelerator, Array, Memory, VectorUnit, Widths
+from tilewright.arch.load import load_arch
 from tilewright.mapping.nests import conv2d, default_problem, gemm
 from tilewright.mapping.search import NestResult, map_nest
 from tilewright.workload.nest import LoopNest
@@ -83,3 +85,13 @@ def test_least_latency_of_the_published_layers_is_that_of_transfers_or_of_the_ar
         nest = nest_of(layer)
         cost = map_nest(default_problem(nest, flat(reference["machine"]), "nhwc"), "latency").cost
         assert cost.cycles == max(cost.compute_cycles, cost.dma_cycles)
+
+
+def test_the_array_is_used_where_rows_and_columns_are_cut_differently() -> None:
+    flat = load_arch("flat-64k")
+    pad = replace(flat.scratchpad, size_bytes=16 * 1024)
+    nest = conv2d(K=128, C=128, Y=28, X=28, R=3, S=3, pad=1)
+    problem = default_problem(nest, replace(flat, memories=(flat.dram, pad)), flat.layout)
+    found = map_nest(problem, "traffic")
+    assert found.status == "optimal"
+    assert found.cost.cycles < nest.points / 100

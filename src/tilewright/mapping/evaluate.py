@@ -20,6 +20,7 @@ from tilewright.mapping.homes import bypasses
 from tilewright.mapping.mapping import Mapping
 from tilewright.mapping.problem import NestCost, NestProblem, Traffic
 from tilewright.mapping.streams import stream_moves
+from tilewright.mapping.sums import SummedTiling, only_sums, summed_moves
 from tilewright.mapping.tiling import Tiling, in_all, without_single_loops
 from tilewright.mapping.traffic import Moves, moves_in, visits
 from tilewright.mapping.work import Pass, outputs_in_all, vector_passes
@@ -29,7 +30,8 @@ def evaluate(problem: NestProblem, mapping: Mapping) -> NestCost:
     """The exact cost of a legal mapping (``legal.problems`` says whether it is one).
 
     Every refill and every tile step counts, edge tiles and padding included; the work grows with the number of steps,
-    not of points. LimitError if there are more steps, or chunks of a dimension, than can be listed.
+    not of points, and where nothing but sums over them counts, with the number of chunks of a dimension alone.
+    LimitError if there are more steps, or chunks of a dimension, than have to be listed and can be.
     """
     nest = problem.nest
     mapping = without_single_loops(nest, mapping)
@@ -37,7 +39,12 @@ def evaluate(problem: NestProblem, mapping: Mapping) -> NestCost:
     steps = tiling.steps
     chains = tuple(boundaries(problem, mapping, operand) for operand in nest.operands)
     passing = frozenset(o.name for o in nest.operands if bypasses(problem, mapping, o.name))
-    moves = _moves(problem, mapping, tiling, chains, passing)
+    listed, counted = tiling, steps
+    if only_sums(problem, passing):
+        listed, counted = SummedTiling(nest, tiling.loops), 1
+        moves = summed_moves(problem, chains)
+    else:
+        moves = _moves(problem, mapping, tiling, chains, passing)
     vectors = [-(-size * problem.arch.widths.accumulator // 8) for size in problem.parameters]
     passes = vector_passes(problem, mapping, tiling) if nest.work is not None else ()
 
@@ -48,13 +55,13 @@ def evaluate(problem: NestProblem, mapping: Mapping) -> NestCost:
         for chain in chains[:-1]:
             delivered_bytes += -(-book_input(ledger, problem, chain) // 8)
         delivered_bytes += -(-book_results(ledger, problem, chains[-1]) // 8)
-        done: tuple[Done, ...] = (array_done(problem, mapping, tiling, chains),)
+        done: tuple[Done, ...] = (array_done(problem, mapping, listed, chains),)
     else:
         book_passes(ledger, problem, passes, steps)
         done = tuple(_vector_done(problem, one) for one in passes)
     records = ledger.records(tuple(memory.name for memory in problem.arch.memories))
     traffic = _traffic(moves, vectors)
-    times = _times(problem, moves, passing, vectors, done, steps)
+    times = _times(problem, moves, passing, vectors, done, counted)
     operations = sum(in_all(one.operations, steps) for one in passes)
     return NestCost(
         cycles=times.total,

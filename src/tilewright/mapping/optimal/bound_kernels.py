@@ -107,7 +107,7 @@ def bound(rows, table, s, cost, scratch):
         parallel |= int(row[s.at_free + 1])
         for o in range(s.operands):
             scratch[served + o] *= row[s.at_points + 5 + o]
-    if not chosen:
+    if not chosen and s.objective != TRAFFIC:
         # Whatever the open components do, together they share the positions that are left on every axis.
         points = max(points, _shared(rows, table, s, -1))
         for o in range(s.operands):

@@ -135,6 +135,13 @@ class Node:
     def rows(self) -> int:
         return sum(len(rows) for rows in self.numbers)
 
+    def tiles(self, rows: Any) -> dict[str, tuple[int, ...]]:
+        """The tiles of every dimension at its places in a combination of candidates."""
+        chosen: dict[str, tuple[int, ...]] = {}
+        for c, row in enumerate(rows):
+            chosen.update(self.origin.chain(c, int(self.numbers[c][row])))
+        return chosen
+
     @property
     def bare(self) -> Node:
         """The node without what ``dressed`` finds again."""

@@ -24,6 +24,7 @@ FIRST, ALL, TOGETHER, CUT = 0, 1, 2, 3
 Memo = dict[tuple[Any, ...], Floats]
 NUMBER, LENGTHS, LAST = 0, 1, 2
 DRAM = -1
+MANY_CHAINS = 24  # of one dimension: worth comparing
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +87,25 @@ def components(nest: LoopNest) -> list[tuple[str, ...]]:
         if dim in group and not any(dim in one for one in found):
             found.append(tuple(d for d, _ in nest.dims if d in group[dim]))
     return found or [(nest.dims[0][0],)]
+
+
+def alike(structure: Structure, some: tuple[str, ...], others: tuple[str, ...]) -> bool:
+    """Whether two components have equal features: rows and columns of a square convolution."""
+    nest = structure.problem.nest
+
+    def seen(dims: tuple[str, ...]) -> object:
+        names = {dim: number for number, dim in enumerate(dims)}
+        axes = [
+            [
+                (sorted((names[d], c) for d, c in axis.terms if d in names), len(axis.terms), axis.offset, axis.size)
+                for axis in operand.axes
+                if any(d in names for d in axis.dims)
+            ]
+            for operand in nest.operands
+        ]
+        return [(nest.extents[dim], structure.splits(dim)) for dim in dims], axes
+
+    return seen(some) == seen(others)
 
 
 class _Dimension:
@@ -250,6 +270,39 @@ class _Builder:
                         self.parts[number].take(self.parts[number].table[mask])
         self.shape = tuple(len(part.table) for part in self.parts)
 
+    def without_dominated(self) -> None:
+        """Leave out chains of loops that another one with loops at the same places equals or beats in everything that
+        bytes and rooms depend on, whatever chain the other dimension of a window takes."""
+        from tilewright.mapping.optimal.branch_kernels import undominated
+
+        places = [split for part in self.parts for split in part.splits]
+        if len(self.parts) != 2 or not all(split.axis < 0 and split.any_tile for split in places):
+            return
+        for number, part in enumerate(self.parts):
+            if len(part.table) < MANY_CHAINS:
+                continue
+            real = part.real.astype(np.float64)
+            walked = [self.walked(part, place) for place in range(len(part.splits))]
+            columns = [part.table.astype(np.float64), real, -real, *walked]
+            for item, operand in enumerate(self.structure.operands):
+                for axis, numbers in self.windows(operand):
+                    if len(numbers) != 2:
+                        continue
+                    for sliding in (None, *numbers):
+                        words = self.window(axis, numbers, item, DRAM, (), every=True, sliding=sliding)
+                        kept = words[..., : 2 if sliding is None else 1]
+                        columns.append(np.moveaxis(kept, number, 0).reshape(len(part.table), -1))
+            values = np.hstack(columns)
+            values = values[:, values.min(axis=0) < values.max(axis=0)]
+            order = np.argsort(values.sum(axis=1), kind="stable")
+            part.take(part.table[np.sort(order[undominated(np.ascontiguousarray(values[order]))])])
+        self.shape = tuple(len(part.table) for part in self.parts)
+
+    def walked(self, part: _Dimension, place: int) -> Floats:
+        """How many chunks a chain of loops walks down to a place."""
+        modes = [ALL] * (place + 1) + [CUT] * (len(part.splits) - place)
+        return part.count(tuple(modes), NUMBER)[:, None]
+
     def spread(self, number: int, values: Any) -> Floats:
         """Values of one dimension's chains, shaped to broadcast over the product."""
         shape = [1] * len(self.parts)
@@ -309,6 +362,8 @@ class _Builder:
         modes = []
         for part in (one, two):
             plain = part.modes(until, self.items + 1, parent, shared, points=points, every=every)
+            if points and FIRST not in plain:  # every point by itself, in whatever order
+                plain = (*(CUT for _ in part.splits), ALL)
             modes.append(np.array([TOGETHER if mode == FIRST else mode for mode in plain], dtype=np.int64))
         slides = [
             part.last_loop(until) if sliding == number else np.full(len(part.table), -1, dtype=np.int64)
@@ -378,6 +433,8 @@ def component(
     build = _Builder(structure, dims, choice, {} if memo is None else memo)
     if 0 not in build.shape:
         build.trim()
+    if choice.lean and 0 not in build.shape:
+        build.without_dominated()
     if 0 in build.shape:
         return None
     nest, arch = structure.problem.nest, structure.problem.arch
@@ -385,7 +442,9 @@ def component(
     shape, size = build.shape, int(np.prod(build.shape))
 
     def flat(values: Any) -> Floats:
-        return np.broadcast_to(np.asarray(values, dtype=np.float64), shape).reshape(size)
+        whole = np.empty(shape)
+        whole[...] = values
+        return whole.reshape(size)
 
     reads, writes = np.ones((size, items, items + 1)), np.ones((size, items, items + 1))
     reads_sliding, writes_sliding = np.ones((size, items)), np.ones((size, items))
@@ -394,6 +453,7 @@ def component(
     footprint, first, widest = (np.ones((size, items)) for _ in range(3))
     above, beside, loops = (np.zeros((size, items), dtype=np.int64) for _ in range(3))
     served = np.ones((size, len(nest.operands)))
+    spread = any(split.axis >= 0 for part in parts for split in part.splits)
     for item, (entry, operand) in enumerate(zip(structure.items, structure.operands, strict=True)):
         shared = arch.array.reduce if operand.role == "output" else arch.array.multicast
         used = [part.dim in operand.dims for part in parts]
@@ -404,10 +464,13 @@ def component(
                 writes[:, item, refilling] = writes[:, item, refilling - 1]
                 continue
             reads[:, item, refilling] = flat(build.words(operand, item, refilling, entry.parent, shared, every=False))
-            writes[:, item, refilling] = flat(build.words(operand, item, refilling, entry.parent, shared, every=True))
-        for refilling in range(items + 1):
-            number_of = _refills(build, operand, item, min(refilling, item + 1))
-            visits[:, item, refilling] = flat(number_of)
+            if spread:
+                words = build.words(operand, item, refilling, entry.parent, shared, every=True)
+                writes[:, item, refilling] = flat(words)
+            else:
+                writes[:, item, refilling] = reads[:, item, refilling]
+        for refilling in range(item + 1):
+            visits[:, item, refilling] = flat(_refills(build, operand, item, refilling))
         window[:, item] = any(len(numbers) == 2 for _, numbers in build.windows(operand))
         reads_sliding[:, item], writes_sliding[:, item] = reads[:, item, item], writes[:, item, item]
         if fixed and operand.role != "output":

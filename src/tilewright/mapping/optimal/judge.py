@@ -35,7 +35,7 @@ class Judge:
             return True
         self.seen.add(mapping)
         self.evaluated += 1
-        if problems(self.problem, mapping) or steps_of(self.problem, mapping) > self.max_steps:
+        if steps_of(self.problem, mapping) > self.max_steps or problems(self.problem, mapping):
             return False
         if self.constraints != UNCONSTRAINED and not satisfied(self.constraints, mapping, self.problem.nest):
             return False

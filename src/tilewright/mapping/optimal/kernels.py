@@ -12,6 +12,7 @@ from numba import float64, int64, njit, types, void
 
 FIRST, ALL, TOGETHER, CUT = 0, 1, 2, 3
 _MOST_LENGTHS = 64
+_MOST_KNOWN = 1 << 16
 
 
 @njit(int64(int64[::1], int64[::1], int64, int64, int64), cache=True)
@@ -115,6 +116,29 @@ def chain_members(extent, tiles, modes, sliding):
     return group, start, length, before, before_length
 
 
+@njit(cache=True)
+def _new_indices(y, ny, py, pny, r, nr, pr, pnr, y_step, r_step, offset, size):
+    """(first, last, step) of the in-bounds indices that a chunk of each dimension needs and the chunks before lacked
+    (of length 0: there were none)."""
+    first = y * y_step + r * r_step + offset
+    last = (y + ny - 1) * y_step + (r + nr - 1) * r_step + offset
+    step = 1 if ny > 1 and nr > 1 else (y_step if ny > 1 else (r_step if nr > 1 else 1))
+    low = 0
+    if pny > 0 or pnr > 0:
+        if pny == 0:
+            py, pny = y, ny
+        if pnr == 0:
+            pr, pnr = r, nr
+        p_first = py * y_step + pr * r_step + offset
+        p_last = (py + pny - 1) * y_step + (pr + pnr - 1) * r_step + offset
+        p_step = 1 if pny > 1 and pnr > 1 else (y_step if pny > 1 else (r_step if pnr > 1 else 1))
+        if (first - p_first) % p_step == 0:
+            low = max(0, p_last + 1)
+    if first < low:
+        first += -(-(low - first) // step) * step
+    return first, min(last, size - 1), step
+
+
 @njit(void(_MEMBERS, _MEMBERS, int64, int64, int64, int64, int64[::1], int64[::1]), cache=True)
 def window_words(ys, rs, y_step, r_step, offset, size, marks, out):
     """Distinct in-bounds indices on one axis that the members of each pair of groups need newly: their sum, the most
@@ -136,21 +160,9 @@ def window_words(ys, rs, y_step, r_step, offset, size, marks, out):
             for a in range(i, i_end):
                 for b in range(j, j_end):
                     y, ny, r, nr = ys[1][a], ys[2][a], rs[1][b], rs[2][b]
-                    first = y * y_step + r * r_step + offset
-                    last = (y + ny - 1) * y_step + (r + nr - 1) * r_step + offset
-                    step = 1 if ny > 1 and nr > 1 else (y_step if ny > 1 else (r_step if nr > 1 else 1))
-                    low = 0
-                    if ys[4][a] > 0 or rs[4][b] > 0:
-                        py, pny = (ys[3][a], ys[4][a]) if ys[4][a] > 0 else (y, ny)
-                        pr, pnr = (rs[3][b], rs[4][b]) if rs[4][b] > 0 else (r, nr)
-                        p_first = py * y_step + pr * r_step + offset
-                        p_last = (py + pny - 1) * y_step + (pr + pnr - 1) * r_step + offset
-                        p_step = 1 if pny > 1 and pnr > 1 else (y_step if pny > 1 else (r_step if pnr > 1 else 1))
-                        if (first - p_first) % p_step == 0:
-                            low = max(0, p_last + 1)
-                    if first < low:
-                        first += -(-(low - first) // step) * step
-                    last = min(last, size - 1)
+                    first, last, step = _new_indices(
+                        y, ny, ys[3][a], ys[4][a], r, nr, rs[3][b], rs[4][b], y_step, r_step, offset, size
+                    )
                     if single:
                         words += max(0, (last - first) // step + 1)
                         continue
@@ -170,6 +182,19 @@ def window_words(ys, rs, y_step, r_step, offset, size, marks, out):
     out[0], out[1], out[2] = total, most, first_pair
 
 
+@njit(cache=True)
+def _words_beside(y, ny, py, pny, rs, y_step, r_step, offset, size):
+    """The words that one chunk needs newly with every chunk of the other dimension: their sum, and the most."""
+    total, most = 0, 0
+    for b in range(len(rs[0])):
+        first, last, step = _new_indices(
+            y, ny, py, pny, rs[1][b], rs[2][b], rs[3][b], rs[4][b], y_step, r_step, offset, size
+        )
+        words = max(0, (last - first) // step + 1)
+        total, most = total + words, max(most, words)
+    return total, most
+
+
 @njit(
     void(
         int64, int64[:, ::1], int64[::1], int64[::1], int64, int64[:, ::1], int64[::1], int64[::1],
@@ -185,9 +210,38 @@ def window_table(
     marks = np.zeros(size + 1, np.int64)
     words = np.zeros(3, np.int64)
     taps = [chain_members(r_extent, r_tiles[b], r_modes, r_slides[b]) for b in range(len(r_tiles))]
+    apart = len(y_tiles) > 2 * y_extent and y_extent * y_extent <= _MOST_KNOWN
+    for mode in y_modes:
+        apart = apart and mode != 2
+    for mode in r_modes:
+        apart = apart and mode != 2
+    # What a chunk by itself brings is the same in every chain: by its start and length, and by how long the chunk right
+    # before it was (nothing, one, or more).
+    sums = np.full((len(r_tiles), y_extent, y_extent + 1, 3) if apart else (0, 0, 0, 0), -1, np.int64)
+    tops = np.zeros_like(sums)
     for a in range(len(y_tiles)):
         ys = chain_members(y_extent, y_tiles[a], y_modes, y_slides[a])
         for b in range(len(r_tiles)):
-            window_words(ys, taps[b], y_step, r_step, offset, size, marks, words)
-            for k in range(3):
-                out[a, b, k] = words[k]
+            if not apart:
+                window_words(ys, taps[b], y_step, r_step, offset, size, marks, words)
+                for k in range(3):
+                    out[a, b, k] = words[k]
+                continue
+            total, most = 0, 0
+            for i in range(len(ys[0])):
+                y, ny, py, pny = ys[1][i], ys[2][i], ys[3][i], ys[4][i]
+                kind = min(pny, 2)
+                known = pny == 0 or py + pny == y
+                if not known or sums[b, y, ny, kind] < 0:
+                    words[0], words[1] = _words_beside(y, ny, py, pny, taps[b], y_step, r_step, offset, size)
+                    if known:
+                        sums[b, y, ny, kind], tops[b, y, ny, kind] = words[0], words[1]
+                    total, most = total + words[0], max(most, words[1])
+                else:
+                    total, most = total + sums[b, y, ny, kind], max(most, tops[b, y, ny, kind])
+            out[a, b, 0], out[a, b, 1] = total, most
+            first, last, step = _new_indices(
+                ys[1][0], ys[2][0], ys[3][0], ys[4][0],
+                taps[b][1][0], taps[b][2][0], taps[b][3][0], taps[b][4][0], y_step, r_step, offset, size,
+            )  # fmt: skip
+            out[a, b, 2] = max(0, (last - first) // step + 1)

@@ -8,7 +8,7 @@ in two; what is small is searched by trees of candidates, and combinations that 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from heapq import heappop, heappush
 from itertools import count, product
@@ -20,6 +20,7 @@ import numpy as np
 
 from tilewright.mapping.constraints import UNCONSTRAINED, Constraints, applied, keeps_allowed
 from tilewright.mapping.floor import floor
+from tilewright.mapping.mapping import Mapping
 from tilewright.mapping.optimal.branches import branches, by_segments
 from tilewright.mapping.optimal.cases import Node, Origin, explored, solved
 from tilewright.mapping.optimal.chains import EVEN, EVERY, FEW, FEWER, Choice, chain_number
@@ -34,7 +35,7 @@ from tilewright.mapping.optimal.costs import (
     turns_taken,
     with_fewest_points,
 )
-from tilewright.mapping.optimal.features import Component, Floats, Memo, component, components
+from tilewright.mapping.optimal.features import Component, Floats, Memo, alike, component, components
 from tilewright.mapping.optimal.judge import Judge, Proof
 from tilewright.mapping.optimal.lattice import least_in_trees, shortest_paths
 from tilewright.mapping.optimal.realize import mappings
@@ -100,6 +101,7 @@ class Search:
         self.interrupted = False
         self.walked = 0  # steps of random moves
         self.winner: tuple[Structure, dict[str, tuple[int, ...]]] | None = None  # where the best mapping comes from
+        self.order_of: Mapping | None = None  # whose order of tile loops is taken where no other order can be better
         self.sweeps = self.swept = 0  # trees, and their bounds
         self.seen_walks: list[tuple[float, Structure, dict[str, tuple[int, ...]]]] = []
         self.progress: Progress | None = None
@@ -178,6 +180,8 @@ class Search:
         for objective in ("energy", "edp"):
             other = self.again(objective, None)
             other.judge.watch = self.judge.take
+            if self.problem.arch.timing == "roofline":  # orders of one traffic differ in nothing else
+                other.order_of = self.judge.best
             node = other.root(whole, replace(self.allowed(few), most_loops=99, given=given))
             if node is not None:
                 other.dive(node)
@@ -370,8 +374,9 @@ class Search:
     def components_of(self, structure: Structure, choice: Choice) -> list[Component]:
         """The candidates of every component; empty if constraints leave one without any."""
         parts: list[Component] = []
+        twins = self.free and not choice.given  # what is given may differ for dimensions that are alike
         for dims in self.parts:
-            twin = next((part for part in parts if self.free and alike(structure, part.dims, dims)), None)
+            twin = next((part for part in parts if twins and alike(structure, part.dims, dims)), None)
             made = component(structure, dims, choice, self.memo) if twin is None else replace(twin, dims=dims)
             if made is None:
                 return []
@@ -409,15 +414,14 @@ class Search:
             Case((None,) * len(where.parent)),
         )
         assert node is not None
+        comparable = "dominated" in self.rules and separable(where, machine)
+        early = self.objective == "traffic" and max(len(part) for part in parts) < DOMINATED_BYTES
+        if comparable and early:  # few are left where bytes alone count
+            node = self.without_dominated(node, parts)
         node = self.bounded(node)
         if node is not None and "candidate" in self.rules:
             node = self.without_hopeless(node)
-        if (
-            node is not None
-            and "dominated" in self.rules
-            and separable(where, machine)
-            and node.rows < (DOMINATED_BYTES if self.objective == "traffic" else DOMINATED)
-        ):
+        if node is not None and comparable and not early and node.rows < DOMINATED:
             node = self.without_dominated(node, parts)
         if node is not None:
             node = replace(node, origin=replace(node.origin, whole=tuple(zip(node.numbers, node.tables, strict=True))))
@@ -454,8 +458,12 @@ class Search:
         """Without candidates that another one equals or beats in everything that counts."""
         from tilewright.mapping.optimal.branch_kernels import undominated
 
-        masks = []
-        for part, rows in zip(parts, node.numbers, strict=True):
+        masks: list[Any] = []
+        for number, (part, rows) in enumerate(zip(parts, node.numbers, strict=True)):
+            twin = next((k for k, other in enumerate(parts[:number]) if other.reads is part.reads), None)
+            if twin is not None and np.array_equal(node.numbers[twin], rows):
+                masks.append(masks[twin])
+                continue
             columns, _ = traits(node.origin.structure, keep_rows(part, rows), node.origin.where, node.origin.machine)
             order = np.argsort(columns.sum(axis=1), kind="stable")
             mask = np.zeros(len(rows), bool)
@@ -473,13 +481,13 @@ class Search:
         self.walked += WALKS * (steps + node.rows)
         for rows, value in found:
             self.try_walked(node, rows, value)
-            self.seen_walks.append((value, node.origin.structure, chosen_of(node, rows)))
+            self.seen_walks.append((value, node.origin.structure, node.tiles(rows)))
         return float(min(value for _, value in found))
 
     def polish(self, structure: Structure, chosen: dict[str, tuple[int, ...]]) -> None:
         """Look for better mappings that take the positions of a given one."""
         choice = self.allowed(EVEN if self.candidates(EVEN) <= MOST_CANDIDATES else FEW)
-        node = self.root(structure, replace(choice, spread=tuple(spread(structure, chosen))))
+        node = self.root(structure, replace(choice, spread=tuple(structure.spread(chosen))))
         for case in sorted(self.opened(node), key=lambda one: one.bound) if node is not None else ():
             if case.bound >= np.log(self.judge.limit()):
                 break
@@ -493,7 +501,7 @@ class Search:
         """Polish the best mappings of different positions that walks have found."""
         seen: set[tuple[Any, ...]] = set()
         for _, structure, chosen in sorted(self.seen_walks, key=lambda one: one[0]):
-            key = structure.items, tuple(spread(structure, chosen))
+            key = structure.items, tuple(structure.spread(chosen))
             if key not in seen and len(seen) < POLISHED and not self.spent:
                 seen.add(key)
                 self.polish(structure, chosen)
@@ -565,8 +573,12 @@ class Search:
 
     def try_leaf(self, node: Node, rows: Any, proof: Proof, value: float) -> None:
         """Evaluate the mappings of one combination; what may be left of it goes into the proof's bound."""
-        chosen = chosen_of(node, rows)
+        chosen = node.tiles(rows)
         candidates, all_of_them = mappings(node.origin.structure, chosen, MOST_ORDERS)
+        if self.order_of is not None:
+            pad = self.problem.arch.scratchpad.name
+            given = self.order_of.tile_loops(pad)
+            candidates = [one for one in candidates if one.tile_loops(pad) == given] or candidates
         before, best = self.judge.evaluated, self.judge.best
         for mapping in candidates:
             self.judge.judge(mapping)
@@ -604,42 +616,3 @@ class Search:
         # The most promising orders first: what they yield cuts the others short.
         rank = {structure: number for number, structure in enumerate(best)}
         self.structures = sorted(self.structures, key=lambda one: rank.get(one, len(rank)))
-
-
-def chosen_of(node: Node, rows: Any) -> dict[str, tuple[int, ...]]:
-    """The tiles of every dimension at its places in a combination of a node's candidates."""
-    chosen: dict[str, tuple[int, ...]] = {}
-    for c, row in enumerate(rows):
-        chosen.update(node.origin.chain(c, int(node.numbers[c][row])))
-    return chosen
-
-
-def spread(structure: Structure, chosen: dict[str, tuple[int, ...]]) -> Iterator[tuple[str, int, int]]:
-    """Dimension, axis and the positions that it takes, for the tiles of every dimension at its places."""
-    for dim, tiles in chosen.items():
-        taken: dict[int, int] = {}
-        outer = structure.problem.nest.extents[dim]
-        for split, tile in zip(structure.splits(dim), tiles, strict=True):
-            if split.axis >= 0:
-                taken[split.axis] = taken.get(split.axis, 1) * -(-outer // tile)
-            outer = tile
-        yield from ((dim, axis, number) for axis, number in taken.items())
-
-
-def alike(structure: Structure, some: tuple[str, ...], others: tuple[str, ...]) -> bool:
-    """Whether two components have equal features: rows and columns of a square convolution."""
-    nest = structure.problem.nest
-
-    def seen(dims: tuple[str, ...]) -> object:
-        names = {dim: number for number, dim in enumerate(dims)}
-        axes = [
-            [
-                (sorted((names[d], c) for d, c in axis.terms if d in names), len(axis.terms), axis.offset, axis.size)
-                for axis in operand.axes
-                if any(d in names for d in axis.dims)
-            ]
-            for operand in nest.operands
-        ]
-        return [(nest.extents[dim], structure.splits(dim)) for dim in dims], axes
-
-    return seen(some) == seen(others)

@@ -70,6 +70,17 @@ class Structure:
         """The last item of an operand."""
         return max(k for k, item in enumerate(self.items) if item.operand == operand)
 
+    def spread(self, chosen: dict[str, tuple[int, ...]]) -> Iterator[tuple[str, int, int]]:
+        """Dimension, axis and the positions that it takes, for the tiles of every dimension at its places."""
+        for dim, tiles in chosen.items():
+            taken: dict[int, int] = {}
+            outer = self.problem.nest.extents[dim]
+            for split, tile in zip(self.splits(dim), tiles, strict=True):
+                if split.axis >= 0:
+                    taken[split.axis] = taken.get(split.axis, 1) * -(-outer // tile)
+                outer = tile
+            yield from ((dim, axis, number) for axis, number in taken.items())
+
     def splits(self, dim: str) -> tuple[Split, ...]:
         """Every place where a dimension may be split, outermost first."""
         if dim not in self._splits:
