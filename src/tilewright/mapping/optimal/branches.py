@@ -21,7 +21,7 @@ def branches(node: Node) -> list[Node]:
     parts = by_segments(node)
     if parts != [node]:
         return parts
-    return _by_run(node) or _by_loops(node)
+    return by_loops(node) or _by_run(node)
 
 
 def by_segments(node: Node, orders: list[Structure] | None = None) -> list[Node]:
@@ -105,18 +105,33 @@ def _by_run(node: Node) -> list[Node]:
     return []
 
 
-def _by_loops(node: Node) -> list[Node]:
-    """By whether an item that is loaded ahead has loops of a component above it: then it needs two footprints."""
+def by_loops(node: Node) -> list[Node]:
+    """By whether an item that is loaded ahead needs two footprints: not without any loop above it, nor if all there is
+    moves a window. Empty where that is known of all items, or holds for all candidates."""
     where = node.origin.where
     for j in range(len(where.parent)):
-        if where.doubles[j] != 1:
+        if where.doubles[j] != 1 or j in node.case.twice | node.case.once:
             continue
-        counts = [table[:, where.at_item[j] + LOOPS] for table in node.tables]
-        if any(count.min() > 0 for count in counts):
+        loops = [table[:, where.at_item[j] + LOOPS] for table in node.tables]
+        slides = [bool(where.window[c, j]) for c in range(len(loops))]
+        if sum(float(own.min()) for own in loops) > (1 if any(slides) else 0):
             continue
-        for c, count in enumerate(counts):
-            if count.max() > 0:
-                return _halves(node, c, count == 0)
+        case = node.case
+        once = replace(case, once=case.once | {j})
+        found = []
+        none = [own == 0 for own in loops]
+        if all(mask.any() for mask in none):
+            found.append(replace(node.only(none), case=once))
+        one = [own <= slide for own, slide in zip(loops, slides, strict=True)]
+        if (
+            any(slides)
+            and all(mask.any() for mask in one)
+            and any((own == 1)[m].any() for own, m in zip(loops, one, strict=True))
+        ):
+            found.append(replace(node.only(one), case=once))
+        if any(own.max() > 0 for own in loops):
+            found.append(replace(node, case=replace(case, twice=case.twice | {j})))
+        return found
     return []
 
 

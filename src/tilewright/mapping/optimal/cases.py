@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -95,6 +96,7 @@ class Node:
     scores: tuple[Floats, ...] = ()
     form: Relaxed | None = None
     tangent: Tangent | None = None
+    apart: bool = False  # whether positions are told apart as far as that is worth it
 
     def codes(self) -> IntTable:
         """A number for the tiles of every candidate at every keep, one component after the other."""
@@ -104,7 +106,7 @@ class Node:
         """The positions that the candidates of every component take (``Origin.shares``)."""
         return [self.origin.shares(c, rows) for c, rows in enumerate(self.numbers)]
 
-    @property
+    @cached_property
     def settled(self) -> bool:
         """Whether all candidates of a component take the same positions, but for axes that count alike."""
         return all(float(np.ptp(one, axis=0).max()) < SAME for one in self.shares())
@@ -240,16 +242,18 @@ def explored(node: Node, limit: float, small: float, states: float, budget: int)
     led = [Led.of(log, share) for log, share in zip(form.logs, shares, strict=True)]
     heads = [one.heads for one in led]
     counts = [len(one) for one in heads]
-    used = np.zeros((sum(counts), max(one.shape[1] for one in shares)))
-    for one, head, first in zip(shares, heads, np.cumsum([0, *counts[:-1]]), strict=True):
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    used = np.zeros((starts[-1], max(one.shape[1] for one in shares)))
+    for one, head, first in zip(shares, heads, starts[:-1], strict=True):
         used[first : first + len(head), : one.shape[1]] = one[head]
-    codes = np.concatenate([node.origin.codes(c, numbers[heads[c]]) for c, numbers in enumerate(node.numbers)])
+    codes = [node.origin.codes(c, numbers) for c, numbers in enumerate(node.numbers)]
     rows, scores, sizes, bounds, dropped, tangents, priced = explore(
-        np.concatenate([log[head] for log, head in zip(form.logs, heads, strict=True)]),
-        np.concatenate([[0], np.cumsum(counts)]), form.coefficients, form.constants,
-        form.roles, *found.chords, found.multipliers, used, codes, most, small, states, budget,
+        np.concatenate([log[head] for log, head in zip(form.logs, heads, strict=True)]), starts, form.coefficients,
+        form.constants, form.roles, *found.chords, found.multipliers, used,
+        np.concatenate([code[head] for code, head in zip(codes, heads, strict=True)]), most, small, states, budget,
         ROUNDS, STEPS,
     )  # fmt: skip
+    work = NODES_A_TANGENT * tangents + priced // ROWS_A_NODE
     nodes = []
     ends = np.cumsum(sizes.sum(axis=1))
     for part, end in enumerate(ends):
@@ -267,8 +271,9 @@ def explored(node: Node, limit: float, small: float, states: float, budget: int)
                 tables=tuple(table[pick] for table, (pick, _) in zip(node.tables, whole, strict=True)),
                 bound=bound,
                 scores=tuple(score for _, score in whole) if scored else (),
-                form=None,
+                form=replace(form, logs=tuple(log[pick] for log, (pick, _) in zip(form.logs, whole, strict=True))),
                 tangent=None,
+                apart=scored,
             )
         )
-    return nodes, dropped, NODES_A_TANGENT * tangents + priced // ROWS_A_NODE
+    return nodes, dropped, work

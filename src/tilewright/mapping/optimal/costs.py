@@ -481,17 +481,26 @@ def layout(structure: Structure, parts: list[tuple[str, ...]], objective: str | 
     )
 
 
-def turns_taken(where: Layout) -> list[Layout]:
-    """The layout once for each order in which items that cannot move up may give way in a segment that they share."""
+def turns_taken(where: Layout, inner: tuple[int | None, ...] = ()) -> list[Layout]:
+    """The layout once for each order in which items that cannot move up may give way in a segment that they share.
+
+    ``inner`` are the segments of the innermost loops of items, where they are known."""
     late = [j for j, barrier in enumerate(where.barrier) if barrier >= 0]
-    found = []
+    known = inner or (None,) * len(where.barrier)
+
+    def meet(i: int, j: int) -> bool:
+        """Whether two items may have their innermost loops in one segment, and then the order may count."""
+        apart = known[i] is not None and known[j] is not None and (known[i] != known[j] or known[i] == -1)
+        return bool(where.turns[i, j].any()) and not apart
+
+    found: dict[bytes, Layout] = {}
     for order in permutations(late):
         before = np.zeros_like(where.before)
         for number, i in enumerate(order):
             for j in order[number + 1 :]:
-                before[i, j] = True
-        found.append(where._replace(before=before))
-    return found
+                before[i, j] = meet(i, j)
+        found.setdefault(before.tobytes(), where._replace(before=before))
+    return list(found.values())
 
 
 def with_fewest_points(where: Layout, parts: list[Component], known: dict[tuple[bytes, ...], Floats]) -> Layout:

@@ -9,7 +9,7 @@ import numpy as np
 
 from tilewright.mapping.optimal.cases import Node
 from tilewright.mapping.optimal.costs import forest, turns_taken
-from tilewright.mapping.optimal.relaxation import relaxed
+from tilewright.mapping.optimal.relaxation import Relaxed, relaxed
 
 
 class Found(NamedTuple):
@@ -23,14 +23,15 @@ class Found(NamedTuple):
     cut: int
 
 
-def shortest_paths(node: Node, limit: float, most: int, budget: int) -> Found:
-    """The combinations of a node of least bound below ``limit``, at most ``most`` of them."""
+def shortest_paths(node: Node, limit: float, most: int, budget: int, form: Relaxed | None = None) -> Found:
+    """The combinations of a node of least bound below ``limit``, at most ``most`` of them; ``form`` may be that of a
+    larger node."""
     from tilewright.mapping.optimal.lattice_kernels import lattice
 
     where, machine = node.origin.where, node.origin.machine
-    form = relaxed(where, machine, list(node.tables), node.case)
+    form = form or relaxed(where, machine, list(node.tables), node.case)
     offsets = np.concatenate([[0], np.cumsum([len(rows) for rows in node.numbers])])
-    befores = np.array([turn.before for turn in turns_taken(where)])
+    befores = np.array([turn.before for turn in turns_taken(where, node.case.inner)])
     rows, values, held, work, cut, rest = lattice(
         np.concatenate(form.logs), offsets, node.codes(), form.items, form.coefficients, form.constants, form.roles,
         limit, most, budget, np.concatenate(node.tables), where._replace(before=befores[0].copy()), machine, befores,
@@ -56,7 +57,7 @@ def least_in_trees(node: Node, limit: float, most: int, budget: int) -> Found:
         tables, node.origin.kinds, where.at_free, [np.ascontiguousarray(np.log2(1.0 + np.abs(t))) for t in tables]
     )
     combinations, bounds, rest, work, cuts = [], [], np.inf, 0, 0
-    for turn in turns_taken(where):
+    for turn in turns_taken(where, node.case.inner):
         rows, values, held, nodes, cut, left = search(
             trees.roots, trees.left, trees.right, trees.table, turn, machine, limit, most, budget
         )

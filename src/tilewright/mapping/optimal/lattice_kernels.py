@@ -381,6 +381,7 @@ def lattice(
     held, cut, rest = 0, 0, np.inf
     rows = np.zeros(components, np.int64)
     scratch = np.empty(4 * len(s.parent) + s.operands)
+    by_path = _by_path(node, offsets)
     worst = limit
     for number in range(held_paths):
         known = False
@@ -388,8 +389,8 @@ def lattice(
             known = known or (paths[k] == paths[number]).all()
         if not known:
             held, worst, rest, one = _leaves(
-                paths[number], node, offsets, table, s, cost, befores, limit, worst, found, values, held, rest, rows,
-                scratch,
+                paths[number], node, by_path, offsets, table, s, cost, befores, limit, worst, found, values, held,
+                rest, rows, scratch,
             )  # fmt: skip
             spent += one
     # All paths that may stay below the worst of what is held.
@@ -476,8 +477,9 @@ def lattice(
                 known = known or (paths[k] == here).all()
             if not known:
                 held, worst, rest, one = _leaves(
-                    here, node, offsets, table, s, cost, befores, limit, worst, found, values, held, rest, rows, scratch
-                )
+                    here, node, by_path, offsets, table, s, cost, befores, limit, worst, found, values, held, rest,
+                    rows, scratch,
+                )  # fmt: skip
                 spent += one
             continue
         depth += 1
@@ -504,32 +506,51 @@ def _weighed(
 
 
 @njit(cache=True, nogil=True)
-def _leaves(path, node, offsets, table, s, cost, befores, limit, worst, found, values, held, rest, rows, scratch):
+def _by_path(node, offsets):
+    """The rows of every component in order of the nodes that they pass."""
+    rows = np.arange(len(node))
+    for c in range(len(offsets) - 1):
+        for j in range(node.shape[1] - 1, -1, -1):
+            own = rows[offsets[c] : offsets[c + 1]]
+            rows[offsets[c] : offsets[c + 1]] = own[np.argsort(node[own, j], kind="mergesort")]
+    return rows
+
+
+@njit(cache=True, nogil=True)
+def _place(path, c, beyond, node, by_path, low, high):
+    """The first of the rows from ``low`` to ``high`` that is not before a path (``beyond``: that is behind it)."""
+    while low < high:
+        middle = (low + high) // 2
+        order = 0
+        for j in range(len(path)):
+            order = node[by_path[middle], j] - path[j, c]
+            if order != 0:
+                break
+        if order < 0 or (beyond and order == 0):
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@njit(cache=True, nogil=True)
+def _leaves(
+    path, node, by_path, offsets, table, s, cost, befores, limit, worst, found, values, held, rest, rows, scratch
+):
     """Bound every combination of rows that follow a path; hold the least. Returns (held, worst of interest, rest,
     bounds)."""
-    components, layers = len(offsets) - 1, path.shape[0]
-    longest = 0
+    components = len(offsets) - 1
+    first, last = np.zeros(components, np.int64), np.zeros(components, np.int64)
     for c in range(components):
-        longest = max(longest, offsets[c + 1] - offsets[c])
-    fitting = np.zeros((components, longest), np.int64)
-    counts = np.zeros(components, np.int64)
-    for c in range(components):
-        for row in range(offsets[c], offsets[c + 1]):
-            same = True
-            for j in range(layers):
-                if node[row, j] != path[j, c]:
-                    same = False
-                    break
-            if same:
-                fitting[c, counts[c]] = row
-                counts[c] += 1
-        if counts[c] == 0:
+        first[c] = _place(path, c, False, node, by_path, offsets[c], offsets[c + 1])
+        last[c] = _place(path, c, True, node, by_path, first[c], offsets[c + 1])
+        if first[c] == last[c]:
             return held, worst, rest, 1
-    cursor = np.zeros(components, np.int64)
+    cursor = first.copy()
     done = 0
     while True:
         for c in range(components):
-            rows[c] = fitting[c, cursor[c]]
+            rows[c] = by_path[cursor[c]]
         value = np.inf
         for k in range(len(befores)):
             s.before[:, :] = befores[k]
@@ -551,9 +572,9 @@ def _leaves(path, node, offsets, table, s, cost, befores, limit, worst, found, v
         c = components - 1
         while c >= 0:
             cursor[c] += 1
-            if cursor[c] < counts[c]:
+            if cursor[c] < last[c]:
                 break
-            cursor[c] = 0
+            cursor[c] = first[c]
             c -= 1
         if c < 0:
             break

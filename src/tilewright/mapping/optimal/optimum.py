@@ -21,11 +21,10 @@ import numpy as np
 from tilewright.mapping.constraints import UNCONSTRAINED, Constraints, applied, keeps_allowed
 from tilewright.mapping.floor import floor
 from tilewright.mapping.mapping import Mapping
-from tilewright.mapping.optimal.branches import branches, by_segments
+from tilewright.mapping.optimal.branches import branches, by_loops, by_segments
 from tilewright.mapping.optimal.cases import Node, Origin, explored, solved
-from tilewright.mapping.optimal.chains import EVEN, EVERY, FEW, FEWER, Choice, chain_number
+from tilewright.mapping.optimal.chains import EVEN, EVERY, FEW, Choice, chain_number
 from tilewright.mapping.optimal.costs import (
-    Layout,
     bare_forest,
     costs,
     layout,
@@ -35,29 +34,28 @@ from tilewright.mapping.optimal.costs import (
     turns_taken,
     with_fewest_points,
 )
+from tilewright.mapping.optimal.early import MOST_CANDIDATES, MOST_FIRST, dip, dive, first_mapping, polish_all, unroll
 from tilewright.mapping.optimal.features import Component, Floats, Memo, alike, component, components
 from tilewright.mapping.optimal.judge import Judge, Proof
-from tilewright.mapping.optimal.lattice import least_in_trees, shortest_paths
+from tilewright.mapping.optimal.lattice import Found, least_in_trees, shortest_paths
 from tilewright.mapping.optimal.realize import mappings
 from tilewright.mapping.optimal.relaxation import Case
 from tilewright.mapping.optimal.structure import Structure, structures, unspread
-from tilewright.mapping.optimal.walks import side_by_side, walk
+from tilewright.mapping.optimal.walks import side_by_side
 from tilewright.mapping.problem import NestProblem, Within
 
-GLANCE, GLANCE_PROOF = 8_000, 2_000
-FIRST_ORDERS, FIRST_PROOF, FIRST_DIVES = 6, 3, 2  # orders of keeps looked into first (before a proof), dives in each
-DIVE, WALKS, WALKED = 30_000, 2, 0.1  # steps of a walk, walks of a dive, the share of all work that goes into them
+DIPS = 3  # parts of a case that are looked into for better mappings
+WALKED, DIPPED = 0.1, 0.1  # the share of all work that goes into random moves, and into looking for good mappings
 NODES_A_SECOND = 200_000
 NODES_AN_EVALUATION = 400  # what an exact evaluation costs, in bounds
 MOST_LEAVES = 4096
 MOST_ORDERS = 48
-MOST_CANDIDATES, FEW_ENOUGH = 120_000, 12_000  # of a component; few enough to list every tile at once
-MOST_FIRST = 30_000
+FEW_ENOUGH = 12_000  # candidates of a component that are few enough to list every tile at once
 SMALL, SMALLER, EASY = 50_000, 2_000, 50  # combinations, and bounds that are few
 STATES, TRIAL = 100_000, 50_000  # vectors of tiles; bounds of a sweep
 DOMINATED, DOMINATED_BYTES = 2_500, 20_000  # rows that are worth comparing; where bytes alone count
 KEPT_ROWS, TANGENTS, FEW_TANGENTS, DEEP = 2_000, 1000, 7, 60
-FEW_BOUNDS, PLUNGES, GLIMPSE, POLISH, POLISHED = 150_000, 4, 3_000, 10_000, 8
+FEW_BOUNDS, PLUNGES, GLIMPSE, AT_ONCE = 150_000, 4, 3_000, 16
 Progress = Callable[[str, int, int], None]  # what, bounds computed, at most
 RULES = frozenset({"tangent", "candidate", "dominated", "bound"})
 
@@ -103,7 +101,8 @@ class Search:
         self.winner: tuple[Structure, dict[str, tuple[int, ...]]] | None = None  # where the best mapping comes from
         self.order_of: Mapping | None = None  # whose order of tile loops is taken where no other order can be better
         self.sweeps = self.swept = 0  # trees, and their bounds
-        self.seen_walks: list[tuple[float, Structure, dict[str, tuple[int, ...]]]] = []
+        self.finds: list[tuple[float, Structure, dict[str, tuple[int, ...]]]] = []  # what walks have found
+        self.dipped = 0  # bounds computed for good mappings on the way
         self.progress: Progress | None = None
 
     def again(self, objective: str | Within, deadline: float | None) -> Search:
@@ -133,13 +132,13 @@ class Search:
         if self.objective == "traffic" and nodes > 0 and self.free:
             self.structures = list(dict.fromkeys(map(unspread, self.structures)))
         try:
-            self.first_mapping(FIRST_PROOF if nodes > 0 else FIRST_ORDERS)
+            first_mapping(self, proof=nodes > 0)
         except KeyboardInterrupt:
             self.stop()
         if nodes > 0 and self.objective != "traffic" and not self.interrupted and self.judge.least > floor:
             try:  # for a better mapping to cut with
                 if any(one.deep for one in self.structures):
-                    self.polish_all()
+                    polish_all(self)
                 elif self.candidates(FEW) <= MOST_FIRST:
                     self.prove(FEW, self.nodes + FEW_BOUNDS)
             except KeyboardInterrupt:
@@ -162,31 +161,8 @@ class Search:
             if latest.bound < self.judge.least or self.spent or self.nodes >= nodes:
                 break
         if self.winner is not None:
-            self.unroll(spread, *self.winner)
+            unroll(self, spread, *self.winner)
         return proof
-
-    def unroll(self, spread: list[Structure], structure: Structure, chosen: dict[str, tuple[int, ...]]) -> None:
-        """Give the best mapping an array part of little energy and few cycles, where none was looked for."""
-        whole = next(one for one in spread if one.items == structure.items)
-        if whole == structure:
-            return
-        given = tuple(
-            (dim, split.segment, tile)
-            for dim, tiles in chosen.items()
-            for split, tile in zip(structure.splits(dim), tiles, strict=True)
-            if split.segment <= structure.last_fed
-        )
-        few = FEW if self.candidates(FEW) <= MOST_FIRST else FEWER
-        for objective in ("energy", "edp"):
-            other = self.again(objective, None)
-            other.judge.watch = self.judge.take
-            if self.problem.arch.timing == "roofline":  # orders of one traffic differ in nothing else
-                other.order_of = self.judge.best
-            node = other.root(whole, replace(self.allowed(few), most_loops=99, given=given))
-            if node is not None:
-                other.dive(node)
-            self.nodes += other.nodes
-            self.judge.evaluated += other.judge.evaluated
 
     def allowed(self, choice: Choice) -> Choice:
         """The tiles of a choice that the constraints allow."""
@@ -234,12 +210,14 @@ class Search:
             node = self.root(structure, choice)
             if node is None:
                 continue
-            nodes = sorted(self.opened(node), key=lambda one: one.bound)
-            if plunges > 0:
-                for one in nodes[:plunges]:
-                    self.plunge(one)
+            if plunges > 0 and not structure.deep:
+                self.plunge(node)
             plunges -= 1
-            for one in nodes:
+            cases = self.opened(node)
+            if structure.deep and self.nodes < budget:
+                # What one order of keeps yields cuts the next ones short.
+                cases = [part for k in range(0, len(cases), 2) for part in self.told_apart(cases[k : k + 2])]
+            for one in cases:
                 self.put(queue, one)
         while queue:
             bound, _, node = heappop(queue)
@@ -252,13 +230,48 @@ class Search:
             if self.progress is not None:
                 self.progress(f"at most {100 * (self.judge.least / np.exp(bound) - 1):.1f}% off", self.nodes, budget)
             try:
-                parts = self.looked_into(node, proof, budget)
+                parts = self.told_apart([node]) if self.open(node) else self.closed(node, queue, proof, budget)
             except KeyboardInterrupt:
                 self.stop()
                 parts = [node]
             for part in parts:
                 self.put(queue, part)
         return proof
+
+    def open(self, node: Node) -> bool:
+        """Whether candidates take different positions that are to be told apart first."""
+        told = node.apart or not node.origin.structure.deep or "tangent" not in self.rules
+        return not told and node.size > self.small and not node.settled
+
+    def told_apart(self, nodes: list[Node]) -> list[Node]:
+        """What is of interest in nodes, in parts by the positions that candidates take; good mappings in the best."""
+        limit = self.judge.limit()
+        closed = [node for node in nodes if not self.open(node)]
+        nodes = [node for node in nodes if self.open(node)]
+
+        def work(k: int) -> tuple[list[Node], int, int]:
+            node: Node | None = nodes[k].dressed
+            dropped = spent = 0
+            assert node is not None
+            if node.tangent is None:
+                node, dropped, spent = solved(node, limit, 1)
+            if node is None:
+                return [], dropped, spent
+            parts, more, work = explored(node, limit, 1.0, np.inf, TANGENTS)
+            return parts, dropped + more, spent // 2 + work
+
+        found = side_by_side(work, range(len(nodes)))
+        for parts, dropped, spent in found:
+            self.nodes += spent
+            self.pruned["tangent"] += dropped
+            # The part of least bound need not hold the best mappings: others are tried as well.
+            ranked = sorted(parts, key=lambda part: part.bound)
+            for part in ranked[:: max(1, len(ranked) // DIPS)]:
+                if self.dipped < DIPPED * self.nodes:
+                    before = self.nodes
+                    dip(self, part)
+                    self.dipped += self.nodes - before
+        return [*closed, *(part for parts, _, _ in found for part in parts)]
 
     def least_of(self, structure: Structure) -> float:
         """What no mapping of an order of keeps goes below: compulsory traffic, and computing on the axes that the order
@@ -276,13 +289,39 @@ class Search:
             return max(energy / self.objective.energy_pj, cycles / self.objective.cycles)
         return energy * cycles
 
+    def closed(self, node: Node, queue: list[tuple[float, int, Node]], proof: Proof, budget: int) -> list[Node]:
+        """The same for a node whose positions are told apart, and the next ones at once: most end after a glance."""
+        if not node.origin.structure.deep or not self.rules >= {"tangent", "bound"}:
+            return self.looked_into(node, proof, budget)
+        nodes, limit = [node.dressed], self.judge.limit()
+        while queue and len(nodes) < AT_ONCE and queue[0][0] < np.log(limit) and not self.open(queue[0][2]):
+            nodes.append(heappop(queue)[2].dressed)
+
+        def look(k: int) -> Found | None:
+            node = nodes[k]
+            if node.size <= self.small:
+                return least_in_trees(node, limit, 1, GLIMPSE)
+            return shortest_paths(node, limit, 1, GLIMPSE, node.form) if node.states() <= STATES else None
+
+        found = side_by_side(look, range(len(nodes)))
+        parts: list[Node] = []
+        for one, seen in zip(nodes, found, strict=True):
+            if seen is not None:
+                self.nodes += seen.work
+                self.pruned["bound"] += seen.cut
+                if not seen.rows and seen.rest >= limit:
+                    continue
+            if one.bound < np.log(self.judge.limit()):
+                parts += [one] if self.spent else self.looked_into(one, proof, budget)
+        return parts
+
     def looked_into(self, node: Node, proof: Proof, budget: int) -> list[Node]:
         """What is still of interest in a node after a search of it, or for better mappings in it."""
         node = node.dressed
         parts = self.cut(node, TANGENTS)
         if parts is not None:
             if self.walked < WALKED * self.nodes:
-                self.dive(node)
+                dive(self, node)
             return parts
         single = node.size <= 1 or "tangent" not in self.rules
         rest = self.sweep(node, proof, budget if single else TRIAL)
@@ -301,8 +340,14 @@ class Search:
         cases = by_segments(node, self.structures if self.free else None)
         if cases == [node]:
             return cases
+        waiting, cases = cases, []
+        while waiting:
+            case = waiting.pop()
+            parts = by_loops(case)
+            waiting += parts
+            cases += [] if parts else [case]
         limit = self.judge.limit()
-        found = side_by_side(lambda k: solved(cases[k], limit), range(len(cases)))
+        found = side_by_side(lambda k: solved(cases[k], limit, 1), range(len(cases)))
         self.nodes += sum(work // 2 + 100 for _, _, work in found)
         self.pruned["tangent"] += sum(dropped for _, dropped, _ in found)
         return [one for one, _, _ in found if one is not None]
@@ -324,12 +369,9 @@ class Search:
         """What is of interest in a node, in parts; None if it is small enough for shortest paths."""
         if "tangent" not in self.rules or node.size <= self.small:
             return None
-        # Positions first: what is settled is small, so that other cuts cost little.
         states = STATES
         if not node.origin.structure.deep:
             states = 0
-        elif not node.settled:
-            return self.parts_of(node, self.small, np.inf, tangents)
         elif not node.fits():
             return []
         elif node.states() <= STATES:
@@ -349,7 +391,7 @@ class Search:
 
     def parts_of(self, node: Node, small: float, states: float, tangents: int) -> list[Node]:
         """The same by positions and by tiles."""
-        whole = node if node.form is not None else self.bounded(node)
+        whole = node if node.tangent is not None else self.bounded(node)
         if whole is None:
             return []
         parts, dropped, work = explored(whole, self.judge.limit(), max(1.0, small), states, tangents)
@@ -374,7 +416,9 @@ class Search:
     def components_of(self, structure: Structure, choice: Choice) -> list[Component]:
         """The candidates of every component; empty if constraints leave one without any."""
         parts: list[Component] = []
-        twins = self.free and not choice.given  # what is given may differ for dimensions that are alike
+        twins = (
+            self.free and not choice.given and not choice.spread
+        )  # what is asked for may differ where dimensions are alike
         for dims in self.parts:
             twin = next((part for part in parts if twins and alike(structure, part.dims, dims)), None)
             made = component(structure, dims, choice, self.memo) if twin is None else replace(twin, dims=dims)
@@ -472,45 +516,6 @@ class Search:
             masks.append(mask)
         return node.only(masks)
 
-    def dive(self, node: Node) -> float:
-        """Evaluate what random moves find, in every second walk the candidates of least scores preferred; its bound."""
-        steps = min(DIVE, 30 * node.rows)
-        seeds = [next(self.seeds) for _ in range(WALKS)]
-        found = side_by_side(lambda seed: walk(node, node.origin.where, steps, seed, 1.0 + seed % 2), seeds)
-        self.nodes += WALKS * (steps + node.rows)
-        self.walked += WALKS * (steps + node.rows)
-        for rows, value in found:
-            self.try_walked(node, rows, value)
-            self.seen_walks.append((value, node.origin.structure, node.tiles(rows)))
-        return float(min(value for _, value in found))
-
-    def polish(self, structure: Structure, chosen: dict[str, tuple[int, ...]]) -> None:
-        """Look for better mappings that take the positions of a given one."""
-        choice = self.allowed(EVEN if self.candidates(EVEN) <= MOST_CANDIDATES else FEW)
-        node = self.root(structure, replace(choice, spread=tuple(structure.spread(chosen))))
-        for case in sorted(self.opened(node), key=lambda one: one.bound) if node is not None else ():
-            if case.bound >= np.log(self.judge.limit()):
-                break
-            found = shortest_paths(case, self.judge.limit(), 4, POLISH)
-            self.nodes += found.work
-            for rows, value in zip(found.rows, found.values, strict=True):
-                if value < self.judge.limit():
-                    self.try_leaf(case, rows, Proof(0.0, "few"), value)
-
-    def polish_all(self) -> None:
-        """Polish the best mappings of different positions that walks have found."""
-        seen: set[tuple[Any, ...]] = set()
-        for _, structure, chosen in sorted(self.seen_walks, key=lambda one: one[0]):
-            key = structure.items, tuple(structure.spread(chosen))
-            if key not in seen and len(seen) < POLISHED and not self.spent:
-                seen.add(key)
-                self.polish(structure, chosen)
-
-    def try_walked(self, node: Node, rows: Any, value: float) -> None:
-        """Evaluate what a random walk found."""
-        if value < self.judge.limit(node.origin.machine.most_pj):
-            self.try_leaf(node, rows, Proof(0.0, "few"), value)
-
     def sweep(self, node: Node, proof: Proof, budget: int) -> float:
         """Evaluate the combinations of least bound; no other one is below what is returned, or below the best."""
         if "bound" not in self.rules:
@@ -571,10 +576,10 @@ class Search:
                 self.try_leaf(node, rows - starts, proof, value)
         return float("inf")
 
-    def try_leaf(self, node: Node, rows: Any, proof: Proof, value: float) -> None:
+    def try_leaf(self, node: Node, rows: Any, proof: Proof, value: float, orders: int = MOST_ORDERS) -> None:
         """Evaluate the mappings of one combination; what may be left of it goes into the proof's bound."""
         chosen = node.tiles(rows)
-        candidates, all_of_them = mappings(node.origin.structure, chosen, MOST_ORDERS)
+        candidates, all_of_them = mappings(node.origin.structure, chosen, orders)
         if self.order_of is not None:
             pad = self.problem.arch.scratchpad.name
             given = self.order_of.tile_loops(pad)
@@ -589,30 +594,3 @@ class Search:
         self.nodes += NODES_AN_EVALUATION * (self.judge.evaluated - before)
         if not all_of_them:
             proof.bound = min(proof.bound, value)
-
-    def first_mapping(self, orders: int) -> None:
-        """A good mapping: random moves over few tiles in every order of keeps, then over more in the best of them."""
-        free = [one for one in self.structures if None not in one.axis_places]
-        rules, self.rules = self.rules, self.rules & {"candidate"}
-        ready: list[tuple[Node, Layout]] = []
-        steps = GLANCE if orders == FIRST_ORDERS else GLANCE_PROOF
-        for structure in free or self.structures:
-            node = None if self.spent and ready else self.root(structure, self.allowed(FEWER))
-            turns = [] if node is None else turns_taken(node.origin.where)
-            ready += [(node, where) for where in (turns if steps == GLANCE else turns[:1]) if node is not None]
-        walked = side_by_side(lambda k: walk(*ready[k], min(steps, 30 * ready[k][0].rows), 0), range(len(ready)))
-        for (node, _), (rows, value) in zip(ready, walked, strict=True):
-            self.try_walked(node, rows, value)
-        glances = sorted((value, k) for k, (_, value) in enumerate(walked))
-        self.rules = rules
-        best = list(dict.fromkeys(ready[k][0].origin.structure for _, k in glances))
-        if self.candidates(FEW) <= MOST_FIRST:
-            values: dict[Structure, float] = {}
-            for structure in best[:orders]:
-                node = None if self.spent else self.root(structure, self.allowed(FEW))
-                if node is not None:
-                    values[structure] = min(self.dive(node) for _ in range(FIRST_DIVES))
-            best.sort(key=lambda structure: values.get(structure, np.inf))
-        # The most promising orders first: what they yield cuts the others short.
-        rank = {structure: number for number, structure in enumerate(best)}
-        self.structures = sorted(self.structures, key=lambda one: rank.get(one, len(rank)))

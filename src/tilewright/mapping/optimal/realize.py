@@ -34,23 +34,41 @@ def mappings(structure: Structure, chains: dict[str, tuple[int, ...]], most: int
     first, since they leave most in place.
     """
     loops, pars = segments(structure, chains)
-    choices = [list(_orders(structure, k, row)) for k, row in enumerate(loops)]
+    choices = [_orders(structure, k, loops) for k in range(len(loops))]
     found = [Mapping(tuple(_nodes(structure, orders, pars))) for orders in islice(product(*choices), most + 1)]
     return found[:most], len(found) <= most
 
 
-def _orders(structure: Structure, segment: int, loops: list[Loop]) -> Iterator[tuple[Loop, ...]]:
-    if not loops:
-        yield ()
-        return
+def _orders(structure: Structure, segment: int, loops: list[list[Loop]]) -> list[tuple[Loop, ...]]:
+    """The orders of a segment's loops that may differ in anything."""
+    own = loops[segment]
+    if segment >= len(structure.items):
+        return [tuple(own)]
     later = structure.operands[segment + 1 :]
-    operand = structure.operands[segment]
-    windows = {dim for axis in operand.axes if axis.is_window for dim in axis.dims}
+    windows = {dim for axis in structure.operands[segment].axes if axis.is_window for dim in axis.dims}
 
     def rank(loop: Loop) -> tuple[int, int]:
         return -sum(loop.dim in one.dims for one in later), loop.dim in windows
 
-    yield from permutations(sorted(loops, key=rank))
+    orders = permutations(sorted(own, key=rank))
+    if segment < structure.tile_items:  # which transfers come together is decided here
+        return list(orders)
+    # Further in all that counts is what stands outside of the innermost loop of an operand, and which loop that is.
+    left = [
+        operand
+        for k, operand in enumerate(structure.operands)
+        if k >= segment and not any(loop.dim in operand.dims for row in loops[segment + 1 : k + 1] for loop in row)
+    ]
+    seen: dict[tuple[tuple[Loop, ...], ...], tuple[Loop, ...]] = {}
+    for order in orders:
+        seen.setdefault(tuple(_outside(order, operand.dims) for operand in left), order)
+    return list(seen.values())
+
+
+def _outside(order: tuple[Loop, ...], dims: frozenset[str]) -> tuple[Loop, ...]:
+    """The innermost loop over some dimensions, and those outside of it in a fixed order."""
+    last = max((k for k, loop in enumerate(order) if loop.dim in dims), default=-1)
+    return order[last : last + 1] + tuple(sorted(order[: max(last, 0)], key=lambda loop: (loop.dim, loop.tile)))
 
 
 def _nodes(structure: Structure, orders: tuple[tuple[Loop, ...], ...], pars: list[list[Par]]) -> Iterator[Node]:

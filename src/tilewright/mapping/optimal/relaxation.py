@@ -77,9 +77,12 @@ class Relaxed:
 @dataclass(frozen=True)
 class Case:
     """What is assumed of all mappings of a case: ``inner[j]`` is the segment of the innermost loop that item j's
-    operand uses (-1: none, j: one below its pars, ``None``: not known), for items whose pars hold them in place."""
+    operand uses (-1: none, j: one below its pars, ``None``: not known), for items whose pars hold them in place;
+    ``twice`` are items loaded ahead into a second footprint, ``once`` those that need but one."""
 
     inner: tuple[int | None, ...]
+    twice: frozenset[int] = frozenset()
+    once: frozenset[int] = frozenset()
 
 
 def segments_known(where: Layout, tables: list[Floats], case: Case) -> list[tuple[int, bool]]:
@@ -429,6 +432,8 @@ class _Relaxation:
 
     def twice(self, j: int) -> bool:
         """Whether every mapping of the case needs two footprints of an item that is loaded ahead."""
+        if j in self.case.twice:
+            return True
         loops = [table[:, self.where.at_item[j] + LOOPS].min() for table in self.tables]
         slides = any(
             self.where.window[c, j] and self.tables[c][:, self.where.at_item[j] + LOOPS].max() > 0

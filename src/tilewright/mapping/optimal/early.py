@@ -1,0 +1,126 @@
+"""Good mappings early, for a proof to cut with: random moves, and short searches where these have been."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tilewright.mapping.optimal.cases import Node
+from tilewright.mapping.optimal.chains import EVEN, FEW, FEWER
+from tilewright.mapping.optimal.costs import Layout, turns_taken
+from tilewright.mapping.optimal.judge import Proof
+from tilewright.mapping.optimal.lattice import shortest_paths
+from tilewright.mapping.optimal.structure import Structure
+from tilewright.mapping.optimal.walks import side_by_side, walk
+
+if TYPE_CHECKING:
+    from tilewright.mapping.optimal.optimum import Search
+
+GLANCE, GLANCE_PROOF = 8_000, 2_000
+FIRST_ORDERS, FIRST_PROOF, FIRST_DIVES = 6, 3, 2  # orders of keeps looked into first (before a proof), dives in each
+DIVE, WALKS = 30_000, 2  # steps of a walk, walks of a dive
+MOST_FIRST, MOST_CANDIDATES = 30_000, 120_000  # candidates of a component: to begin with, and to be listed at all
+DIP, DIP_STATES, DIP_LEAVES, DIP_ORDERS = 40_000, 30_000, 4, 6  # bounds, vectors of tiles, combinations, loop orders
+POLISHED = 8
+
+
+def first_mapping(search: Search, *, proof: bool) -> None:
+    """A good mapping: random moves over few tiles in every order of keeps, then over more in the best of them."""
+    free = [one for one in search.structures if None not in one.axis_places]
+    rules, search.rules = search.rules, search.rules & {"candidate"}
+    ready: list[tuple[Node, Layout]] = []
+    orders, steps = (FIRST_PROOF, GLANCE_PROOF) if proof else (FIRST_ORDERS, GLANCE)
+    for structure in free or search.structures:
+        node = None if search.spent and ready else search.root(structure, search.allowed(FEWER))
+        turns = [] if node is None else turns_taken(node.origin.where)
+        ready += [(node, where) for where in (turns[:1] if proof else turns) if node is not None]
+    walked = side_by_side(lambda k: walk(*ready[k], min(steps, 30 * ready[k][0].rows), 0), range(len(ready)))
+    for (node, _), (rows, value) in zip(ready, walked, strict=True):
+        try_walked(search, node, rows, value)
+    glances = sorted((value, k) for k, (_, value) in enumerate(walked))
+    search.rules = rules
+    best = list(dict.fromkeys(ready[k][0].origin.structure for _, k in glances))
+    if search.candidates(FEW) <= MOST_FIRST:
+        values: dict[Structure, float] = {}
+        for structure in best[:orders]:
+            node = None if search.spent else search.root(structure, search.allowed(FEW))
+            if node is not None:
+                values[structure] = min(dive(search, node) for _ in range(FIRST_DIVES))
+        best.sort(key=lambda structure: values.get(structure, np.inf))
+    # The most promising orders first: what they yield cuts the others short.
+    rank = {structure: number for number, structure in enumerate(best)}
+    search.structures = sorted(search.structures, key=lambda one: rank.get(one, len(rank)))
+
+
+def dive(search: Search, node: Node) -> float:
+    """Evaluate what random moves find, in every second walk the candidates of least scores preferred; its bound."""
+    steps = min(DIVE, 30 * node.rows)
+    seeds = [next(search.seeds) for _ in range(WALKS)]
+    found = side_by_side(lambda seed: walk(node, node.origin.where, steps, seed, 1.0 + seed % 2), seeds)
+    search.nodes += WALKS * (steps + node.rows)
+    search.walked += WALKS * (steps + node.rows)
+    for rows, value in found:
+        try_walked(search, node, rows, value)
+        search.finds.append((value, node.origin.structure, node.tiles(rows)))
+    return float(min(value for _, value in found))
+
+
+def try_walked(search: Search, node: Node, rows: Any, value: float) -> None:
+    """Evaluate what a random walk found."""
+    if value < search.judge.limit(node.origin.machine.most_pj):
+        search.try_leaf(node, rows, Proof(0.0, "few"), value)
+
+
+def polish_all(search: Search) -> None:
+    """Polish the best mappings of different positions that walks have found."""
+    seen: set[tuple[Any, ...]] = set()
+    for _, structure, chosen in sorted(search.finds, key=lambda one: one[0]):
+        key = structure.items, tuple(structure.spread(chosen))
+        if key not in seen and len(seen) < POLISHED and not search.spent:
+            seen.add(key)
+            polish(search, structure, chosen)
+
+
+def polish(search: Search, structure: Structure, chosen: dict[str, tuple[int, ...]]) -> None:
+    """Look for better mappings that take the positions of a given one."""
+    choice = search.allowed(EVEN if search.candidates(EVEN) <= MOST_CANDIDATES else FEW)
+    node = search.root(structure, replace(choice, spread=tuple(structure.spread(chosen))))
+    for case in sorted(search.opened(node), key=lambda one: one.bound) if node is not None else ():
+        dip(search, case)
+
+
+def dip(search: Search, node: Node) -> None:
+    """Evaluate the combinations of least bound in a node, if a short search finds them."""
+    if node.bound >= np.log(search.judge.limit()) or not node.settled or node.states() > DIP_STATES:
+        return
+    found = shortest_paths(node, search.judge.limit(), DIP_LEAVES, DIP)
+    search.nodes += found.work
+    for rows, value in zip(found.rows, found.values, strict=True):
+        if value < search.judge.limit():
+            search.try_leaf(node, rows, Proof(0.0, "few"), value, DIP_ORDERS)
+
+
+def unroll(search: Search, spread: list[Structure], structure: Structure, chosen: dict[str, tuple[int, ...]]) -> None:
+    """Give the best mapping an array part of little energy and few cycles, where none was looked for."""
+    whole = next(one for one in spread if one.items == structure.items)
+    if whole == structure:
+        return
+    given = tuple(
+        (dim, split.segment, tile)
+        for dim, tiles in chosen.items()
+        for split, tile in zip(structure.splits(dim), tiles, strict=True)
+        if split.segment <= structure.last_fed
+    )
+    few = FEW if search.candidates(FEW) <= MOST_FIRST else FEWER
+    for objective in ("energy", "edp"):
+        other = search.again(objective, None)
+        other.judge.watch = search.judge.take
+        if search.problem.arch.timing == "roofline":  # orders of one traffic differ in nothing else
+            other.order_of = search.judge.best
+        node = other.root(whole, replace(search.allowed(few), most_loops=99, given=given))
+        if node is not None:
+            dive(other, node)
+        search.nodes += other.nodes
+        search.judge.evaluated += other.judge.evaluated
