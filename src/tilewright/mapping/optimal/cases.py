@@ -106,6 +106,11 @@ class Node:
         """The positions that the candidates of every component take (``Origin.shares``)."""
         return [self.origin.shares(c, rows) for c, rows in enumerate(self.numbers)]
 
+    @property
+    def held(self) -> bool:
+        """Whether pars hold items in place, so that the segments of their innermost loops make cases."""
+        return bool((self.origin.where.barrier >= 0).any())
+
     @cached_property
     def settled(self) -> bool:
         """Whether all candidates of a component take the same positions, but for axes that count alike."""

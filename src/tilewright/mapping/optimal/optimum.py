@@ -137,7 +137,7 @@ class Search:
             self.stop()
         if nodes > 0 and self.objective != "traffic" and not self.interrupted and self.judge.least > floor:
             try:  # for a better mapping to cut with
-                if any(one.deep for one in self.structures):
+                if any(memory.per for memory in self.problem.arch.memories):
                     polish_all(self)
                 elif self.candidates(FEW) <= MOST_FIRST:
                     self.prove(FEW, self.nodes + FEW_BOUNDS)
@@ -210,14 +210,10 @@ class Search:
             node = self.root(structure, choice)
             if node is None:
                 continue
-            if plunges > 0 and not structure.deep:
+            if not node.held and plunges > 0:
                 self.plunge(node)
             plunges -= 1
-            cases = self.opened(node)
-            if structure.deep and self.nodes < budget:
-                # What one order of keeps yields cuts the next ones short.
-                cases = [part for k in range(0, len(cases), 2) for part in self.told_apart(cases[k : k + 2])]
-            for one in cases:
+            for one in self.opened(node) if node.held else [node]:
                 self.put(queue, one)
         while queue:
             bound, _, node = heappop(queue)
@@ -230,7 +226,11 @@ class Search:
             if self.progress is not None:
                 self.progress(f"at most {100 * (self.judge.least / np.exp(bound) - 1):.1f}% off", self.nodes, budget)
             try:
-                parts = self.told_apart([node]) if self.open(node) else self.closed(node, queue, proof, budget)
+                if self.open(node):
+                    more = bool(queue) and self.open(queue[0][2])
+                    parts = self.told_apart([node, heappop(queue)[2]] if more else [node])
+                else:
+                    parts = self.closed(node, queue, proof, budget)
             except KeyboardInterrupt:
                 self.stop()
                 parts = [node]
@@ -246,8 +246,6 @@ class Search:
     def told_apart(self, nodes: list[Node]) -> list[Node]:
         """What is of interest in nodes, in parts by the positions that candidates take; good mappings in the best."""
         limit = self.judge.limit()
-        closed = [node for node in nodes if not self.open(node)]
-        nodes = [node for node in nodes if self.open(node)]
 
         def work(k: int) -> tuple[list[Node], int, int]:
             node: Node | None = nodes[k].dressed
@@ -257,7 +255,7 @@ class Search:
                 node, dropped, spent = solved(node, limit, 1)
             if node is None:
                 return [], dropped, spent
-            parts, more, work = explored(node, limit, 1.0, np.inf, TANGENTS)
+            parts, more, work = explored(node, limit, 1.0 if node.held else self.small, np.inf, TANGENTS)
             return parts, dropped + more, spent // 2 + work
 
         found = side_by_side(work, range(len(nodes)))
@@ -271,7 +269,7 @@ class Search:
                     before = self.nodes
                     dip(self, part)
                     self.dipped += self.nodes - before
-        return [*closed, *(part for parts, _, _ in found for part in parts)]
+        return [part for parts, _, _ in found for part in parts]
 
     def least_of(self, structure: Structure) -> float:
         """What no mapping of an order of keeps goes below: compulsory traffic, and computing on the axes that the order
