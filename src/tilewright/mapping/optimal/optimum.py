@@ -53,7 +53,7 @@ MOST_CANDIDATES, FEW_ENOUGH = 120_000, 12_000  # of a component; few enough to l
 MOST_FIRST = 30_000
 SMALL, SMALLER, EASY = 50_000, 2_000, 50  # combinations, and bounds that are few
 STATES, TRIAL = 100_000, 50_000  # vectors of tiles; bounds of a sweep
-DOMINATED, DOMINATED_BYTES = 2_500, 20_000  # rows that are worth comparing; where bytes alone count
+DOMINATED = 20_000  # rows that are worth comparing
 KEPT_ROWS, TANGENTS, FEW_TANGENTS, DEEP = 40_000, 1000, 7, 60
 FEW_BOUNDS, PLUNGES, GLIMPSE = 150_000, 4, 3_000
 Progress = Callable[[str, int, int], None]  # what, bounds computed, at most
@@ -401,7 +401,7 @@ class Search:
         )
         assert node is not None
         comparable = "dominated" in self.rules and separable(where, machine)
-        early = self.objective == "traffic" and max(len(part) for part in parts) < DOMINATED_BYTES
+        early = self.objective == "traffic" and max(len(part) for part in parts) < DOMINATED
         if comparable and early:  # few are left where bytes alone count
             node = self.without_dominated(node, parts)
         node = self.bounded(node)
@@ -443,12 +443,16 @@ class Search:
         from tilewright.mapping.optimal.branch_kernels import undominated
 
         masks: list[Any] = []
+        most = [float(part.steps[rows].max()) for part, rows in zip(parts, node.numbers, strict=True)]
         for number, (part, rows) in enumerate(zip(parts, node.numbers, strict=True)):
             twin = next((k for k, other in enumerate(parts[:number]) if other.reads is part.reads), None)
             if twin is not None and np.array_equal(node.numbers[twin], rows):
                 masks.append(masks[twin])
                 continue
             columns, _ = traits(node.origin.structure, keep_rows(part, rows), node.origin.where, node.origin.machine)
+            # A better one of more steps is no better where there may be too many of them.
+            steps = np.maximum(part.steps[rows], self.judge.max_steps * most[number] / prod(most))
+            columns = np.hstack([columns, steps[:, None]])
             order = np.argsort(columns.sum(axis=1), kind="stable")
             mask = np.zeros(len(rows), bool)
             mask[order[undominated(np.ascontiguousarray(columns[order]))]] = True
@@ -457,10 +461,14 @@ class Search:
         return node.only(masks)
 
     def dive(self, node: Node) -> float:
-        """Evaluate what random moves find, in every second walk the candidates of least scores preferred; its bound."""
-        steps = min(DIVE, 30 * node.rows)
+        """Evaluate what random moves find, candidates of least scores preferred (in every second walk where there are
+        memories further in than the scratchpad); its bound."""
+        deep = node.origin.structure.deep
+        steps = min(DIVE if deep else DIVE // 2, 30 * node.rows)
         seeds = [next(self.seeds) for _ in range(WALKS)]
-        found = side_by_side(lambda seed: walk(node, node.origin.where, steps, seed, 1.0 + seed % 2), seeds)
+        found = side_by_side(
+            lambda seed: walk(node, node.origin.where, steps, seed, 1.0 + (seed % 2 if deep else 1)), seeds
+        )
         self.nodes += WALKS * (steps + node.rows)
         self.walked += WALKS * (steps + node.rows)
         for rows, value in found:
