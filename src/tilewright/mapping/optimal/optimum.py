@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from tilewright.mapping.constraints import UNCONSTRAINED, Constraints, applied, keeps_allowed
+from tilewright.mapping.evaluate import steps_of
 from tilewright.mapping.floor import floor
 from tilewright.mapping.mapping import Mapping
 from tilewright.mapping.optimal.cases import Node, Origin, branches, explored, solved
@@ -101,6 +102,8 @@ class Search:
         self.winner: tuple[Structure, dict[str, tuple[int, ...]]] | None = None  # where the best mapping comes from
         self.order_of: Mapping | None = None  # whose order of tile loops is taken where no other order can be better
         self.sweeps = self.swept = 0  # trees, and their bounds
+        # Whether a combination of too many steps came up, and whether a candidate may give way to one of more steps.
+        self.too_long, self.careful = False, objective != "traffic"
         self.progress: Progress | None = None
 
     def again(self, objective: str | Within, deadline: float | None) -> Search:
@@ -148,7 +151,11 @@ class Search:
             try:
                 # What is proven over even tiles is not left waiting for long.
                 allowed = nodes if proof.space == "nothing" else min(nodes, self.nodes + nodes // 20)
+                self.too_long = False
                 latest = self.prove(choice, allowed)
+                if self.too_long and not self.careful:  # what gave way to it may have been the best
+                    self.careful = True
+                    latest = self.prove(choice, allowed)
             except KeyboardInterrupt:
                 self.stop()
                 break
@@ -450,9 +457,9 @@ class Search:
                 masks.append(masks[twin])
                 continue
             columns, _ = traits(node.origin.structure, keep_rows(part, rows), node.origin.where, node.origin.machine)
-            # A better one of more steps is no better where there may be too many of them.
-            steps = np.maximum(part.steps[rows], self.judge.max_steps * most[number] / prod(most))
-            columns = np.hstack([columns, steps[:, None]])
+            if self.careful:  # a better one of more steps is no better where there may be too many of them
+                steps = np.maximum(part.steps[rows], self.judge.max_steps * most[number] / prod(most))
+                columns = np.hstack([columns, steps[:, None]])
             order = np.argsort(columns.sum(axis=1), kind="stable")
             mask = np.zeros(len(rows), bool)
             mask[order[undominated(np.ascontiguousarray(columns[order]))]] = True
@@ -548,10 +555,12 @@ class Search:
         for c, row in enumerate(rows):
             chosen.update(node.origin.chain(c, int(node.numbers[c][row])))
         candidates, all_of_them = mappings(node.origin.structure, chosen, MOST_ORDERS)
+        if steps_of(self.problem, candidates[0]) > self.judge.max_steps:  # in any order
+            self.too_long = True
+            return
         if self.order_of is not None:
             pad = self.problem.arch.scratchpad.name
-            given = self.order_of.tile_loops(pad)
-            candidates = [one for one in candidates if one.tile_loops(pad) == given] or candidates
+            candidates = [m for m in candidates if m.tile_loops(pad) == self.order_of.tile_loops(pad)] or candidates
         before, best = self.judge.evaluated, self.judge.best
         for mapping in candidates:
             self.judge.judge(mapping)
