@@ -74,6 +74,7 @@ class Layout(NamedTuple):
     objective: int
     most_energy: float  # the limits of WITHIN
     most_cycles: float
+    most_steps: float = np.inf  # tile steps that a mapping may have
 
 
 class Costs(NamedTuple):

@@ -101,9 +101,9 @@ class Search:
         self.walked = 0  # steps of random moves
         self.winner: tuple[Structure, dict[str, tuple[int, ...]]] | None = None  # where the best mapping comes from
         self.order_of: Mapping | None = None  # whose order of tile loops is taken where no other order can be better
-        self.sweeps = self.swept = 0  # trees, and their bounds
-        # Whether a combination of too many steps came up, and whether a candidate may give way to one of more steps.
-        self.too_long, self.careful = False, objective != "traffic"
+        self.sweeps = self.swept = 0
+        # The least bound of what had too many steps, and whether candidates never give way to others of more steps.
+        self.too_long, self.careful = np.inf, objective != "traffic"
         self.progress: Progress | None = None
 
     def again(self, objective: str | Within, deadline: float | None) -> Search:
@@ -151,9 +151,8 @@ class Search:
             try:
                 # What is proven over even tiles is not left waiting for long.
                 allowed = nodes if proof.space == "nothing" else min(nodes, self.nodes + nodes // 20)
-                self.too_long = False
                 latest = self.prove(choice, allowed)
-                if self.too_long and not self.careful:  # what gave way to it may have been the best
+                if self.too_long < self.judge.limit() and not self.careful:  # what gave way to it may be the best
                     self.careful = True
                     latest = self.prove(choice, allowed)
             except KeyboardInterrupt:
@@ -263,8 +262,7 @@ class Search:
         leaves room for."""
         if self.objective in ("energy", "traffic") or "candidate" not in self.rules:
             return 0.0
-        axes = self.problem.arch.array.axes
-        places = zip(axes, structure.axis_places, strict=True)
+        places = zip(self.problem.arch.array.axes, structure.axis_places, strict=True)
         positions = prod(size for (_, size), place in places if place is not None)
         cycles = max(self.problem.nest.points / positions, floor(self.problem, "latency"))
         if self.objective == "latency":
@@ -396,7 +394,9 @@ class Search:
         parts = self.components_of(structure, choice)
         if not parts:
             return None
-        where = with_fewest_points(where, parts, self.fewest)
+        again = self.careful and self.objective == "traffic"  # else walks get further without a limit
+        steps = float(self.judge.max_steps) if again else np.inf
+        where = with_fewest_points(where, parts, self.fewest)._replace(most_steps=steps)
         tables, kinds = self.packed_all(structure, parts)
         chains = tuple(tuple(zip(part.dims, part.tables, strict=True)) for part in parts)
         numbers = tuple(np.arange(len(part)) for part in parts)
@@ -556,7 +556,7 @@ class Search:
             chosen.update(node.origin.chain(c, int(node.numbers[c][row])))
         candidates, all_of_them = mappings(node.origin.structure, chosen, MOST_ORDERS)
         if steps_of(self.problem, candidates[0]) > self.judge.max_steps:  # in any order
-            self.too_long = True
+            self.too_long = min(self.too_long, value)
             return
         if self.order_of is not None:
             pad = self.problem.arch.scratchpad.name
