@@ -36,6 +36,11 @@ def bound(rows, table, s, cost, scratch):
             taken *= table[rows[c], s.at_used + axis]
         if taken > s.positions[axis]:
             return np.inf, np.inf, np.inf
+    taken = 1.0
+    for c in range(n):
+        taken *= table[rows[c], s.at_points + 4]
+    if taken > s.most_steps:
+        return np.inf, np.inf, np.inf
     # Room.
     for group in range(len(s.capacity)):
         if s.capacity[group] == np.inf:

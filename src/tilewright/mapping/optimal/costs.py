@@ -75,6 +75,7 @@ class Layout(NamedTuple):
     objective: int
     most_energy: float  # the limits of WITHIN
     most_cycles: float
+    most_steps: float = np.inf  # tile steps that a mapping may have
 
 
 class Costs(NamedTuple):
@@ -170,6 +171,7 @@ def traits(structure: Structure, part: Component, where: Layout, machine: Costs)
     """Every number of a candidate that the bound depends on, a column each, smaller never worse; and the same as a
     tree should tell them apart, on a scale of effects."""
     timed = where.objective in (0, 2, WITHIN) or machine.leakage_pj > 0
+    stepwise = timed and where.timing != 0  # it matters which transfers come together
     columns: list[Floats] = []
     scales: list[float] = []
 
@@ -192,16 +194,20 @@ def traits(structure: Structure, part: Component, where: Layout, machine: Costs)
         for table, sliding in moved if not bytes_alone or structure.items[j].parent < 0 else ():
             add(table[:, j, first : j + 1], 1.0)
             add(sliding[:, j], 1.0)
-        if timed and structure.items[j].parent < 0:
+        if stepwise and structure.items[j].parent < 0:
             add(part.visits[:, j, first : j + 1], 0.5)
             add(part.first[:, j], 0.5)
             add(-part.widest[:, j], 0.0)  # a wider tile makes longer runs
         add(part.footprint[:, j], 1.0)
-        add(part.loops[:, j], 0.5)
-        add(_highest(part.above[:, j]), 0.5)
-        for bit in range(j + 1):
+        if where.doubles[j] == 1:
+            add(part.loops[:, j], 0.5)
+        if stepwise or where.barrier[j] >= 0 or where.window[:, j].any():
+            add(_highest(part.above[:, j]), 0.5)
+        if part.window[:, j].any():  # only the innermost loop of all moves a window
+            add(-_highest(part.above[:, j]), 0.0)
+        for bit in range(j + 1) if j in where.next_output else ():
             add(part.beside[:, j] >> bit & 1, 0.5)
-    if timed:
+    if stepwise:
         add(part.last, 0.5)
     if machine.link_pj > 0:
         add(part.used > 1, 0.0)

@@ -55,10 +55,14 @@ def first_mapping(search: Search, *, proof: bool) -> None:
 
 
 def dive(search: Search, node: Node) -> float:
-    """Evaluate what random moves find, in every second walk the candidates of least scores preferred; its bound."""
-    steps = min(DIVE, 30 * node.rows)
+    """Evaluate what random moves find, candidates of least scores preferred (in every second walk where there are
+    memories further in than the scratchpad); its bound."""
+    deep = node.origin.structure.deep
+    steps = min(DIVE if deep else DIVE // 2, 30 * node.rows)
     seeds = [next(search.seeds) for _ in range(WALKS)]
-    found = side_by_side(lambda seed: walk(node, node.origin.where, steps, seed, 1.0 + seed % 2), seeds)
+    found = side_by_side(
+        lambda seed: walk(node, node.origin.where, steps, seed, 1.0 + (seed % 2 if deep else 1)), seeds
+    )
     search.nodes += WALKS * (steps + node.rows)
     search.walked += WALKS * (steps + node.rows)
     for rows, value in found:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from tilewright.mapping.constraints import UNCONSTRAINED, Constraints, applied, keeps_allowed
+from tilewright.mapping.evaluate import steps_of
 from tilewright.mapping.floor import floor
 from tilewright.mapping.mapping import Mapping
 from tilewright.mapping.optimal.branches import branches, by_loops, by_segments
@@ -53,7 +54,7 @@ MOST_ORDERS = 48
 FEW_ENOUGH = 12_000  # candidates of a component that are few enough to list every tile at once
 SMALL, SMALLER, EASY = 50_000, 2_000, 50  # combinations, and bounds that are few
 STATES, TRIAL = 100_000, 50_000  # vectors of tiles; bounds of a sweep
-DOMINATED, DOMINATED_BYTES = 2_500, 20_000  # rows that are worth comparing; where bytes alone count
+DOMINATED = 20_000  # rows that are worth comparing
 KEPT_ROWS, TANGENTS, FEW_TANGENTS, DEEP = 2_000, 1000, 7, 60
 FEW_BOUNDS, PLUNGES, GLIMPSE, AT_ONCE = 150_000, 4, 3_000, 16
 Progress = Callable[[str, int, int], None]  # what, bounds computed, at most
@@ -103,6 +104,8 @@ class Search:
         self.sweeps = self.swept = 0  # trees, and their bounds
         self.finds: list[tuple[float, Structure, dict[str, tuple[int, ...]]]] = []  # what walks have found
         self.dipped = 0  # bounds computed for good mappings on the way
+        # The least bound of what had too many steps, and whether candidates never give way to others of more steps.
+        self.too_long, self.careful = np.inf, objective != "traffic"
         self.progress: Progress | None = None
 
     def again(self, objective: str | Within, deadline: float | None) -> Search:
@@ -153,6 +156,9 @@ class Search:
                 # What is proven over even tiles is not left waiting for long.
                 allowed = nodes if proof.space == "nothing" else min(nodes, self.nodes + nodes // 20)
                 latest = self.prove(choice, allowed)
+                if self.too_long < self.judge.limit() and not self.careful:  # what gave way to it may be the best
+                    self.careful = True
+                    latest = self.prove(choice, allowed)
             except KeyboardInterrupt:
                 self.stop()
                 break
@@ -276,8 +282,7 @@ class Search:
         leaves room for."""
         if self.objective in ("energy", "traffic") or "candidate" not in self.rules:
             return 0.0
-        axes = self.problem.arch.array.axes
-        places = zip(axes, structure.axis_places, strict=True)
+        places = zip(self.problem.arch.array.axes, structure.axis_places, strict=True)
         positions = prod(size for (_, size), place in places if place is not None)
         cycles = max(self.problem.nest.points / positions, floor(self.problem, "latency"))
         if self.objective == "latency":
@@ -445,7 +450,9 @@ class Search:
         parts = self.components_of(structure, choice)
         if not parts:
             return None
-        where = with_fewest_points(where, parts, self.fewest)
+        again = self.careful and self.objective == "traffic"  # else walks get further without a limit
+        steps = float(self.judge.max_steps) if again else np.inf
+        where = with_fewest_points(where, parts, self.fewest)._replace(most_steps=steps)
         tables, kinds = self.packed_all(structure, parts)
         chains = tuple(tuple(zip(part.dims, part.tables, strict=True)) for part in parts)
         numbers = tuple(np.arange(len(part)) for part in parts)
@@ -457,7 +464,7 @@ class Search:
         )
         assert node is not None
         comparable = "dominated" in self.rules and separable(where, machine)
-        early = self.objective == "traffic" and max(len(part) for part in parts) < DOMINATED_BYTES
+        early = self.objective == "traffic" and max(len(part) for part in parts) < DOMINATED
         if comparable and early:  # few are left where bytes alone count
             node = self.without_dominated(node, parts)
         node = self.bounded(node)
@@ -501,12 +508,16 @@ class Search:
         from tilewright.mapping.optimal.branch_kernels import undominated
 
         masks: list[Any] = []
+        most = [float(part.steps[rows].max()) for part, rows in zip(parts, node.numbers, strict=True)]
         for number, (part, rows) in enumerate(zip(parts, node.numbers, strict=True)):
             twin = next((k for k, other in enumerate(parts[:number]) if other.reads is part.reads), None)
             if twin is not None and np.array_equal(node.numbers[twin], rows):
                 masks.append(masks[twin])
                 continue
             columns, _ = traits(node.origin.structure, keep_rows(part, rows), node.origin.where, node.origin.machine)
+            if self.careful:  # a better one of more steps is no better where there may be too many of them
+                steps = np.maximum(part.steps[rows], self.judge.max_steps * most[number] / prod(most))
+                columns = np.hstack([columns, steps[:, None]])
             order = np.argsort(columns.sum(axis=1), kind="stable")
             mask = np.zeros(len(rows), bool)
             mask[order[undominated(np.ascontiguousarray(columns[order]))]] = True
@@ -578,10 +589,12 @@ class Search:
         """Evaluate the mappings of one combination; what may be left of it goes into the proof's bound."""
         chosen = node.tiles(rows)
         candidates, all_of_them = mappings(node.origin.structure, chosen, orders)
+        if steps_of(self.problem, candidates[0]) > self.judge.max_steps:  # in any order
+            self.too_long = min(self.too_long, value)
+            return
         if self.order_of is not None:
             pad = self.problem.arch.scratchpad.name
-            given = self.order_of.tile_loops(pad)
-            candidates = [one for one in candidates if one.tile_loops(pad) == given] or candidates
+            candidates = [m for m in candidates if m.tile_loops(pad) == self.order_of.tile_loops(pad)] or candidates
         before, best = self.judge.evaluated, self.judge.best
         for mapping in candidates:
             self.judge.judge(mapping)
