@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +23,20 @@ os.environ["TILEWRIGHT_CACHE"] = "off"  # tests neither read nor fill the user's
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write what the tests print into the golden files")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile all kernels once before there are workers, each of which would compile them all on a fresh checkout.
+
+    Whether that works is for the tests to say.
+    """
+    if not config.getoption("numprocesses", None) or hasattr(config, "workerinput"):
+        return
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    commands = [[sys.executable, "-m", "tests.warm_up", half] for half in ("searches", "others")]
+    halves = [subprocess.Popen(c, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL) for c in commands]
+    for half in halves:
+        half.wait()
 
 
 @pytest.fixture

@@ -53,6 +53,17 @@ def tilewright() -> Command:
 
 
 @pytest.fixture(scope="session")
+def common_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture
+def remembered(common_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Equal searches are made once for all tests that use this: most of them are about what follows a search."""
+    monkeypatch.setenv("TILEWRIGHT_CACHE", str(common_store))
+
+
+@pytest.fixture(scope="session")
 def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A network with a branch, a concatenation, pooling and a classifier, weights stored; it is scheduled at once."""
     rng = np.random.default_rng(0)

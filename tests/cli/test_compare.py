@@ -12,6 +12,8 @@ from tilewright.mapping.constraints import satisfied
 from tilewright.mapping.dataflows import DATAFLOWS, dataflow, spread
 from tilewright.mapping.text import parse_mapping
 
+pytestmark = pytest.mark.usefixtures("remembered")
+
 CONV = ("--conv", "K=8,C=4,Y=6,X=6,R=3,S=3,pad=1", "--arch", "mobile-npu", "--effort", "good")
 NEST = conv2d(K=8, C=4, Y=6, X=6, R=3, S=3, pad=1)
 

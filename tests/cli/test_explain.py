@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -17,15 +18,22 @@ from tilewright.mapping.legal import problems
 from tilewright.mapping.mapping import Keep, Loop, Mapping
 from tilewright.mapping.nests import default_problem
 from tilewright.mapping.problem import NestProblem
+from tilewright.mapping.search import NestResult
 from tilewright.mapping.text import format_mapping
 
 CONV = ("--conv", "K=16,C=8,Y=9,X=7,R=3,S=3,pad=1", "--effort", "good")
 NEST = conv2d(K=16, C=8, Y=9, X=7, R=3, S=3, pad=1)
 
 
+@cache
+def result_on(machine: str) -> NestResult:
+    """A mapping through the whole hierarchy; that it is the best does not matter here."""
+    return map_nest(NEST, load_arch(machine), effort="good", timeout=2.0)
+
+
 def found(machine: str) -> tuple[NestProblem, Mapping]:
     arch = load_arch(machine)
-    return default_problem(NEST, arch, arch.layout), map_nest(NEST, arch, effort="good").mapping
+    return default_problem(NEST, arch, arch.layout), result_on(machine).mapping
 
 
 @pytest.mark.parametrize("machine", ["mobile-npu", "eyeriss", "simba", "tpu", "flat-64k", "hwc", "dmazerunner"])
@@ -67,7 +75,7 @@ def test_the_drawing_is_well_formed_and_names_every_line() -> None:
     said = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
     assert all(line.node in said and line.note in said for line in explained.lines)
     assert mapping_svg(explained) == drawn
-    result = map_nest(NEST, load_arch("eyeriss"), effort="good")
+    result = result_on("eyeriss")
     assert result._repr_svg_() == drawn
     assert result.explain() == explanation_text(explained)
 

@@ -13,6 +13,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+pytestmark = pytest.mark.usefixtures("remembered")
+
 ARCH = ("--arch", "mobile-npu")
 
 

@@ -7,14 +7,22 @@ sorted out by ``legal.problems``.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from itertools import permutations, product
 
+from tilewright.mapping.evaluate import evaluate
 from tilewright.mapping.legal import problems
 from tilewright.mapping.mapping import Keep, Loop, Mapping, Node, Par
-from tilewright.mapping.problem import NestProblem
+from tilewright.mapping.problem import NestCost, NestProblem
 
 Ranges = dict[str, int]
 Queues = tuple[tuple[tuple[str, str], ...], ...]
+
+
+@cache
+def walked(problem: NestProblem) -> dict[Mapping, NestCost]:
+    """What every mapping costs; kept, since several tests walk the same space."""
+    return {mapping: evaluate(problem, mapping) for mapping in every_mapping(problem)}
 
 
 def every_mapping(problem: NestProblem) -> Iterator[Mapping]:

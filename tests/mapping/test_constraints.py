@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import pytest
-from tests.mapping.space import every_mapping
+from tests.mapping.space import walked
 from tests.mapping.test_optimal import MACHINES, NESTS
 
 from tilewright.errors import InfeasibleError, InputError, UsageError
 from tilewright.mapping.constraints import Constraints, format_constraints, parse_constraints, satisfied
-from tilewright.mapping.evaluate import evaluate
-from tilewright.mapping.mapping import Mapping
 from tilewright.mapping.nests import default_problem
-from tilewright.mapping.problem import NestCost, NestProblem
+from tilewright.mapping.problem import NestProblem
 from tilewright.mapping.search import map_nest
 from tilewright.mapping.text import parse_mapping
 
@@ -53,13 +49,6 @@ def problem_of(machine: str, nest: str) -> NestProblem:
     return default_problem(NESTS[nest], arch, arch.layout)
 
 
-@cache
-def walked(machine: str, nest: str) -> dict[Mapping, NestCost]:
-    """All mappings of a case."""
-    problem = problem_of(machine, nest)
-    return {mapping: evaluate(problem, mapping) for mapping in every_mapping(problem)}
-
-
 @pytest.mark.parametrize(
     ("case", "text"),
     [
@@ -71,7 +60,7 @@ def walked(machine: str, nest: str) -> dict[Mapping, NestCost]:
 def test_the_best_of_all_mappings_that_satisfy_the_constraints_is_found(case: tuple[str, str], text: str) -> None:
     problem = problem_of(*case)
     wanted = parse_constraints(text, problem.nest, problem.arch)
-    left = [cost for mapping, cost in walked(*case).items() if satisfied(wanted, mapping, problem.nest)]
+    left = [cost for mapping, cost in walked(problem).items() if satisfied(wanted, mapping, problem.nest)]
     for objective in ("edp", "traffic"):
         if not left:
             with pytest.raises(InfeasibleError):

@@ -38,8 +38,8 @@ def flat(numbers: dict[str, Any]) -> Accelerator:
             ALL,
             read_bandwidth=rate,
             write_bandwidth=rate,
-            read_pj=own["read"],
-            write_pj=own["write"],
+            read_pj=float(own["read"]),  # whole numbers would have every kernel compiled anew
+            write_pj=float(own["write"]),
             **more,
         )
 
@@ -48,7 +48,7 @@ def flat(numbers: dict[str, Any]) -> Accelerator:
         "flat",
         Fraction(10**9),
         (memory("dram", None), memory("glb", numbers["glb"]["size_bytes"], scratchpad=True)),
-        Array((("mac", mac["per_cycle"]),), mac_pj=mac["energy"]),
+        Array((("mac", mac["per_cycle"]),), mac_pj=float(mac["energy"])),
         VectorUnit(256, 1.0),
         Widths(8, 8, 8, 8),
         timing="roofline",

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.mapping.space import every_mapping
+from tests.mapping.space import walked
 from tests.mapping.test_optimal import MACHINES, NESTS
 
 from tilewright.errors import InfeasibleError, UsageError
 from tilewright.mapping.constraints import parse_constraints, satisfied
-from tilewright.mapping.evaluate import evaluate
 from tilewright.mapping.front import Front, map_front
 from tilewright.mapping.nests import conv2d, default_problem, gemm
 from tilewright.mapping.optimal.optimum import Search
@@ -37,12 +36,12 @@ def problem_of(machine: str, nest: str) -> NestProblem:
     return default_problem(NESTS[nest], arch, arch.layout)
 
 
-def uncovered(walked: set[Point], front: Front) -> list[Point]:
+def uncovered(costs: set[Point], front: Front) -> list[Point]:
     """Mappings that break the front's claim."""
     most = (1 + front.gap) * (1 + 1e-9)
     return [
         (cycles, energy)
-        for cycles, energy in walked
+        for cycles, energy in costs
         if not any(c <= most * cycles and e <= most * energy for c, e in points(front))
     ]
 
@@ -57,14 +56,14 @@ CASES = [
 @pytest.mark.parametrize(("machine", "nest"), CASES)
 def test_the_front_is_that_of_all_mappings(machine: str, nest: str) -> None:
     problem = problem_of(machine, nest)
-    walked = {(cost.cycles, cost.energy_pj) for cost in (evaluate(problem, one) for one in every_mapping(problem))}
+    costs = {(cost.cycles, cost.energy_pj) for cost in walked(problem).values()}
     exact = map_front(problem, resolution=0)
     assert (exact.status, exact.open, exact.gap) == ("optimal", 0, 0)
-    assert [c for c, _ in points(exact)] == [c for c, _ in front_of(walked)]
-    assert [e for _, e in points(exact)] == pytest.approx([e for _, e in front_of(walked)], rel=1e-9)
+    assert [c for c, _ in points(exact)] == [c for c, _ in front_of(costs)]
+    assert [e for _, e in points(exact)] == pytest.approx([e for _, e in front_of(costs)], rel=1e-9)
     for resolution, effort in ((0.3, "proof"), (0.05, "good")):
         front = map_front(problem, resolution=resolution, effort=effort)
-        assert not uncovered(walked, front)
+        assert not uncovered(costs, front)
         assert len(front.points) <= len(exact.points)
         assert (front.status == "optimal") == (front.gap <= resolution * (1 + 1e-12))
 
@@ -79,9 +78,9 @@ def test_the_front_is_that_of_all_mappings_on_every_machine(machine: str, nest: 
 def test_a_front_under_constraints_is_that_of_what_they_leave() -> None:
     problem = problem_of("two levels, roofline", "product")
     wanted = parse_constraints("for M in tiles of 1", problem.nest, problem.arch)
-    mappings = [one for one in every_mapping(problem) if satisfied(wanted, one, problem.nest)]
-    walked = {(cost.cycles, cost.energy_pj) for cost in (evaluate(problem, one) for one in mappings)}
-    assert points(map_front(problem, resolution=0, constraints=wanted)) == front_of(walked)
+    left = [cost for mapping, cost in walked(problem).items() if satisfied(wanted, mapping, problem.nest)]
+    costs = {(cost.cycles, cost.energy_pj) for cost in left}
+    assert points(map_front(problem, resolution=0, constraints=wanted)) == front_of(costs)
 
 
 def test_neighbours_trade_energy_for_cycles() -> None:

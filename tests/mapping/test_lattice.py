@@ -14,28 +14,30 @@ from tilewright.mapping.optimal.cases import Node
 from tilewright.mapping.optimal.lattice import least_in_trees, shortest_paths
 from tilewright.mapping.problem import OBJECTIVES
 
-FEW = 7
+FEW = 5
+MORE = 7
 
 
-def some(node: Node, seed: int) -> Node:
+def some(node: Node, seed: int, candidates: int = FEW) -> Node:
     """A node with a few of its candidates, those of small tiles among them, since others do not fit together."""
     rng = np.random.default_rng(seed)
     masks = []
     for table in node.tables:
         order = np.argsort(table.sum(axis=1), kind="stable")
         mask = np.zeros(len(table), bool)
-        mask[order[(len(order) * rng.random(FEW) ** 2).astype(int)]] = True
+        mask[order[(len(order) * rng.random(candidates) ** 2).astype(int)]] = True
         masks.append(mask)
     return node.only(masks)
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 @pytest.mark.parametrize("machine", ["mobile-npu", "eyeriss", "simba", "tpu", "flat-64k"])
-def test_nothing_below_the_limit_is_left_out(machine: str, objective: str) -> None:
+@pytest.mark.parametrize("candidates", [FEW, pytest.param(MORE, marks=pytest.mark.long)])
+def test_nothing_below_the_limit_is_left_out(candidates: int, machine: str, objective: str) -> None:
     arch = load_arch(machine)
     judged = 0
     for number, root in enumerate(roots(default_problem(LAYER, arch, arch.layout), objective, 3)):
-        node = some(root, number)
+        node = some(root, number, candidates)
         costs = {rows: values(node, list(rows)) for rows in product(*(range(len(numbers)) for numbers in node.numbers))}
         finite = sorted(cost for cost in costs.values() if np.isfinite(cost))
         if len(finite) < 20:

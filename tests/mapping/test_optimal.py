@@ -6,10 +6,9 @@ from dataclasses import replace
 from fractions import Fraction
 
 import pytest
-from tests.mapping.space import every_mapping
+from tests.mapping.space import walked
 
 from tilewright.arch.accelerator import Accelerator, Array, Memory, VectorUnit, Widths
-from tilewright.mapping.evaluate import evaluate
 from tilewright.mapping.nests import conv2d, default_problem, depthwise, gemm
 from tilewright.mapping.optimal.optimum import Search
 from tilewright.mapping.problem import OBJECTIVES, NestProblem
@@ -60,7 +59,7 @@ def agree(problem: NestProblem, objectives: tuple[str, ...] = OBJECTIVES) -> lis
 
     The search may return a mapping from outside the space that is better than all in it, never one that is worse.
     """
-    costs = {mapping: evaluate(problem, mapping) for mapping in every_mapping(problem)}
+    costs = walked(problem)
     wrong = []
     for objective in objectives:
         found = map_nest(problem, objective, effort="proof")

@@ -9,6 +9,7 @@ from tilewright.arch.load import load_arch
 from tilewright.errors import InputError
 from tilewright.mapping.mapping import Loop, Mapping
 from tilewright.mapping.problem import NestProblem
+from tilewright.mapping.search import Effort
 from tilewright.memory.buffer import Buffer
 from tilewright.memory.validate import problems
 from tilewright.plan.expand import expand, iterations
@@ -20,6 +21,7 @@ from tilewright.serial import from_json, to_json
 from tilewright.workload.onnx_import import load_model
 
 UNTIL = "relu_3.tmp_0"  # convolutions, a depthwise one, squeeze-and-excitation
+FEW = "hardswish_0.tmp_0"  # the first of the convolutions, and what follows it by element
 
 
 def tiled_by(problem: NestProblem, number: int) -> Mapping:
@@ -30,9 +32,24 @@ def tiled_by(problem: NestProblem, number: int) -> Mapping:
     return arrange(problem, loops, {operand.name: len(loops) for operand in nest.operands})
 
 
+Case = tuple[str, Effort]
+# Plain array parts for many operators, and what random moves through the hierarchy find for a few.
+CASES = [(UNTIL, "quick"), (FEW, "good"), pytest.param((UNTIL, "good"), marks=pytest.mark.long)]
+
+
+@pytest.fixture(scope="module", params=CASES, ids=["quick", "good", "long"])
+def case(request: pytest.FixtureRequest) -> Case:
+    return request.param
+
+
+def scheduled(case: Case) -> Schedule:
+    until, effort = case
+    return schedule(load_model("ocr_classifier", until=until), load_arch("simba"), "latency", effort=effort)
+
+
 @pytest.fixture(scope="module")
-def found() -> Schedule:
-    return schedule(load_model("ocr_classifier", until=UNTIL), load_arch("simba"), "latency")
+def found(case: Case) -> Schedule:
+    return scheduled(case)
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +62,8 @@ def test_a_plan_and_a_schedule_read_back_as_they_were(found: Schedule, plan: Pla
     assert from_json(to_json(found, "schedule"), Schedule, "schedule") == found
 
 
-def test_the_same_input_gives_the_same_bytes(plan: Plan) -> None:
-    again = lower(schedule(load_model("ocr_classifier", until=UNTIL), load_arch("simba"), "latency"))
+def test_the_same_input_gives_the_same_bytes(case: Case, plan: Plan) -> None:
+    again = lower(scheduled(case))
     assert to_json(again, "plan") == to_json(plan, "plan")
 
 

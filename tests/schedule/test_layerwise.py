@@ -16,10 +16,12 @@ from tilewright.schedule.schedule import Schedule
 from tilewright.workload.onnx_import import load_model
 from tilewright.workload.storage import executed_parts
 
+FEW = "relu_1.tmp_0"  # two convolutions, a depthwise one, and what is between them
+
 
 @pytest.fixture(scope="module")
 def found() -> Schedule:
-    return schedule(load_model("ocr_classifier"), load_arch("mobile-npu"))
+    return schedule(load_model("ocr_classifier"), load_arch("mobile-npu"), timeout=5.0)  # sums hold however good it is
 
 
 def test_every_executed_operator_is_one_group_in_the_order_of_the_network(found: Schedule) -> None:
@@ -73,7 +75,7 @@ def test_a_scratchpad_too_small_names_operator_memory_bytes_and_buffers() -> Non
     arch = load_arch("mobile-npu")
     small = replace(arch, memories=tuple(replace(m, size_bytes=8) if m.scratchpad else m for m in arch.memories))
     with pytest.raises(InfeasibleError) as error:
-        schedule(load_model("ocr_classifier"), small)
+        schedule(load_model("ocr_classifier", until=FEW), small)
     text = str(error.value)
     assert "Conv" in text
     assert "scratchpad" in text
@@ -90,7 +92,7 @@ def test_a_second_schedule_takes_its_mappings_from_the_store(tmp_path, monkeypat
         return map_nest(problem, objective, **options)
 
     monkeypatch.setattr("tilewright.mapping.store.map_nest", counted)
-    network, arch = load_model("ocr_classifier", until="relu_3.tmp_0"), load_arch("mobile-npu")
+    network, arch = load_model("ocr_classifier", until=FEW), load_arch("mobile-npu")
     first = schedule(network, arch, effort="quick")
     distinct = len(searched)
     assert distinct > 0
