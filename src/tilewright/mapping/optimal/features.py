@@ -7,7 +7,7 @@ component, and its features are its factors in these products.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -67,6 +67,11 @@ class Component:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def only(self, rows: IntTable) -> Component:
+        """The component with some of its candidates."""
+        names = [name for name in self.__dataclass_fields__ if name not in ("dims", "tables")]
+        return replace(self, **{name: getattr(self, name)[rows] for name in names})
 
     def chain(self, candidate: int) -> dict[str, tuple[int, ...]]:
         """The tiles of every dimension at its places."""

@@ -61,12 +61,6 @@ Progress = Callable[[str, int, int], None]  # what, bounds computed, at most
 RULES = frozenset({"tangent", "candidate", "dominated", "bound"})
 
 
-def keep_rows(part: Component, rows: Any) -> Component:
-    """A component with some of its candidates."""
-    names = [name for name in part.__dataclass_fields__ if name not in ("dims", "tables")]
-    return replace(part, **{name: getattr(part, name)[rows] for name in names})
-
-
 class Search:
     """One nest, one machine, one objective. ``rules`` are those of ``RULES`` that may cut; without any of them every
     combination is looked at."""
@@ -514,7 +508,7 @@ class Search:
             if twin is not None and np.array_equal(node.numbers[twin], rows):
                 masks.append(masks[twin])
                 continue
-            columns, _ = traits(node.origin.structure, keep_rows(part, rows), node.origin.where, node.origin.machine)
+            columns, _ = traits(node.origin.structure, part.only(rows), node.origin.where, node.origin.machine)
             if self.careful:  # a better one of more steps is no better where there may be too many of them
                 steps = np.maximum(part.steps[rows], self.judge.max_steps * most[number] / prod(most))
                 columns = np.hstack([columns, steps[:, None]])
