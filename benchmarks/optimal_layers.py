@@ -1,20 +1,22 @@
 """How fast, and how far, the distinct layers of networks are proven on machines.
 
-    python benchmarks/optimal_layers.py --models resnet18 --machines mobile-npu tpu --objective edp
+    python benchmarks/optimal_layers.py --models resnet18 --machines mobile-npu tpu --objective edp --timeout 10
 
-Prints a markdown table: layers proven, total and slowest seconds, median and largest gap; then, for the layer of the
-largest gap of every row, its gap after several times. The first layer of a machine is solved twice, so that compilation
-does not count.
+Prints markdown: for every network and machine the layers proven, total and slowest seconds, median and largest gap;
+with ``--layers`` also every layer that was not proven in time, with its gap after several times. Layers that several
+networks share are solved once. The first layer of a machine is solved twice, so that compilation does not count.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import time
+from dataclasses import dataclass
 
 import tilewright as tw
 from tilewright.mapping.problem import NestProblem
-from tilewright.mapping.search import NestResult, map_nest
+from tilewright.mapping.search import map_nest
 from tilewright.schedule.problems import nest_problem
 from tilewright.workload.storage import executed_parts, place
 
@@ -31,10 +33,41 @@ def layers(model: str, machine: str) -> list[NestProblem]:
     return list(found)
 
 
-def timed(problem: NestProblem, objective: str, timeout: float) -> tuple[NestResult, float]:
+@dataclass(frozen=True)
+class Solved:
+    """What a search found: seconds, gap, and the gaps that it reported with the seconds when."""
+
+    value: float
+    proven: bool
+    seconds: float
+    gap: float
+    reports: tuple[tuple[float, float], ...]
+
+    def gap_after(self, seconds: float) -> float | None:
+        """The gap known after so many seconds; None where none was yet."""
+        if seconds >= self.seconds:
+            return self.gap
+        known = [gap for when, gap in self.reports if when <= seconds]
+        return known[-1] if known else None
+
+
+def solve(problem: NestProblem, objective: str, timeout: float) -> Solved:
+    """Search with a limit of seconds, noting the gap whenever it is told."""
+    reports: list[tuple[float, float]] = []
     began = time.perf_counter()
-    found = map_nest(problem, objective, effort="long", timeout=timeout)
-    return found, time.perf_counter() - began
+
+    def progress(what: str, _done: int, _most: int) -> None:
+        told = re.search(r"at most ([0-9.]+)% off", what)
+        if told is not None:
+            reports.append((time.perf_counter() - began, float(told.group(1)) / 100))
+
+    found = map_nest(problem, objective, effort="long", timeout=timeout, progress=progress)
+    spent = time.perf_counter() - began
+    return Solved(float(found.cost.value(objective)), found.status == "optimal", spent, found.gap, tuple(reports))
+
+
+def named(problem: NestProblem) -> str:
+    return " ".join(f"{dim}{extent}" for dim, extent in problem.nest.dims if extent > 1)
 
 
 def main() -> None:
@@ -42,36 +75,40 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=["resnet18", "mobilenet_v2"])
     parser.add_argument("--machines", nargs="+", default=["eyeriss", "simba", "tpu", "mobile-npu"])
     parser.add_argument("--objective", default="edp")
-    parser.add_argument("--timeout", type=float, default=60.0)
-    parser.add_argument("--over-time", type=float, nargs="*", default=[1, 2, 5, 20], help="seconds")
+    parser.add_argument("--timeout", type=float, default=10.0)
+    parser.add_argument("--layers", action="store_true", help="also every layer that was not proven in time")
+    parser.add_argument("--after", type=float, nargs="*", default=[1, 2, 5, 10], help="seconds at which gaps are told")
     options = parser.parse_args()
     print("| network | machine | layers | proven | total, s | median, s | slowest, s | median gap | largest gap |")
     print("|---|---|--:|--:|--:|--:|--:|--:|--:|")
-    hardest: list[tuple[str, str, NestProblem]] = []
+    known: dict[NestProblem, Solved] = {}
     for machine in options.machines:
+        solve(layers(options.models[0], machine)[0], options.objective, options.timeout)
         for model in options.models:
             problems = layers(model, machine)
-            timed(problems[0], options.objective, options.timeout)
-            results = [timed(problem, options.objective, options.timeout) for problem in problems]
-            proven = sum(result.status == "optimal" for result, _ in results)
-            seconds = sorted(spent for _, spent in results)
-            gaps = sorted(result.gap for result, _ in results)
+            for problem in problems:
+                if problem not in known:
+                    known[problem] = solve(problem, options.objective, options.timeout)
+            results = [known[problem] for problem in problems]
+            seconds, gaps = sorted(one.seconds for one in results), sorted(one.gap for one in results)
             middle = len(results) // 2
-            if gaps[-1] > 0:
-                worst = max(range(len(results)), key=lambda k: results[k][0].gap)
-                hardest.append((model, machine, problems[worst]))
             print(
-                f"| {model} | {machine} | {len(results)} | {proven} | {sum(seconds):.0f} |"
+                f"| {model} | {machine} | {len(results)} | {sum(one.proven for one in results)} | {sum(seconds):.0f} |"
                 f" {seconds[middle]:.1f} | {seconds[-1]:.1f} | {gaps[middle]:.1%} | {gaps[-1]:.1%} |",
                 flush=True,
             )
-    if hardest and options.over_time:
-        print("\n| network | machine | layer |", " | ".join(f"gap, {t:g} s" for t in options.over_time), "|")
-        print("|---|---|---|" + "--:|" * len(options.over_time))
-    for model, machine, problem in hardest if options.over_time else ():
-        gaps = [timed(problem, options.objective, limit)[0].gap for limit in options.over_time]
-        layer = " ".join(f"{dim}{extent}" for dim, extent in problem.nest.dims if extent > 1)
-        print(f"| {model} | {machine} | {layer} |", " | ".join(f"{gap:.1%}" for gap in gaps), "|", flush=True)
+    if options.layers:
+        print(
+            "\n| machine | layer |",
+            " | ".join(f"gap, {after:g} s" for after in options.after),
+            "| at the end | seconds |",
+        )
+        print("|---|---|" + "--:|" * (len(options.after) + 2))
+        for problem, one in sorted(known.items(), key=lambda item: item[0].arch.name):
+            if not one.proven:
+                gaps_then = [one.gap_after(after) for after in options.after]
+                told = " | ".join("floor" if gap is None else f"{gap:.1%}" for gap in gaps_then)
+                print(f"| {problem.arch.name} | {named(problem)} | {told} | {one.gap:.1%} | {one.seconds:.1f} |")
 
 
 if __name__ == "__main__":

@@ -180,6 +180,14 @@ def solved(node: Node, limit: float, repeats: int = 3) -> tuple[Node | None, int
     if limit <= 0:
         return None, node.rows, 0
     most = np.log(limit) - 1e-12 if np.isfinite(limit) else np.inf
+    if node.scores:  # those of a node that this one is a part of
+        least = [float(score.min()) for score in node.scores]
+        masks = [node.bound + sum(least) - own + score < most for own, score in zip(least, node.scores, strict=True)]
+        if not all(mask.any() for mask in masks):
+            return None, node.rows, 0
+        if sum(int(mask.sum()) for mask in masks) < 0.7 * node.rows:
+            dropped += node.rows - sum(int(mask.sum()) for mask in masks)
+            node = node.only(masks)
     for _ in range(repeats):
         case: Relaxed = relaxed(node.origin.where, node.origin.machine, list(node.tables), node.case)
         found: Tangent = tangent(case, limit)

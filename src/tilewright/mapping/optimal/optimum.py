@@ -255,7 +255,7 @@ class Search:
                 node, dropped, spent = solved(node, limit, 1)
             if node is None:
                 return [], dropped, spent
-            parts, more, work = explored(node, limit, 1.0 if node.held else self.small, np.inf, TANGENTS)
+            parts, more, work = explored(node, limit, 200.0 if node.held else self.small, np.inf, TANGENTS)
             return parts, dropped + more, spent // 2 + work
 
         found = side_by_side(work, range(len(nodes)))
