@@ -40,6 +40,12 @@ MACHINES = {
         Memory("regs", 3, ("weight",), per=("x",), read_pj=0.02, write_pj=0.02),
         pad=replace(PAD, size_bytes=32, keeps=("input", "output")),
     ),
+    "registers of every operand": machine(
+        Memory("inputs", 2, ("input",), per=("x",), read_pj=0.03, write_pj=0.04),
+        Memory("weights", 2, ("weight",), per=("x",), read_pj=0.02, write_pj=0.02),
+        Memory("sums", 8, ("output",), per=("x",), read_pj=0.05, write_pj=0.06),
+        pad=replace(PAD, keeps=("input", "output")),
+    ),
     "a bypass": machine(
         Memory("rf", 6, (), ("weight", "input"), per=("x",), read_pj=0.1, write_pj=0.1),
         timing="roofline",
@@ -78,6 +84,7 @@ QUICK = [
     ("two levels, roofline", "product"),
     ("weights past the scratchpad", "rows"),
     ("weights past the scratchpad", "strided"),
+    ("registers of every operand", "product"),
 ]
 
 
@@ -110,7 +117,7 @@ def test_the_best_of_all_mappings_is_found_on_every_machine(name: str, nest: str
     assert not agree(default_problem(NESTS[nest], arch, arch.layout))
 
 
-@pytest.mark.parametrize("method", ["looked_into", "root", "dive"])
+@pytest.mark.parametrize("method", ["looked_into", "root", "try_leaf"])
 def test_an_interrupt_keeps_the_best_so_far_and_a_bound_that_holds(method: str, monkeypatch) -> None:
     arch = MACHINES["registers of one operand"]
     problem = default_problem(gemm(M=12, N=8, K=10), arch, arch.layout)

@@ -10,15 +10,16 @@ from tests.mapping.test_optimal import MACHINES, NESTS
 
 from tilewright.arch.load import load_arch
 from tilewright.mapping.nests import conv2d, default_problem
-from tilewright.mapping.optimal.bound_kernels import bound
-from tilewright.mapping.optimal.branches import branches
-from tilewright.mapping.optimal.cases import Node, solved
+from tilewright.mapping.optimal.bound_kernels import INNER, LOOPS, bound
+from tilewright.mapping.optimal.branches import branches, opened
+from tilewright.mapping.optimal.cases import Led, Node, solved
 from tilewright.mapping.optimal.chains import EVEN
 from tilewright.mapping.optimal.costs import turns_taken
 from tilewright.mapping.optimal.optimum import RULES, Search
-from tilewright.mapping.optimal.relaxation import relaxed, tangent
+from tilewright.mapping.optimal.relaxation import LONGEST, ROOM, TOTAL, relaxed, tangent
 from tilewright.mapping.problem import OBJECTIVES, NestProblem
 
+POINTWISE = conv2d(K=256, C=128, Y=14, X=14, stride=2)
 LAYER = conv2d(K=6, C=4, Y=6, X=5, R=3, S=2, stride=(2, 1), pad=1)
 
 
@@ -105,3 +106,109 @@ def test_every_combination_of_rules_finds_the_same_optimum(machine: str, nest: s
         assert proof.bound >= search.judge.key[0] * (1 - 1e-9)
         found.add(round(search.judge.key[0], 6))
     assert len(found) == 1
+
+
+@pytest.mark.parametrize("machine", ["mobile-npu", "simba", "tpu"])
+def test_scores_hold_for_what_is_left_of_an_order(machine: str) -> None:
+    # Candidates without hope are left out by bounds of single ones, which may lift the bound of the whole as well.
+    arch = load_arch(machine)
+    rng = np.random.default_rng(3)
+    judged = 0
+    search = Search(default_problem(POINTWISE, arch, arch.layout), "edp", 10**6)
+    search.run(0)
+    for structure in search.structures[:6]:
+        node = search.root(structure, EVEN)
+        if node is None:
+            continue
+        orders = [np.argsort(score, kind="stable") for score in node.scores]
+        for _ in range(500):
+            rows = [int(order[int(len(order) * rng.random() ** 3)]) for order in orders]
+            scored = node.bound + sum(float(score[row]) for score, row in zip(node.scores, rows, strict=True))
+            exact = values(node, rows)
+            if np.isfinite(exact):
+                judged += 1
+                assert scored <= np.log(exact) + 1e-7
+    assert judged > 50
+
+
+def test_a_bound_known_by_other_means_leaves_scores_as_they_hold() -> None:
+    arch = load_arch("mobile-npu")
+    search = Search(default_problem(LAYER, arch, arch.layout), "edp", 10**6, rules=frozenset({"tangent"}))
+    node = search.root(search.structures[0], EVEN)
+    assert node is not None
+    raised = node.above(node.bound + 0.5)
+    assert raised.bound == node.bound + 0.5
+    for k in range(3):
+        before = node.bound + sum(float(score[k % len(score)]) for score in node.scores)
+        after = raised.bound + sum(float(score[k % len(score)]) for score in raised.scores)
+        assert after == pytest.approx(before)
+    assert node.above(node.bound - 1.0) is node
+
+
+@pytest.mark.parametrize("machine", ["eyeriss", "simba"])
+def test_every_combination_has_its_case(machine: str) -> None:
+    """Segments and footprints are known in a case: its forms bound the combinations that are as it says, and for each
+    combination there is such a case."""
+    arch = load_arch(machine)
+    rng = np.random.default_rng(4)
+    judged = 0
+    for root in roots(default_problem(LAYER, arch, arch.layout), "edp", 4):
+        where = root.origin.where
+        starts = np.concatenate([[0], np.cumsum([len(table) for table in root.tables])])[:-1]
+        cases = [case.dressed for case in opened(root, None)]
+        forms = [relaxed(where, root.origin.machine, list(case.tables), case.case) for case in cases]
+        for _ in range(150):
+            rows = [int(len(numbers) * rng.random()) for numbers in root.numbers]
+            table, scratch = np.concatenate(root.tables), np.empty(500)
+            found = [bound(starts + rows, table, turn, root.origin.machine, scratch) for turn in turns_taken(where)]
+            if not np.isfinite(min(found)[0]):
+                continue
+            chosen = [root.tables[c][row] for c, row in enumerate(rows)]
+            mine = [
+                k
+                for k, case in enumerate(cases)
+                if _is_as_assumed(case, chosen)
+                and all(n[r] in m for n, r, m in zip(root.numbers, rows, case.numbers, strict=True))
+            ]
+            assert mine
+            for k in mine:
+                judged += 1
+                at = [
+                    int(np.searchsorted(m, n[r])) for n, r, m in zip(root.numbers, rows, cases[k].numbers, strict=True)
+                ]
+                features = np.exp(sum(log[row] for log, row in zip(forms[k].logs, at, strict=True)))
+                sums = forms[k].coefficients @ features + forms[k].constants
+                least = min(one[0] for one in found)
+                total = float(np.prod(sums[forms[k].roles == TOTAL])) * float(max(sums[forms[k].roles == LONGEST]))
+                assert total <= least * (1 + 1e-9)
+                assert (sums[forms[k].roles == ROOM] <= 1 + 1e-9).all()
+    assert judged > 30
+
+
+def _is_as_assumed(case: Node, chosen: list[np.ndarray]) -> bool:
+    """Whether a combination's innermost loops and footprints are those of a case."""
+    where = case.origin.where
+    for j, at in enumerate(where.at_item):
+        inner, barrier = max(int(row[at + INNER]) for row in chosen), where.barrier[j]
+        known = case.case.inner[j]
+        if known is not None and (inner != known if known <= barrier else inner <= barrier):
+            return False
+        loops = sum(row[at + LOOPS] for row in chosen)
+        slides = any(row[at + LOOPS] > 0 and where.window[c, j] for c, row in enumerate(chosen))
+        single = loops == 0 or (loops == 1 and slides)
+        if (j in case.case.twice and single) or (j in case.case.once and not single):
+            return False
+    return True
+
+
+def test_leaders_are_nowhere_above_those_that_follow() -> None:
+    rng = np.random.default_rng(5)
+    logs, shares = np.round(rng.random((300, 3)), 1), rng.integers(0, 3, (300, 2)).astype(float)
+    led = Led.of(logs, shares)
+    rows, scores = led.followers(np.arange(len(led.heads)), np.arange(len(led.heads), dtype=float))
+    assert rows.tolist() == list(range(300))
+    assert len(led.heads) < 200
+    for row, score in zip(rows, scores, strict=True):
+        head = led.heads[int(score)]
+        assert (logs[head] <= logs[row]).all()
+        assert (shares[head] == shares[row]).all()

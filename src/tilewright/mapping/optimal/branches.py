@@ -10,50 +10,94 @@ import numpy as np
 
 from tilewright.mapping.optimal.bound_kernels import INNER, LOOPS, WIDEST
 from tilewright.mapping.optimal.cases import TIMED, Node
+from tilewright.mapping.optimal.relaxation import Case
 from tilewright.mapping.optimal.structure import Item, Structure
 
 Inner = tuple[int | None, ...]
+Part = tuple[Case, list[Any]]  # what is assumed, and which candidates of every component are left
 
 
 def branches(node: Node) -> list[Node]:
     """Nodes that together hold every combination of a node and bring its forms nearer to the costs; empty where no such
     cut is left."""
-    parts = by_segments(node)
-    if parts != [node]:
-        return parts
-    return by_loops(node) or _by_run(node)
+    for cut in (by_segments, by_footprints):
+        parts = cut([(node.case, [np.ones(len(rows), bool) for rows in node.numbers])], node)
+        if parts is not None:
+            return [replace(node.only(masks), case=case) for case, masks in parts]
+    return _by_run(node)
 
 
-def by_segments(node: Node, orders: list[Structure] | None = None) -> list[Node]:
-    """A node in cases of known segments of the innermost loop of every item that pars hold in place, without cases
-    whose mappings another order of keeps (of ``orders``) has as well; just the node where nothing is to be known."""
-    where = node.origin.where
-    held = [j for j, barrier in enumerate(where.barrier) if barrier >= 0 and node.case.inner[j] is None]
-    cases: list[tuple[Inner, list[Any]]] = [(node.case.inner, [np.ones(len(rows), bool) for rows in node.numbers])]
-    for j in held:
-        segments = [table[:, where.at_item[j] + INNER].astype(np.int64) for table in node.tables]
-        cases = [part for case in cases for part in _cut(case, j, int(where.barrier[j]), segments)]
+def opened(node: Node, orders: list[Structure] | None) -> list[Node]:
+    """A node in cases of known segments of innermost loops and known footprints, without features, and without cases
+    whose mappings another order of keeps (of ``orders``) has as well."""
+    parts: list[Part] = [(node.case, [np.ones(len(rows), bool) for rows in node.numbers])]
+    parts = by_segments(parts, node) or parts
+    while (more := by_footprints(parts, node)) is not None:
+        parts = more
     known = {order.items: order.axis_places for order in orders or ()}
-    whole = len(cases) == 1 and cases[0][0] == node.case.inner
+    bare = node.bare
     return [
-        node if whole else replace(node.only(masks), case=replace(node.case, inner=inner))
-        for inner, masks in cases
-        if not _said_elsewhere(node.origin.structure, where.barrier, inner, known)
+        replace(bare.only(masks), case=case)
+        for case, masks in parts
+        if not _said_elsewhere(node.origin.structure, node.origin.where.barrier, case.inner, known)
     ]
 
 
-def _cut(case: tuple[Inner, list[Any]], j: int, barrier: int, segments: list[Any]) -> list[tuple[Inner, list[Any]]]:
-    """A case by the segment of the innermost loop of one item: exactly that up to its pars, or any below (j)."""
-    inner, masks = case
+def by_segments(parts: list[Part], node: Node) -> list[Part] | None:
+    """Parts of a node by the segment of the innermost loop of every item that pars hold in place; None where nothing is
+    to be known."""
+    where = node.origin.where
+    held = [j for j, barrier in enumerate(where.barrier) if barrier >= 0 and node.case.inner[j] is None]
+    for j in held:
+        segments = [table[:, where.at_item[j] + INNER].astype(np.int64) for table in node.tables]
+        parts = [one for part in parts for one in _by_segment(part, j, int(where.barrier[j]), segments)]
+    return parts if held else None
+
+
+def _by_segment(part: Part, j: int, barrier: int, segments: list[Any]) -> list[Part]:
+    """A part by the segment of the innermost loop of one item: exactly that up to its pars, or any below (j)."""
+    case, masks = part
     seen = [own[mask] for own, mask in zip(segments, masks, strict=True)]
     least, most = max(int(own.min()) for own in seen), max(int(own.max()) for own in seen)
     found = []
     for segment in range(least, min(barrier, j, most) + 1):
         narrowed = [mask & (own <= segment) for own, mask in zip(segments, masks, strict=True)]
         if segment < 0 or any((own[mask] == segment).any() for own, mask in zip(segments, narrowed, strict=True)):
-            found.append(((*inner[:j], segment, *inner[j + 1 :]), narrowed))
+            found.append((segment, narrowed))
     if barrier < j and most > barrier:
-        found.append(((*inner[:j], j, *inner[j + 1 :]), masks))
+        found.append((j, masks))
+    return [
+        (replace(case, inner=(*case.inner[:j], segment, *case.inner[j + 1 :])), rows)
+        for segment, rows in found
+        if all(mask.any() for mask in rows)
+    ]
+
+
+def by_footprints(parts: list[Part], node: Node) -> list[Part] | None:
+    """Parts of a node by whether the next item loaded ahead needs two footprints: not without any loop above it, nor if
+    all there is moves a window. None where that is known of all items, or holds for all candidates."""
+    where = node.origin.where
+    for j in range(len(where.parent)):
+        if where.doubles[j] != 1 or all(j in case.twice | case.once for case, _ in parts):
+            continue
+        loops = [table[:, where.at_item[j] + LOOPS] for table in node.tables]
+        slides = [bool(where.window[c, j]) for c in range(len(loops))]
+        if sum(float(own.min()) for own in loops) > (1 if any(slides) else 0):
+            continue
+        return [one for part in parts for one in _by_footprint(part, j, loops, slides)]
+    return None
+
+
+def _by_footprint(part: Part, j: int, loops: list[Any], slides: list[bool]) -> list[Part]:
+    case, masks = part
+    once = replace(case, once=case.once | {j})
+    none = [mask & (own == 0) for own, mask in zip(loops, masks, strict=True)]
+    one = [mask & (own <= slide) for own, slide, mask in zip(loops, slides, masks, strict=True)]
+    found = [(once, none)]
+    if any((own[mask] == 1).any() for own, mask in zip(loops, one, strict=True)):
+        found.append((once, one))
+    if any(own[mask].max(initial=0) > 0 for own, mask in zip(loops, masks, strict=True)):
+        found.append((replace(case, twice=case.twice | {j}), masks))
     return [(own, rows) for own, rows in found if all(mask.any() for mask in rows)]
 
 
@@ -102,36 +146,6 @@ def _by_run(node: Node) -> list[Node]:
                 return _halves(node, c, whole)
             if not whole.all():
                 break
-    return []
-
-
-def by_loops(node: Node) -> list[Node]:
-    """By whether an item that is loaded ahead needs two footprints: not without any loop above it, nor if all there is
-    moves a window. Empty where that is known of all items, or holds for all candidates."""
-    where = node.origin.where
-    for j in range(len(where.parent)):
-        if where.doubles[j] != 1 or j in node.case.twice | node.case.once:
-            continue
-        loops = [table[:, where.at_item[j] + LOOPS] for table in node.tables]
-        slides = [bool(where.window[c, j]) for c in range(len(loops))]
-        if sum(float(own.min()) for own in loops) > (1 if any(slides) else 0):
-            continue
-        case = node.case
-        once = replace(case, once=case.once | {j})
-        found = []
-        none = [own == 0 for own in loops]
-        if all(mask.any() for mask in none):
-            found.append(replace(node.only(none), case=once))
-        one = [own <= slide for own, slide in zip(loops, slides, strict=True)]
-        if (
-            any(slides)
-            and all(mask.any() for mask in one)
-            and any((own == 1)[m].any() for own, m in zip(loops, one, strict=True))
-        ):
-            found.append(replace(node.only(one), case=once))
-        if any(own.max() > 0 for own in loops):
-            found.append(replace(node, case=replace(case, twice=case.twice | {j})))
-        return found
     return []
 
 

@@ -162,12 +162,27 @@ class Node:
         picked = zip(self.origin.whole, self.numbers, strict=True)
         return replace(self, tables=tuple(table[np.searchsorted(known, rows)] for (known, table), rows in picked))
 
+    def above(self, bound: float) -> Node:
+        """The node with a bound that it is known to have by other means than its scores."""
+        if bound <= self.bound:
+            return self
+        lower = (bound - self.bound) / len(self.numbers)
+        return replace(self, bound=bound, scores=tuple(score - lower for score in self.scores))
+
+    def joined(self, parts: list[Node]) -> Node:
+        """What is left of the node in its parts, with the least of their bounds."""
+        left = [
+            np.isin(numbers, np.concatenate([p.numbers[c] for p in parts])) for c, numbers in enumerate(self.numbers)
+        ]
+        found = replace(self, scores=(), form=None, tangent=None).only(left)
+        return found.above(min(part.bound for part in parts))
+
     def only(self, masks: list[Any]) -> Node:
         """The node with some of its candidates."""
         return replace(
             self,
             numbers=tuple(rows[mask] for rows, mask in zip(self.numbers, masks, strict=True)),
-            tables=tuple(np.ascontiguousarray(table[mask]) for table, mask in zip(self.tables, masks, strict=True)),
+            tables=tuple(table[mask] for table, mask in zip(self.tables, masks, strict=bool(self.tables))),
             scores=tuple(score[mask] for score, mask in zip(self.scores, masks, strict=True)) if self.scores else (),
             form=self.form.only(masks) if self.form is not None else None,
         )
@@ -231,6 +246,11 @@ class Led:
         ends = np.concatenate([[0], np.cumsum(np.bincount(number, minlength=len(heads)))])
         return cls(heads, np.argsort(number, kind="stable"), ends)
 
+    @classmethod
+    def alone(cls, logs: Floats, _shares: Floats) -> Led:
+        """Every row follows itself."""
+        return cls(np.arange(len(logs)), np.arange(len(logs)), np.arange(len(logs) + 1))
+
     def followers(self, picks: IntTable, scores: Floats) -> tuple[IntTable, Floats]:
         """The rows that follow some heads, ascending, and the scores of those heads."""
         counts = self.ends[picks + 1] - self.ends[picks]
@@ -239,10 +259,12 @@ class Led:
         return rows[order], np.repeat(scores, counts)[order]
 
 
-def explored(node: Node, limit: float, small: float, states: float, budget: int) -> tuple[list[Node], int, int]:
+def explored(
+    node: Node, limit: float, small: float, states: float, budget: int, aim: float = np.inf
+) -> tuple[list[Node], int, int]:
     """(nodes, candidates dropped, work): what is left of a node after cuts by the positions that candidates take, then
     at the middle of features in which the good ones differ most, down to nodes of at most ``small`` combinations or of
-    at most ``states`` vectors of tiles, or ``budget`` tangents."""
+    at most ``states`` vectors of tiles, or whose bound is ``aim``, or ``budget`` tangents."""
     from tilewright.mapping.optimal.dual_kernels import explore
 
     form, found = node.form, node.tangent
@@ -251,8 +273,10 @@ def explored(node: Node, limit: float, small: float, states: float, budget: int)
     assert found.chords is not None
     most = np.log(limit) - 1e-12 if np.isfinite(limit) else np.inf
     shares = node.shares()
-    # Only candidates that no other one of as many positions beats in everything; the others follow theirs.
-    led = [Led.of(log, share) for log, share in zip(form.logs, shares, strict=True)]
+    # Only candidates that no other one of as many positions beats in everything; the others follow theirs. Where parts
+    # are to become few candidates, for trees, none follows another.
+    each = Led.of if node.origin.structure.deep else Led.alone
+    led = [each(log, share) for log, share in zip(form.logs, shares, strict=True)]
     heads = [one.heads for one in led]
     counts = [len(one) for one in heads]
     starts = np.concatenate([[0], np.cumsum(counts)])
@@ -263,8 +287,8 @@ def explored(node: Node, limit: float, small: float, states: float, budget: int)
     rows, scores, sizes, bounds, dropped, tangents, priced = explore(
         np.concatenate([log[head] for log, head in zip(form.logs, heads, strict=True)]), starts, form.coefficients,
         form.constants, form.roles, *found.chords, found.multipliers, used,
-        np.concatenate([code[head] for code, head in zip(codes, heads, strict=True)]), most, small, states, budget,
-        ROUNDS, STEPS,
+        np.concatenate([code[head] for code, head in zip(codes, heads, strict=True)]), most, np.log(aim), small,
+        states, budget, ROUNDS, STEPS,
     )  # fmt: skip
     work = NODES_A_TANGENT * tangents + priced // ROWS_A_NODE
     nodes = []
@@ -286,7 +310,7 @@ def explored(node: Node, limit: float, small: float, states: float, budget: int)
                 scores=tuple(score for _, score in whole) if scored else (),
                 form=replace(form, logs=tuple(log[pick] for log, (pick, _) in zip(form.logs, whole, strict=True))),
                 tangent=None,
-                apart=scored,
+                apart=scored and not np.isfinite(aim),
             )
         )
     return nodes, dropped, work

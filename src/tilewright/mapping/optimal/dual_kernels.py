@@ -272,7 +272,7 @@ def _most_open(order, first, last, used):
 
 @njit(cache=True, nogil=True)
 def explore(
-    logs, offsets, coefficients, constants, roles, slopes, shifts, multipliers, used, codes, most, small, states,
+    logs, offsets, coefficients, constants, roles, slopes, shifts, multipliers, used, codes, most, aim, small, states,
     budget, rounds, steps,
 ):  # fmt: skip
     """Cut a case in two, bound the parts, drop what cannot stay below ``most``, and again, depth first.
@@ -280,8 +280,9 @@ def explore(
     Candidates are told apart by the positions that they take on every axis (``used``, logarithms) first.
 
     Returns (rows, scores, sizes, bounds, dropped, tangents, priced): parts with at most ``small`` combinations, or
-    settled positions and at most ``states`` vectors of tiles (``codes`` number those of the rows at every keep), and
-    those not looked at within ``budget`` tangents (without scores: their bound is that of the part they come from).
+    settled positions and at most ``states`` vectors of tiles (``codes`` number those of the rows at every keep), or a
+    bound of ``aim``, and those not looked at within ``budget`` tangents (without scores: their bound is that of the
+    part they come from).
     Part p has ``sizes[p, c]`` of the rows of component c, numbered within the component, one component after the
     other. ``priced`` are the rows of all tangents.
     """
@@ -357,7 +358,7 @@ def explore(
         open_component, open_axis, open_middle = _most_open(order, first, last, used)
         settled = open_component < 0
         ready = settled and _states(order, first, last, node, numbers, stamps, stamp) <= states
-        if not scored or size <= small or ready:
+        if not scored or size <= small or ready or bound >= aim:
             while held + count > len(out_rows):
                 out_rows, out_scores = np.append(out_rows, out_rows), np.append(out_scores, out_scores)
             if parts == len(out_bounds):

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tilewright.mapping.optimal.cases import Node
+from tilewright.mapping.optimal.branches import opened
+from tilewright.mapping.optimal.cases import Node, solved
 from tilewright.mapping.optimal.chains import EVEN, FEW, FEWER
 from tilewright.mapping.optimal.costs import Layout, turns_taken
 from tilewright.mapping.optimal.judge import Proof
@@ -47,7 +48,8 @@ def first_mapping(search: Search, *, proof: bool) -> None:
         for structure in best[:orders]:
             node = None if search.spent else search.root(structure, search.allowed(FEW))
             if node is not None:
-                values[structure] = min(dive(search, node) for _ in range(FIRST_DIVES))
+                # Where pars hold items in place, other searches go on from here.
+                values[structure] = min(dive(search, node) for _ in range(1 if proof and node.held else FIRST_DIVES))
         best.sort(key=lambda structure: values.get(structure, np.inf))
     # The most promising orders first: what they yield cuts the others short.
     rank = {structure: number for number, structure in enumerate(best)}
@@ -91,7 +93,12 @@ def polish(search: Search, structure: Structure, chosen: dict[str, tuple[int, ..
     """Look for better mappings that take the positions of a given one."""
     choice = search.allowed(EVEN if search.candidates(EVEN) <= MOST_CANDIDATES else FEW)
     node = search.root(structure, replace(choice, spread=tuple(structure.spread(chosen))))
-    for case in sorted(search.opened(node), key=lambda one: one.bound) if node is not None else ():
+    if node is None:
+        return
+    limit = search.judge.limit()
+    cases = opened(node, search.structures if search.free else None) if node.held else [node]
+    bounded = side_by_side(lambda k: solved(cases[k].dressed, limit, 1)[0], range(len(cases)))
+    for case in sorted((one for one in bounded if one is not None), key=lambda one: one.bound):
         dip(search, case)
 
 

@@ -22,7 +22,7 @@ from tilewright.mapping.constraints import UNCONSTRAINED, Constraints, applied, 
 from tilewright.mapping.evaluate import steps_of
 from tilewright.mapping.floor import floor
 from tilewright.mapping.mapping import Mapping
-from tilewright.mapping.optimal.branches import branches, by_loops, by_segments
+from tilewright.mapping.optimal.branches import branches, opened
 from tilewright.mapping.optimal.cases import Node, Origin, explored, solved
 from tilewright.mapping.optimal.chains import EVEN, EVERY, FEW, Choice, chain_number
 from tilewright.mapping.optimal.costs import (
@@ -45,6 +45,7 @@ from tilewright.mapping.optimal.structure import Structure, structures, unspread
 from tilewright.mapping.optimal.walks import side_by_side
 from tilewright.mapping.problem import NestProblem, Within
 
+FAR, NEAR, CLOSER = 0.9, 0.95, 0.02  # bounds as shares of the best; what is worth it, in logarithms
 DIPS = 3  # parts of a case that are looked into for better mappings
 WALKED, DIPPED = 0.1, 0.1  # the share of all work that goes into random moves, and into looking for good mappings
 NODES_A_SECOND = 200_000
@@ -55,7 +56,7 @@ FEW_ENOUGH = 12_000  # candidates of a component that are few enough to list eve
 SMALL, SMALLER, EASY = 50_000, 2_000, 50  # combinations, and bounds that are few
 STATES, TRIAL = 100_000, 50_000  # vectors of tiles; bounds of a sweep
 DOMINATED = 20_000  # rows that are worth comparing
-KEPT_ROWS, TANGENTS, FEW_TANGENTS, DEEP = 2_000, 1000, 7, 60
+KEPT_ROWS, KEPT_OF_CASES, TANGENTS, FEW_TANGENTS, DEEP = 40_000, 2_000, 1000, 7, 60
 FEW_BOUNDS, PLUNGES, GLIMPSE, AT_ONCE = 150_000, 4, 3_000, 16
 Progress = Callable[[str, int, int], None]  # what, bounds computed, at most
 RULES = frozenset({"tangent", "candidate", "dominated", "bound"})
@@ -213,7 +214,10 @@ class Search:
             if not node.held and plunges > 0:
                 self.plunge(node)
             plunges -= 1
-            for one in self.opened(node) if node.held else [node]:
+            cases = [node]
+            if node.held and "tangent" in self.rules:
+                cases = opened(node, self.structures if self.free else None)
+            for one in cases:
                 self.put(queue, one)
         while queue:
             bound, _, node = heappop(queue)
@@ -244,22 +248,30 @@ class Search:
         return not told and node.size > self.small and not node.settled
 
     def told_apart(self, nodes: list[Node]) -> list[Node]:
-        """What is of interest in nodes, in parts by the positions that candidates take; good mappings in the best."""
+        """What is of interest in nodes, in parts by the positions that candidates take; good mappings in the best.
+
+        What is far from the best comes back whole, with a better bound: all cases are to be near it before any is
+        looked into."""
         limit = self.judge.limit()
 
-        def work(k: int) -> tuple[list[Node], int, int]:
+        def work(k: int) -> tuple[list[Node], list[Node], int, int]:
             node: Node | None = nodes[k].dressed
             dropped = spent = 0
             assert node is not None
             if node.tangent is None:
                 node, dropped, spent = solved(node, limit, 1)
             if node is None:
-                return [], dropped, spent
-            parts, more, work = explored(node, limit, 200.0 if node.held else self.small, np.inf, TANGENTS)
-            return parts, dropped + more, spent // 2 + work
+                return [], [], dropped, spent
+            far = node.held and node.bound < np.log(FAR * limit)
+            small, aim = (200.0 if node.held else self.small), NEAR * limit if far else np.inf
+            parts, more, work = explored(node, limit, small, np.inf, TANGENTS, aim)
+            whole = [node.joined(parts)] if far and parts else parts
+            if far and parts and whole[0].bound < node.bound + CLOSER:
+                whole = parts
+            return whole, parts, dropped + more, spent // 2 + work
 
         found = side_by_side(work, range(len(nodes)))
-        for parts, dropped, spent in found:
+        for _, parts, dropped, spent in found:
             self.nodes += spent
             self.pruned["tangent"] += dropped
             # The part of least bound need not hold the best mappings: others are tried as well.
@@ -269,7 +281,7 @@ class Search:
                     before = self.nodes
                     dip(self, part)
                     self.dipped += self.nodes - before
-        return [part for parts, _, _ in found for part in parts]
+        return [part for whole, _, _, _ in found for part in whole]
 
     def least_of(self, structure: Structure) -> float:
         """What no mapping of an order of keeps goes below: compulsory traffic, and computing on the axes that the order
@@ -330,25 +342,6 @@ class Search:
         parts = self.branched(node)
         return parts if parts is not None else self.parts_of(node, node.size / 16, node.states() / 16, TANGENTS)
 
-    def opened(self, node: Node) -> list[Node]:
-        """What is of interest of an order of keeps, in cases of what is refilled when."""
-        if "tangent" not in self.rules:
-            return [node]
-        cases = by_segments(node, self.structures if self.free else None)
-        if cases == [node]:
-            return cases
-        waiting, cases = cases, []
-        while waiting:
-            case = waiting.pop()
-            parts = by_loops(case)
-            waiting += parts
-            cases += [] if parts else [case]
-        limit = self.judge.limit()
-        found = side_by_side(lambda k: solved(cases[k], limit, 1), range(len(cases)))
-        self.nodes += sum(work // 2 + 100 for _, _, work in found)
-        self.pruned["tangent"] += sum(dropped for _, dropped, _ in found)
-        return [one for one, _, _ in found if one is not None]
-
     def plunge(self, node: Node) -> None:
         """Look for a better mapping in the most promising part of a node, and the most promising part of that."""
         waiting = [node]
@@ -397,7 +390,7 @@ class Search:
         return parts
 
     def put(self, queue: list[tuple[float, int, Node]], node: Node) -> None:
-        if node.rows > KEPT_ROWS:  # too many to keep while they wait
+        if node.rows > (KEPT_OF_CASES if node.held else KEPT_ROWS):  # too many to keep while they wait
             node = node.bare
         heappush(queue, (node.bound, next(self.order), node))
 
@@ -495,7 +488,7 @@ class Search:
         if not all(mask.any() for mask in masks):
             return None
         self.nodes += node.rows
-        return replace(node.only(masks), bound=max(node.bound, float(np.log(max(root, 1e-99)))))
+        return node.only(masks).above(float(np.log(max(root, 1e-99))))
 
     def without_dominated(self, node: Node, parts: list[Component]) -> Node:
         """Without candidates that another one equals or beats in everything that counts."""
