@@ -20,11 +20,11 @@ Part = tuple[Case, list[Any]]  # what is assumed, and which candidates of every 
 def branches(node: Node) -> list[Node]:
     """Nodes that together hold every combination of a node and bring its forms nearer to the costs; empty where no such
     cut is left."""
-    for cut in (by_segments, by_footprints):
+    for cut in (by_segments, by_footprints) if node.origin.structure.deep else ():
         parts = cut([(node.case, [np.ones(len(rows), bool) for rows in node.numbers])], node)
         if parts is not None:
             return [replace(node.only(masks), case=case) for case, masks in parts]
-    return _by_run(node)
+    return _by_run(node) or ([] if node.origin.structure.deep else _by_loops(node))
 
 
 def opened(node: Node, orders: list[Structure] | None) -> list[Node]:
@@ -146,6 +146,22 @@ def _by_run(node: Node) -> list[Node]:
                 return _halves(node, c, whole)
             if not whole.all():
                 break
+    return []
+
+
+def _by_loops(node: Node) -> list[Node]:
+    """By whether an item that is loaded ahead has loops of a component above it: then it needs two footprints. No
+    candidate is in both parts, which trees like better than assumptions."""
+    where = node.origin.where
+    for j in range(len(where.parent)):
+        if where.doubles[j] != 1:
+            continue
+        counts = [table[:, where.at_item[j] + LOOPS] for table in node.tables]
+        if any(count.min() > 0 for count in counts):
+            continue
+        for c, count in enumerate(counts):
+            if count.max() > 0:
+                return _halves(node, c, count == 0)
     return []
 
 

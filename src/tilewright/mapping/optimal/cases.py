@@ -260,11 +260,20 @@ class Led:
 
 
 def explored(
-    node: Node, limit: float, small: float, states: float, budget: int, aim: float = np.inf
+    node: Node,
+    limit: float,
+    small: float,
+    states: float,
+    budget: int,
+    *,
+    aim: float = np.inf,
+    led: bool = False,
 ) -> tuple[list[Node], int, int]:
     """(nodes, candidates dropped, work): what is left of a node after cuts by the positions that candidates take, then
     at the middle of features in which the good ones differ most, down to nodes of at most ``small`` combinations or of
-    at most ``states`` vectors of tiles, or whose bound is ``aim``, or ``budget`` tangents."""
+    at most ``states`` vectors of tiles, or whose bound is ``aim``, or ``budget`` tangents. If
+    ``led``, only candidates that no other one of as many positions beats in everything are told apart, and the others
+    follow theirs."""
     from tilewright.mapping.optimal.dual_kernels import explore
 
     form, found = node.form, node.tangent
@@ -273,11 +282,9 @@ def explored(
     assert found.chords is not None
     most = np.log(limit) - 1e-12 if np.isfinite(limit) else np.inf
     shares = node.shares()
-    # Only candidates that no other one of as many positions beats in everything; the others follow theirs. Where parts
-    # are to become few candidates, for trees, none follows another.
-    each = Led.of if node.origin.structure.deep else Led.alone
-    led = [each(log, share) for log, share in zip(form.logs, shares, strict=True)]
-    heads = [one.heads for one in led]
+    each = Led.of if led else Led.alone
+    follow = [each(log, share) for log, share in zip(form.logs, shares, strict=True)]
+    heads = [one.heads for one in follow]
     counts = [len(one) for one in heads]
     starts = np.concatenate([[0], np.cumsum(counts)])
     used = np.zeros((starts[-1], max(one.shape[1] for one in shares)))
@@ -300,7 +307,7 @@ def explored(
         bound = max(node.bound, float(bounds[part]))
         shift = (bound - float(bounds[part])) / len(counts)
         picks, own = np.split(rows[first:end], cuts), np.split(scores[first:end] - shift, cuts)
-        whole = [one.followers(pick, score) for one, pick, score in zip(led, picks, own, strict=True)]
+        whole = [one.followers(pick, score) for one, pick, score in zip(follow, picks, own, strict=True)]
         nodes.append(
             replace(
                 node,

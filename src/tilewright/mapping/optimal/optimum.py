@@ -264,7 +264,7 @@ class Search:
                 return [], [], dropped, spent
             far = node.held and node.bound < np.log(FAR * limit)
             small, aim = (200.0 if node.held else self.small), NEAR * limit if far else np.inf
-            parts, more, work = explored(node, limit, small, np.inf, TANGENTS, aim)
+            parts, more, work = explored(node, limit, small, np.inf, TANGENTS, aim=aim, led=True)
             whole = [node.joined(parts)] if far and parts else parts
             if far and parts and whole[0].bound < node.bound + CLOSER:
                 whole = parts
