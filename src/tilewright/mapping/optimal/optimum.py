@@ -54,7 +54,7 @@ MOST_CANDIDATES, FEW_ENOUGH = 120_000, 12_000  # of a component; few enough to l
 MOST_FIRST = 30_000
 SMALL, SMALLER, EASY = 50_000, 2_000, 50  # combinations, and bounds that are few
 STATES, TRIAL = 100_000, 50_000  # vectors of tiles; bounds of a sweep
-DOMINATED = 20_000  # rows that are worth comparing
+DOMINATED, COMPARED = 20_000, 500  # rows that are worth comparing, with how many where more than bytes counts
 KEPT_ROWS, TANGENTS, FEW_TANGENTS, DEEP = 40_000, 1000, 7, 60
 FEW_BOUNDS, PLUNGES, GLIMPSE = 150_000, 4, 3_000
 Progress = Callable[[str, int, int], None]  # what, bounds computed, at most
@@ -267,10 +267,8 @@ class Search:
         cycles = max(self.problem.nest.points / positions, floor(self.problem, "latency"))
         if self.objective == "latency":
             return cycles
-        energy = floor(self.problem, "energy")
-        if isinstance(self.objective, Within):
-            return max(energy / self.objective.energy_pj, cycles / self.objective.cycles)
-        return energy * cycles
+        energy, within = floor(self.problem, "energy"), self.objective
+        return max(energy / within.energy_pj, cycles / within.cycles) if isinstance(within, Within) else energy * cycles
 
     def looked_into(self, node: Node, proof: Proof, budget: int) -> list[Node]:
         """What is still of interest in a node after a search of it, or for better mappings in it."""
@@ -394,8 +392,8 @@ class Search:
         parts = self.components_of(structure, choice)
         if not parts:
             return None
-        again = self.careful and self.objective == "traffic"  # else walks get further without a limit
-        steps = float(self.judge.max_steps) if again else np.inf
+        # Other objectives' walks get further without a limit.
+        steps = float(self.judge.max_steps) if self.careful and self.objective == "traffic" else np.inf
         where = with_fewest_points(where, parts, self.fewest)._replace(most_steps=steps)
         tables, kinds = self.packed_all(structure, parts)
         chains = tuple(tuple(zip(part.dims, part.tables, strict=True)) for part in parts)
@@ -450,6 +448,7 @@ class Search:
         from tilewright.mapping.optimal.branch_kernels import undominated
 
         masks: list[Any] = []
+        enough = node.rows if self.objective == "traffic" else COMPARED
         most = [float(part.steps[rows].max()) for part, rows in zip(parts, node.numbers, strict=True)]
         for number, (part, rows) in enumerate(zip(parts, node.numbers, strict=True)):
             twin = next((k for k, other in enumerate(parts[:number]) if other.reads is part.reads), None)
@@ -462,7 +461,7 @@ class Search:
                 columns = np.hstack([columns, steps[:, None]])
             order = np.argsort(columns.sum(axis=1), kind="stable")
             mask = np.zeros(len(rows), bool)
-            mask[order[undominated(np.ascontiguousarray(columns[order]))]] = True
+            mask[order[undominated(np.ascontiguousarray(columns[order]), enough)]] = True
             self.pruned["dominated"] += int((~mask).sum())
             masks.append(mask)
         return node.only(masks)
