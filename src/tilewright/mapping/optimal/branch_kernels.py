@@ -225,8 +225,9 @@ def anneal(rows, leaves, offsets, table, s, cost, steps, seed, skew):
 
 
 @njit(cache=True)
-def undominated(values):
-    """Which rows no other row goes below or equals in every column; of equal rows the first stays.
+def undominated(values, most=1 << 62):
+    """Which rows no other row goes below or equals in every column; of equal rows the first stays. Each is compared
+    with at most so many of those that stay: where they are more, some may stay that another one dominates.
 
     Rows come in ascending order of their sums, so that only earlier rows can dominate."""
     n, columns = values.shape
@@ -234,7 +235,7 @@ def undominated(values):
     front = np.empty(n, np.int64)
     held = 0
     for i in range(n):
-        for h in range(held):
+        for h in range(min(held, most)):
             j = front[h]
             below = True
             for k in range(columns):

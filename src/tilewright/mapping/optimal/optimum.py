@@ -42,7 +42,7 @@ from tilewright.mapping.optimal.lattice import Found, least_in_trees, shortest_p
 from tilewright.mapping.optimal.realize import mappings
 from tilewright.mapping.optimal.relaxation import Case
 from tilewright.mapping.optimal.structure import Structure, structures, unspread
-from tilewright.mapping.optimal.walks import side_by_side
+from tilewright.mapping.optimal.walks import THREADS, side_by_side
 from tilewright.mapping.problem import NestProblem, Within
 
 FAR, NEAR, CLOSER = 0.9, 0.95, 0.02  # bounds as shares of the best; what is worth it, in logarithms
@@ -55,7 +55,7 @@ MOST_ORDERS = 48
 FEW_ENOUGH = 12_000  # candidates of a component that are few enough to list every tile at once
 SMALL, SMALLER, EASY = 50_000, 2_000, 50  # combinations, and bounds that are few
 STATES, TRIAL = 100_000, 50_000  # vectors of tiles; bounds of a sweep
-DOMINATED = 20_000  # rows that are worth comparing
+DOMINATED, COMPARED = 20_000, 500  # rows that are worth comparing, with how many where more than bytes counts
 KEPT_ROWS, KEPT_OF_CASES, TANGENTS, FEW_TANGENTS, DEEP = 40_000, 2_000, 1000, 7, 60
 FEW_BOUNDS, PLUNGES, GLIMPSE, AT_ONCE = 150_000, 4, 3_000, 16
 Progress = Callable[[str, int, int], None]  # what, bounds computed, at most
@@ -229,15 +229,12 @@ class Search:
                 break
             if self.progress is not None:
                 self.progress(f"at most {100 * (self.judge.least / np.exp(bound) - 1):.1f}% off", self.nodes, budget)
+            nodes = self.batch(node, queue)
             try:
-                if self.open(node):
-                    more = bool(queue) and self.open(queue[0][2])
-                    parts = self.told_apart([node, heappop(queue)[2]] if more else [node])
-                else:
-                    parts = self.closed(node, queue, proof, budget)
+                parts = self.told_apart(nodes) if self.open(node) else self.closed(nodes, proof, budget)
             except KeyboardInterrupt:
                 self.stop()
-                parts = [node]
+                parts = nodes
             for part in parts:
                 self.put(queue, part)
         return proof
@@ -262,13 +259,15 @@ class Search:
                 node, dropped, spent = solved(node, limit, 1)
             if node is None:
                 return [], [], dropped, spent
-            far = node.held and node.bound < np.log(FAR * limit)
-            small, aim = (200.0 if node.held else self.small), NEAR * limit if far else np.inf
-            parts, more, work = explored(node, limit, small, np.inf, TANGENTS, aim=aim, led=True)
-            whole = [node.joined(parts)] if far and parts else parts
-            if far and parts and whole[0].bound < node.bound + CLOSER:
-                whole = parts
-            return whole, parts, dropped + more, spent // 2 + work
+            small = 200.0 if node.held else self.small
+            if node.held and node.bound < np.log(FAR * limit):
+                parts, more, own = explored(node, limit, small, np.inf, TANGENTS, aim=NEAR * limit, led=True)
+                dropped, spent = dropped + more, spent + 2 * own
+                whole = [node.joined(parts)] if parts else []
+                if not parts or whole[0].bound > node.bound + CLOSER:
+                    return whole, parts, dropped, spent // 2
+            parts, more, own = explored(node, limit, small, np.inf, TANGENTS, led=True)
+            return parts, parts, dropped + more, spent // 2 + own
 
         found = side_by_side(work, range(len(nodes)))
         for _, parts, dropped, spent in found:
@@ -293,18 +292,23 @@ class Search:
         cycles = max(self.problem.nest.points / positions, floor(self.problem, "latency"))
         if self.objective == "latency":
             return cycles
-        energy = floor(self.problem, "energy")
-        if isinstance(self.objective, Within):
-            return max(energy / self.objective.energy_pj, cycles / self.objective.cycles)
-        return energy * cycles
+        energy, within = floor(self.problem, "energy"), self.objective
+        return max(energy / within.energy_pj, cycles / within.cycles) if isinstance(within, Within) else energy * cycles
 
-    def closed(self, node: Node, queue: list[tuple[float, int, Node]], proof: Proof, budget: int) -> list[Node]:
-        """The same for a node whose positions are told apart, and the next ones at once: most end after a glance."""
+    def batch(self, node: Node, queue: list[tuple[float, int, Node]]) -> list[Node]:
+        """The nodes to be looked at together with one: the next ones in the queue, if as much is known of them."""
         if not node.origin.structure.deep or not self.rules >= {"tangent", "bound"}:
-            return self.looked_into(node, proof, budget)
-        nodes, limit = [node.dressed], self.judge.limit()
-        while queue and len(nodes) < AT_ONCE and queue[0][0] < np.log(limit) and not self.open(queue[0][2]):
-            nodes.append(heappop(queue)[2].dressed)
+            return [node]
+        nodes, unknown = [node], self.open(node)
+        while queue and len(nodes) < (THREADS if unknown else AT_ONCE) and self.open(queue[0][2]) == unknown:
+            nodes.append(heappop(queue)[2])
+        return nodes
+
+    def closed(self, nodes: list[Node], proof: Proof, budget: int) -> list[Node]:
+        """The same for nodes whose positions are told apart: most of several end after a glance."""
+        nodes, limit = [node.dressed for node in nodes], self.judge.limit()
+        if len(nodes) == 1:
+            return self.looked_into(nodes[0], proof, budget)
 
         def look(k: int) -> Found | None:
             node = nodes[k]
@@ -437,8 +441,8 @@ class Search:
         parts = self.components_of(structure, choice)
         if not parts:
             return None
-        again = self.careful and self.objective == "traffic"  # else walks get further without a limit
-        steps = float(self.judge.max_steps) if again else np.inf
+        # Other objectives' walks get further without a limit.
+        steps = float(self.judge.max_steps) if self.careful and self.objective == "traffic" else np.inf
         where = with_fewest_points(where, parts, self.fewest)._replace(most_steps=steps)
         tables, kinds = self.packed_all(structure, parts)
         chains = tuple(tuple(zip(part.dims, part.tables, strict=True)) for part in parts)
@@ -495,6 +499,7 @@ class Search:
         from tilewright.mapping.optimal.branch_kernels import undominated
 
         masks: list[Any] = []
+        enough = node.rows if self.objective == "traffic" else COMPARED
         most = [float(part.steps[rows].max()) for part, rows in zip(parts, node.numbers, strict=True)]
         for number, (part, rows) in enumerate(zip(parts, node.numbers, strict=True)):
             twin = next((k for k, other in enumerate(parts[:number]) if other.reads is part.reads), None)
@@ -507,7 +512,7 @@ class Search:
                 columns = np.hstack([columns, steps[:, None]])
             order = np.argsort(columns.sum(axis=1), kind="stable")
             mask = np.zeros(len(rows), bool)
-            mask[order[undominated(np.ascontiguousarray(columns[order]))]] = True
+            mask[order[undominated(np.ascontiguousarray(columns[order]), enough)]] = True
             self.pruned["dominated"] += int((~mask).sum())
             masks.append(mask)
         return node.only(masks)
