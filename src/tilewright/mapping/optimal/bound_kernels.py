@@ -340,20 +340,32 @@ def _streamed_steps(rows, table, s, scratch, j):
 
 
 @njit(cache=True, nogil=True)
+def _run(rows, table, s, j, column, longest):
+    """The words that a run of an item's transfers has, by the tiles of a column: at most (``longest``, where tiles of
+    several components are taken for whole) or at least."""
+    run = 1.0
+    for k in range(s.axis_count[j]):
+        c, extent = s.axis_component[j, k], s.axis_size[j, k]
+        if run != s.axis_stride[j, k]:
+            break
+        if c < 0:
+            if not longest:
+                break
+            run *= extent
+            continue
+        tile = table[rows[c], s.at_item[j] + column]
+        run *= min(extent, max(1.0, tile))
+        if tile < extent:
+            break
+    return run
+
+
+@njit(cache=True, nogil=True)
 def _most_runs(rows, table, s, j, words):
     """The most DRAM runs of one transfer of an item that moves at most so many words."""
     if s.packed[j]:
         return 1.0
-    run = 1.0
-    for k in range(s.axis_count[j]):
-        c, extent = s.axis_component[j, k], s.axis_size[j, k]
-        if run != s.axis_stride[j, k] or c < 0:
-            break
-        surely = table[rows[c], s.at_item[j] + FOOTPRINT]
-        run *= min(extent, max(1.0, surely))
-        if surely < extent:
-            break
-    return words / run
+    return words / _run(rows, table, s, j, FOOTPRINT, False)
 
 
 @njit(cache=True, nogil=True)
@@ -473,16 +485,4 @@ def _runs(rows, table, s, j, words, refilling):
         for c in range(len(rows)):
             refills *= table[rows[c], s.at_visits[j] + refilling]
         return refills
-    run = 1.0
-    for k in range(s.axis_count[j]):
-        c, stride, extent = s.axis_component[j, k], s.axis_stride[j, k], s.axis_size[j, k]
-        if run != stride:
-            break
-        if c < 0:
-            run *= extent
-            continue
-        widest = table[rows[c], s.at_item[j] + WIDEST]
-        run *= min(extent, max(1.0, widest))
-        if widest < extent:
-            break
-    return words / run
+    return words / _run(rows, table, s, j, WIDEST, True)

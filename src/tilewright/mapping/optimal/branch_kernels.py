@@ -224,17 +224,19 @@ def anneal(rows, leaves, offsets, table, s, cost, steps, seed, skew):
     return best, np.exp(best_value)
 
 
-@njit(cache=True)
-def undominated(values, most=1 << 62):
-    """Which rows no other row goes below or equals in every column; of equal rows the first stays. Each is compared
-    with at most so many of those that stay: where they are more, some may stay that another one dominates.
+@njit(cache=True, nogil=True)
+def leaders(values, groups, most=1 << 62):
+    """For every row one of its group that is nowhere above it: the row itself where there is no other. Each is compared
+    with at most so many of those that lead: where they are more, some may lead that another one is not above.
 
-    Rows come in ascending order of their sums, so that only earlier rows can dominate."""
+    Rows come in order of their groups, and within them of the sums of their values, so that only earlier rows lead."""
     n, columns = values.shape
-    keep = np.ones(n, np.bool_)
+    leader = np.arange(n)
     front = np.empty(n, np.int64)
     held = 0
     for i in range(n):
+        if i > 0 and groups[i] != groups[i - 1]:
+            held = 0
         for h in range(min(held, most)):
             j = front[h]
             below = True
@@ -243,14 +245,21 @@ def undominated(values, most=1 << 62):
                     below = False
                     break
             if below:
-                keep[i] = False
-                # What dominates one row often dominates the next: look there first.
-                while h > 0:
+                leader[i] = j
+                while h > 0:  # what leads one row often leads the next: look there first
                     front[h] = front[h - 1]
                     h -= 1
                 front[0] = j
                 break
-        if keep[i]:
+        if leader[i] == i:
             front[held] = i
             held += 1
-    return keep
+    return leader
+
+
+@njit(cache=True, nogil=True)
+def undominated(values, most=1 << 62):
+    """Which rows no other row goes below or equals in every column; of equal rows the first stays. Rows come in
+    ascending order of their sums; ``most`` is that of ``leaders``."""
+    n = len(values)
+    return leaders(values, np.zeros(n, np.int64), most) == np.arange(n)

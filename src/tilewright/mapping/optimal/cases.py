@@ -234,7 +234,7 @@ class Led:
     @classmethod
     def of(cls, logs: Floats, shares: Floats) -> Led:
         """Every row follows one of the same shares that is nowhere above it."""
-        from tilewright.mapping.optimal.dual_kernels import leaders
+        from tilewright.mapping.optimal.branch_kernels import leaders
 
         group = np.unique(np.round(shares, 9), axis=0, return_inverse=True)[1].reshape(-1)
         values = np.round(logs, 11)

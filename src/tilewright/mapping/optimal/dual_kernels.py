@@ -173,38 +173,6 @@ def dual(logs, offsets, coefficients, constants, roles, slopes, shifts, multipli
 
 
 @njit(cache=True, nogil=True)
-def leaders(values, groups):
-    """For every row one of its group that is nowhere above it: the row itself where there is no other.
-
-    Rows come in order of their groups, and within them of the sums of their values."""
-    n, columns = values.shape
-    leader = np.arange(n)
-    front = np.empty(n, np.int64)
-    held = 0
-    for i in range(n):
-        if i > 0 and groups[i] != groups[i - 1]:
-            held = 0
-        for h in range(held):
-            j = front[h]
-            below = True
-            for k in range(columns):
-                if values[j, k] > values[i, k]:
-                    below = False
-                    break
-            if below:
-                leader[i] = j
-                while h > 0:  # what leads one row often leads the next: look there first
-                    front[h] = front[h - 1]
-                    h -= 1
-                front[0] = j
-                break
-        if leader[i] == i:
-            front[held] = i
-            held += 1
-    return leader
-
-
-@njit(cache=True, nogil=True)
 def _widest(local, starts, scores, theta):
     """(component, feature, middle): where good candidates differ most, weighed as the bound does; -1 if nowhere."""
     best, chosen, feature, middle = 0.0, -1, -1, 0.0

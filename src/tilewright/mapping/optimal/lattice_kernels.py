@@ -277,17 +277,13 @@ def lattice(
         if kind == 1 and lows[0] * _least_longest(coefficients, constants, roles, least, numbers, layer_of) >= limit:
             return found, values, 0, spent, 1, np.inf
         for number in range(ROOM_ROUNDS):
-            value = _weighed(
+            value, held_paths = _tried(
                 weights, coefficients, constants, roles, layer_of, least, numbers, starts, first, following, dead,
-                work, other, tables[kind], path,
+                work, other, tables[kind], path, sums, paths, held_paths,
             )  # fmt: skip
             spent += starts[layers] // 20 + 1
             if value >= LARGE / 2:
                 return found, values, 0, spent, 1, np.inf
-            _sums(path, coefficients, constants, layer_of, least, sums)
-            if held_paths < len(paths):
-                paths[held_paths] = path
-                held_paths += 1
             if value > best:
                 best = value
                 pulls[kind] = weights
@@ -326,15 +322,11 @@ def lattice(
                 weights[g] = pulls[0, g] / lows[0] + pulls[1, g] / lows[1]
         best = -np.inf
         for number in range(JOINT_ROUNDS):
-            value = _weighed(
+            value, held_paths = _tried(
                 weights, coefficients, constants, roles, layer_of, least, numbers, starts, first, following, dead,
-                work, other, tables[2], path,
+                work, other, tables[2], path, sums, paths, held_paths,
             )  # fmt: skip
             spent += starts[layers] // 20 + 1
-            _sums(path, coefficients, constants, layer_of, least, sums)
-            if held_paths < len(paths):
-                paths[held_paths] = path
-                held_paths += 1
             if value > best:
                 best = value
                 pulls[2] = weights
@@ -485,6 +477,23 @@ def lattice(
         depth += 1
         fresh = True
     return found, values, held, spent, cut, rest
+
+
+@njit(cache=True, nogil=True)
+def _tried(
+    weights, coefficients, constants, roles, layer_of, least, numbers, starts, first, following, dead, work, other,
+    out, path, sums, paths, held,
+):  # fmt: skip
+    """(least weighted sum, number of paths held): its path is held, ``sums`` are those of the groups along it."""
+    value = _weighed(
+        weights, coefficients, constants, roles, layer_of, least, numbers, starts, first, following, dead, work, other,
+        out, path,
+    )  # fmt: skip
+    _sums(path, coefficients, constants, layer_of, least, sums)
+    if held < len(paths):
+        paths[held] = path
+        held += 1
+    return value, held
 
 
 @njit(cache=True, nogil=True)

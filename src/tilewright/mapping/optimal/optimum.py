@@ -45,6 +45,7 @@ from tilewright.mapping.optimal.structure import Structure, structures, unspread
 from tilewright.mapping.optimal.walks import THREADS, side_by_side
 from tilewright.mapping.problem import NestProblem, Within
 
+FEW_APART = 200.0  # combinations of leaders that need not be told apart
 FAR, NEAR, CLOSER = 0.9, 0.95, 0.02  # bounds as shares of the best; what is worth it, in logarithms
 DIPS = 3  # parts of a case that are looked into for better mappings
 WALKED, DIPPED = 0.1, 0.1  # the share of all work that goes into random moves, and into looking for good mappings
@@ -259,7 +260,7 @@ class Search:
                 node, dropped, spent = solved(node, limit, 1)
             if node is None:
                 return [], [], dropped, spent
-            small = 200.0 if node.held else self.small
+            small = FEW_APART if node.held else self.small
             if node.held and node.bound < np.log(FAR * limit):
                 parts, more, own = explored(node, limit, small, np.inf, TANGENTS, aim=NEAR * limit, led=True)
                 dropped, spent = dropped + more, spent + 2 * own
