@@ -63,7 +63,7 @@ def grow(values):
     return left, right
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def search(roots, left, right, table, s, cost, limit, most, budget):
     """Combinations of single candidates with bounds below ``limit``, the least ones found: at most ``most``.
 

@@ -19,8 +19,9 @@ from tilewright.mapping.optimal.relaxation import (
     tangent,
 )
 from tilewright.mapping.optimal.structure import Structure
+from tilewright.mapping.optimal.threads import aside
 
-ROUNDS, STEPS = 5, 30  # of a tangent of a part: fewer than those of a case
+ROUNDS, STEPS = 6, 30  # of a tangent of a part: fewer than those of a case
 NODES_A_TANGENT, ROWS_A_NODE = 150, 8  # what a tangent costs, in bounds, and rows that it prices as one bound
 SAME = 1e-9  # a difference of logarithms that is none
 TIMED = (OBJECTIVE_CODES["latency"], OBJECTIVE_CODES["edp"], WITHIN)
@@ -37,6 +38,7 @@ class Origin:
     machine: Costs
     chains: tuple[tuple[tuple[str, IntTable], ...], ...]
     kinds: Any
+    twins: tuple[int, int] | None = None  # components that can change places without any difference
     whole: tuple[tuple[IntTable, Floats], ...] = ()  # numbers, ascending, and features of all candidates of interest
 
     def chain(self, c: int, candidate: int) -> dict[str, tuple[int, ...]]:
@@ -115,6 +117,15 @@ class Node:
     def settled(self) -> bool:
         """Whether all candidates of a component take the same positions, but for axes that count alike."""
         return all(float(np.ptp(one, axis=0).max()) < SAME for one in self.shares())
+
+    def twins(self) -> IntTable:
+        """Two components that can change places without any difference (``Origin.twins``) and have the same candidates;
+        else -1."""
+        if self.origin.twins is not None and self.form is not None:
+            some, other = self.origin.twins
+            if all(np.array_equal(one[some], one[other]) for one in (self.numbers, self.form.logs)):
+                return np.array([some, other])
+        return np.array([-1, -1])
 
     def fits(self) -> bool:
         """Whether the array has the positions that some combination of candidates takes."""
@@ -239,7 +250,9 @@ class Led:
         group = np.unique(np.round(shares, 9), axis=0, return_inverse=True)[1].reshape(-1)
         values = np.round(logs, 11)
         order = np.lexsort((values.sum(axis=1), group))
-        leader = order[leaders(np.ascontiguousarray(values[order]), group[order])]
+        sorted_values, groups = np.ascontiguousarray(values[order]), group[order]
+        with aside():
+            leader = order[leaders(sorted_values, groups)]
         head = np.empty(len(logs), dtype=np.int64)
         head[order] = leader
         heads, number = np.unique(head, return_inverse=True)
@@ -253,6 +266,9 @@ class Led:
 
     def followers(self, picks: IntTable, scores: Floats) -> tuple[IntTable, Floats]:
         """The rows that follow some heads, ascending, and the scores of those heads."""
+        if len(self.heads) == len(self.rows):
+            order = np.argsort(picks)
+            return picks[order], scores[order]
         counts = self.ends[picks + 1] - self.ends[picks]
         rows = np.concatenate([self.rows[self.ends[pick] : self.ends[pick + 1]] for pick in picks])
         order = np.argsort(rows)
@@ -291,12 +307,13 @@ def explored(
     for one, head, first in zip(shares, heads, starts[:-1], strict=True):
         used[first : first + len(head), : one.shape[1]] = one[head]
     codes = [node.origin.codes(c, numbers) for c, numbers in enumerate(node.numbers)]
-    rows, scores, sizes, bounds, dropped, tangents, priced = explore(
-        np.concatenate([log[head] for log, head in zip(form.logs, heads, strict=True)]), starts, form.coefficients,
-        form.constants, form.roles, *found.chords, found.multipliers, used,
-        np.concatenate([code[head] for code, head in zip(codes, heads, strict=True)]), most, np.log(aim), small,
-        states, budget, ROUNDS, STEPS,
-    )  # fmt: skip
+    logs = np.concatenate([log[head] for log, head in zip(form.logs, heads, strict=True)])
+    tiles = np.concatenate([code[head] for code, head in zip(codes, heads, strict=True)])
+    with aside():
+        rows, scores, sizes, bounds, dropped, tangents, priced = explore(
+            logs, starts, form.coefficients, form.constants, form.roles, *found.chords, found.multipliers,
+            node.twins(), used, tiles, most, np.log(aim), small, states, budget, ROUNDS, STEPS,
+        )  # fmt: skip
     work = NODES_A_TANGENT * tangents + priced // ROWS_A_NODE
     nodes = []
     ends = np.cumsum(sizes.sum(axis=1))

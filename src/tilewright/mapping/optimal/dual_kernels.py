@@ -30,8 +30,7 @@ def tangent(x, coefficients, constants, roles, slopes, shifts, heat, multipliers
     for g in range(groups):
         total = max(constants[g], 0.0)
         for f in range(features):
-            if coefficients[g, f] != 0.0:
-                total += coefficients[g, f] * raised[f]
+            total += coefficients[g, f] * raised[f]
         total = max(total, 1e-300)  # a machine may give its energies as nothing
         sums[g] = total
         logs[g] = slopes[g] * np.log(total) + shifts[g]
@@ -40,12 +39,13 @@ def tangent(x, coefficients, constants, roles, slopes, shifts, heat, multipliers
     weights = 0.0
     for g in range(groups):
         if roles[g] == LONGEST:
-            weights += np.exp((logs[g] - most) / heat)
+            scratch[3, g] = np.exp((logs[g] - most) / heat)
+            weights += scratch[3, g]
     for g in range(groups):
         if roles[g] == TOTAL:
             share = 1.0
         elif roles[g] == LONGEST:
-            share = np.exp((logs[g] - most) / heat) / weights
+            share = scratch[3, g] / weights
         else:
             share = multipliers[g]
             excess[g] = logs[g]
@@ -54,8 +54,7 @@ def tangent(x, coefficients, constants, roles, slopes, shifts, heat, multipliers
         value += share * logs[g]
         scale = share * slopes[g] / sums[g]
         for f in range(features):
-            if coefficients[g, f] != 0.0:
-                theta[f] += scale * coefficients[g, f] * raised[f]
+            theta[f] += scale * coefficients[g, f] * raised[f]
     return value
 
 
@@ -68,12 +67,12 @@ def dual(logs, offsets, coefficients, constants, roles, slopes, shifts, multipli
     n = len(offsets) - 1
     total, features = logs.shape
     groups = len(roles)
-    theta, excess, scratch = np.zeros(features), np.zeros(groups), np.empty((3, max(features, groups)))
+    theta, excess, scratch = np.zeros(features), np.zeros(groups), np.empty((4, max(features, groups)))
     scores, best_scores = np.zeros(total), np.zeros(total)
     best_multipliers, best_theta = multipliers.copy(), np.zeros(features)
     most = 6 * rounds + 8
-    pool = np.zeros((n, most), np.int64)
-    held = np.zeros(n, np.int64)
+    pool, pooled = np.zeros((n, most), np.int64), np.zeros((n, features, most))
+    held, prices = np.zeros(n, np.int64), np.zeros(most)
     x = np.zeros(features)
     columns = np.empty((features, total))  # rows next to each other: so that they are priced several at a time
     for row in range(total):
@@ -127,6 +126,8 @@ def dual(logs, offsets, coefficients, constants, roles, slopes, shifts, multipli
                     known = known or pool[c, k] == chosen
                 if not known and held[c] < most:
                     pool[c, held[c]] = chosen
+                    for f in range(features):
+                        pooled[c, f, held[c]] = columns[f, chosen]
                     held[c] += 1
         if reached > best + 1e-3:
             quiet = 0
@@ -148,16 +149,18 @@ def dual(logs, offsets, coefficients, constants, roles, slopes, shifts, multipli
             for f in range(features):
                 x[f] *= 1 - share
             for c in range(n):
-                least, at = np.inf, -1
-                for k in range(held[c]):
-                    row = pool[c, k]
-                    score = 0.0
-                    for f in range(features):
-                        score += theta[f] * logs[row, f]
-                    if score < least:
-                        least, at = score, row
+                count = held[c]
+                prices[:count] = 0.0
                 for f in range(features):
-                    x[f] += share * logs[at, f]
+                    if theta[f] != 0.0:
+                        for k in range(count):
+                            prices[k] += theta[f] * pooled[c, f, k]
+                at = 0
+                for k in range(1, count):
+                    if prices[k] < prices[at]:
+                        at = k
+                for f in range(features):
+                    x[f] += share * pooled[c, f, at]
             pace = 0.1 / (1.0 + clock / 100.0)
             for g in range(groups):
                 if roles[g] == ROOM:
@@ -176,7 +179,7 @@ def dual(logs, offsets, coefficients, constants, roles, slopes, shifts, multipli
 def _widest(local, starts, scores, theta):
     """(component, feature, middle): where good candidates differ most, weighed as the bound does; -1 if nowhere."""
     best, chosen, feature, middle = 0.0, -1, -1, 0.0
-    features = local.shape[1]
+    features, weigh = local.shape[1], np.empty(starts[-1])
     for c in range(len(starts) - 1):
         a, b = starts[c], starts[c + 1]
         if b - a < 2:
@@ -185,17 +188,19 @@ def _widest(local, starts, scores, theta):
         for k in range(a, b):
             least, most = min(least, scores[k]), max(most, scores[k])
         scale = max(1e-6, 0.3 * (most - least))
+        weights = 0.0
+        for k in range(a, b):
+            weigh[k] = np.exp((least - scores[k]) / scale)
+            weights += weigh[k]
         for f in range(features):
             if theta[f] == 0.0:
                 continue
-            weights, first, second = 0.0, 0.0, 0.0
+            first, second = 0.0, 0.0
             shift = local[a, f]
             for k in range(a, b):
-                weight = np.exp((least - scores[k]) / scale)
                 value = local[k, f] - shift
-                weights += weight
-                first += weight * value
-                second += weight * value * value
+                first += weigh[k] * value
+                second += weigh[k] * value * value
             first /= weights
             spread = abs(theta[f]) * np.sqrt(max(0.0, second / weights - first * first))
             if spread > best + 1e-12:
@@ -239,13 +244,40 @@ def _most_open(order, first, last, used):
 
 
 @njit(cache=True, nogil=True)
+def _mirrored(order, first, last, offsets, twins, stamps):
+    """Whether both of two components that are alike have the same candidates left."""
+    a, b = twins
+    if a < 0 or last[a] - first[a] != last[b] - first[b] or last[a] - first[a] < 2:
+        return False
+    stamps[:] = False
+    for k in range(first[a], last[a]):
+        stamps[order[k] - offsets[a]] = True
+    same = 0
+    for k in range(first[b], last[b]):
+        same += stamps[order[k] - offsets[b]]
+    return same == last[b] - first[b]
+
+
+@njit(cache=True, nogil=True)
+def _cut(order, first, last, values, middle):
+    """Where rows above the middle begin, once they come after the others."""
+    end = first
+    for k in range(first, last):
+        if values[order[k]] <= middle:
+            order[k], order[end] = order[end], order[k]
+            end += 1
+    return end
+
+
+@njit(cache=True, nogil=True)
 def explore(
-    logs, offsets, coefficients, constants, roles, slopes, shifts, multipliers, used, codes, most, aim, small, states,
-    budget, rounds, steps,
+    logs, offsets, coefficients, constants, roles, slopes, shifts, multipliers, twins, used, codes, most, aim, small,
+    states, budget, rounds, steps,
 ):  # fmt: skip
     """Cut a case in two, bound the parts, drop what cannot stay below ``most``, and again, depth first.
 
-    Candidates are told apart by the positions that they take on every axis (``used``, logarithms) first.
+    Candidates are told apart by the positions that they take on every axis (``used``, logarithms) first. ``twins`` are
+    two components whose candidates can change places without any difference: of two mirrored parts one is left out.
 
     Returns (rows, scores, sizes, bounds, dropped, tangents, priced): parts with at most ``small`` combinations, or
     settled positions and at most ``states`` vectors of tiles (``codes`` number those of the rows at every keep), or a
@@ -270,6 +302,7 @@ def explore(
     local, scores = np.empty((total, features)), np.zeros(total)
     numbers, node = nodes_of(codes, offsets)
     stamps, stamp = np.zeros(numbers.max(), np.int64), np.zeros(1, np.int64)
+    stamped = np.zeros(total, np.bool_)
     while waiting:
         waiting -= 1
         first, last, bound = low[waiting].copy(), high[waiting].copy(), above[waiting]
@@ -315,7 +348,7 @@ def explore(
             if not alive:
                 dropped += kept
                 break
-            if kept > 0.7 * count:
+            if kept > 0.5 * count:
                 break
         if not alive:
             continue
@@ -359,18 +392,22 @@ def explore(
                 if last[k] - first[k] > last[c] - first[c]:
                     c = k
             end = (first[c] + last[c]) // 2
+            mirrored = False
         else:
-            end = first[c]
-            for k in range(first[c], last[c]):
-                if (logs[order[k], f] if settled else used[order[k], f]) <= middle:
-                    order[k], order[end] = order[end], order[k]
-                    end += 1
+            values = logs[:, f] if settled else used[:, f]
+            mirrored = (c == twins[0] or c == twins[1]) and _mirrored(order, first, last, offsets, twins, stamped)
+            end = _cut(order, first[c], last[c], values, middle)
             if end == first[c] or end == last[c]:
-                end = (first[c] + last[c]) // 2
+                end, mirrored = (first[c] + last[c]) // 2, False
         for side in range(2):  # the last one is looked into first: that of more positions
             low[waiting], high[waiting], above[waiting], pull[waiting] = first, last, bound, own
             if (side == 0) == settled:
                 low[waiting, c] = end
+                if (
+                    mirrored
+                ):  # with a low candidate of the other one it is a mirror image of something on the other side
+                    other = twins[0] + twins[1] - c
+                    low[waiting, other] = _cut(order, first[other], last[other], values, middle)
             else:
                 high[waiting, c] = end
             waiting += 1

@@ -14,7 +14,8 @@ from tilewright.mapping.optimal.costs import Layout, turns_taken
 from tilewright.mapping.optimal.judge import Proof
 from tilewright.mapping.optimal.lattice import shortest_paths
 from tilewright.mapping.optimal.structure import Structure
-from tilewright.mapping.optimal.walks import side_by_side, walk
+from tilewright.mapping.optimal.threads import THREADS, side_by_side
+from tilewright.mapping.optimal.walks import walk
 
 if TYPE_CHECKING:
     from tilewright.mapping.optimal.optimum import Search
@@ -24,7 +25,7 @@ FIRST_ORDERS, FIRST_PROOF, FIRST_DIVES = 6, 3, 2  # orders of keeps looked into 
 DIVE, WALKS = 30_000, 2  # steps of a walk, walks of a dive
 MOST_FIRST, MOST_CANDIDATES = 30_000, 120_000  # candidates of a component: to begin with, and to be listed at all
 DIP, DIP_STATES, DIP_LEAVES, DIP_ORDERS = 40_000, 30_000, 4, 6  # bounds, vectors of tiles, combinations, loop orders
-POLISHED = 8
+POLISHED, POLISHED_FLAT = 8, 2  # finds whose positions are tried with other tiles
 
 
 def first_mapping(search: Search, *, proof: bool) -> None:
@@ -80,21 +81,26 @@ def try_walked(search: Search, node: Node, rows: Any, value: float) -> None:
 
 
 def polish_all(search: Search) -> None:
-    """Polish the best mappings of different positions that walks have found."""
-    seen: set[tuple[Any, ...]] = set()
+    """Look for better mappings that take the positions of the best that walks have found, of different positions."""
+    finds: dict[tuple[Any, ...], tuple[Structure, tuple[tuple[str, int, int], ...]]] = {}
     for _, structure, chosen in sorted(search.finds, key=lambda one: one[0]):
-        key = structure.items, tuple(structure.spread(chosen))
-        if key not in seen and len(seen) < POLISHED and not search.spent:
-            seen.add(key)
-            polish(search, structure, chosen)
-
-
-def polish(search: Search, structure: Structure, chosen: dict[str, tuple[int, ...]]) -> None:
-    """Look for better mappings that take the positions of a given one."""
+        spread = tuple(structure.spread(chosen))
+        finds.setdefault((structure.items, spread), (structure, spread))
     choice = search.allowed(EVEN if search.candidates(EVEN) <= MOST_CANDIDATES else FEW)
-    node = search.root(structure, replace(choice, spread=tuple(structure.spread(chosen))))
-    if node is None:
-        return
+    held = any(memory.per for memory in search.problem.arch.memories)
+    most = list(finds.values())[: POLISHED if held else POLISHED_FLAT]
+    for first in range(0, len(most), THREADS):
+        if search.spent:
+            return
+        pair = most[first : first + THREADS]
+        ready = [(structure, replace(choice, spread=spread)) for structure, spread in pair]
+        for node in search.roots(ready):
+            if node is not None:
+                polish(search, node)
+
+
+def polish(search: Search, node: Node) -> None:
+    """Look for better mappings in a node whose candidates all take the same positions."""
     limit = search.judge.limit()
     cases = opened(node, search.structures if search.free else None) if node.held else [node]
     bounded = side_by_side(lambda k: solved(cases[k].dressed, limit, 1)[0], range(len(cases)))

@@ -10,6 +10,7 @@ import numpy as np
 from tilewright.mapping.optimal.cases import Node
 from tilewright.mapping.optimal.costs import forest, turns_taken
 from tilewright.mapping.optimal.relaxation import Relaxed, relaxed
+from tilewright.mapping.optimal.threads import aside
 
 
 class Found(NamedTuple):
@@ -32,10 +33,12 @@ def shortest_paths(node: Node, limit: float, most: int, budget: int, form: Relax
     form = form or relaxed(where, machine, list(node.tables), node.case)
     offsets = np.concatenate([[0], np.cumsum([len(rows) for rows in node.numbers])])
     befores = np.array([turn.before for turn in turns_taken(where, node.case.inner)])
-    rows, values, held, work, cut, rest = lattice(
-        np.concatenate(form.logs), offsets, node.codes(), form.items, form.coefficients, form.constants, form.roles,
-        limit, most, budget, np.concatenate(node.tables), where._replace(before=befores[0].copy()), machine, befores,
-    )  # fmt: skip
+    logs, table, codes = np.concatenate(form.logs), np.concatenate(node.tables), node.codes()
+    with aside():
+        rows, values, held, work, cut, rest = lattice(
+            logs, offsets, codes, form.items, form.coefficients, form.constants, form.roles,
+            limit, most, budget, table, where._replace(before=befores[0].copy()), machine, befores,
+        )  # fmt: skip
     order = np.argsort(values[:held], kind="stable")
     return Found(
         [rows[k] - offsets[:-1] for k in order], [float(values[k]) for k in order], float(rest), int(work), int(cut)
@@ -58,9 +61,10 @@ def least_in_trees(node: Node, limit: float, most: int, budget: int) -> Found:
     )
     combinations, bounds, rest, work, cuts = [], [], np.inf, 0, 0
     for turn in turns_taken(where, node.case.inner):
-        rows, values, held, nodes, cut, left = search(
-            trees.roots, trees.left, trees.right, trees.table, turn, machine, limit, most, budget
-        )
+        with aside():
+            rows, values, held, nodes, cut, left = search(
+                trees.roots, trees.left, trees.right, trees.table, turn, machine, limit, most, budget
+            )
         combinations += [rows[k] - trees.starts for k in range(held)]
         bounds += values[:held].tolist()
         rest, work, cuts = min(rest, float(left)), work + int(nodes), cuts + int(cut)

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from heapq import heappop, heappush
 from itertools import count, product
-from math import prod
 from time import monotonic
 from typing import Any
 
@@ -20,29 +19,21 @@ import numpy as np
 
 from tilewright.mapping.constraints import UNCONSTRAINED, Constraints, applied, keeps_allowed
 from tilewright.mapping.evaluate import steps_of
-from tilewright.mapping.floor import floor
 from tilewright.mapping.mapping import Mapping
 from tilewright.mapping.optimal.branches import branches, opened
-from tilewright.mapping.optimal.cases import Node, Origin, explored, solved
-from tilewright.mapping.optimal.chains import EVEN, EVERY, FEW, Choice, chain_number
+from tilewright.mapping.optimal.cases import Node, explored, solved
+from tilewright.mapping.optimal.chains import EVEN, EVERY, Choice, chain_number
 from tilewright.mapping.optimal.costs import (
-    bare_forest,
-    costs,
-    layout,
-    packed,
-    separable,
-    traits,
     turns_taken,
-    with_fewest_points,
 )
-from tilewright.mapping.optimal.early import MOST_CANDIDATES, MOST_FIRST, dip, dive, first_mapping, polish_all, unroll
-from tilewright.mapping.optimal.features import Component, Floats, Memo, alike, component, components
+from tilewright.mapping.optimal.early import MOST_CANDIDATES, dip, dive, first_mapping, polish_all, unroll
+from tilewright.mapping.optimal.features import Floats, Memo, components
 from tilewright.mapping.optimal.judge import Judge, Proof
 from tilewright.mapping.optimal.lattice import Found, least_in_trees, shortest_paths
 from tilewright.mapping.optimal.realize import mappings
-from tilewright.mapping.optimal.relaxation import Case
+from tilewright.mapping.optimal.roots import Tally, least_of, root
 from tilewright.mapping.optimal.structure import Structure, structures, unspread
-from tilewright.mapping.optimal.walks import THREADS, side_by_side
+from tilewright.mapping.optimal.threads import THREADS, side_by_side
 from tilewright.mapping.problem import NestProblem, Within
 
 FEW_APART = 200.0  # combinations of leaders that need not be told apart
@@ -54,11 +45,10 @@ NODES_AN_EVALUATION = 400  # what an exact evaluation costs, in bounds
 MOST_LEAVES = 4096
 MOST_ORDERS = 48
 FEW_ENOUGH = 12_000  # candidates of a component that are few enough to list every tile at once
-SMALL, SMALLER, EASY = 50_000, 2_000, 50  # combinations, and bounds that are few
+SMALL, SMALLER, EASY = 500_000, 2_000, 50  # combinations, and bounds that are few
 STATES, TRIAL = 100_000, 50_000  # vectors of tiles; bounds of a sweep
-DOMINATED, COMPARED = 20_000, 500  # rows that are worth comparing, with how many where more than bytes counts
 KEPT_ROWS, KEPT_OF_CASES, TANGENTS, FEW_TANGENTS, DEEP = 40_000, 2_000, 1000, 7, 60
-FEW_BOUNDS, PLUNGES, GLIMPSE, AT_ONCE = 150_000, 4, 3_000, 16
+PLUNGES, GLIMPSE, AT_ONCE = 2, 3_000, 16
 Progress = Callable[[str, int, int], None]  # what, bounds computed, at most
 RULES = frozenset({"tangent", "candidate", "dominated", "bound"})
 
@@ -136,10 +126,7 @@ class Search:
             self.stop()
         if nodes > 0 and self.objective != "traffic" and not self.interrupted and self.judge.least > floor:
             try:  # for a better mapping to cut with
-                if any(memory.per for memory in self.problem.arch.memories):
-                    polish_all(self)
-                elif self.candidates(FEW) <= MOST_FIRST:
-                    self.prove(FEW, self.nodes + FEW_BOUNDS)
+                polish_all(self)
             except KeyboardInterrupt:
                 self.stop()
         spaces = (EVERY,) if self.candidates(EVERY) <= FEW_ENOUGH else (EVEN, EVERY)
@@ -170,16 +157,6 @@ class Search:
         """The tiles of a choice that the constraints allow."""
         return replace(choice, constraints=self.constraints)
 
-    def hopeful(self, choice: Choice) -> Choice:
-        """Without chains that take longer to compute than anything that is of interest."""
-        limit = self.judge.limit()
-        if "candidate" not in self.rules or self.objective in ("energy", "traffic") or not np.isfinite(limit):
-            return choice
-        if isinstance(self.objective, Within):
-            return replace(choice, most_cycles=self.objective.cycles * limit)
-        energy = 1.0 if self.objective == "latency" else floor(self.problem, "energy")
-        return replace(choice, most_cycles=limit / energy) if energy > 0 else choice
-
     def candidates(self, choice: Choice) -> int:
         """The most candidates that a component has in any order of keeps, or some number above what is too many."""
         extents = self.problem.nest.extents
@@ -203,23 +180,20 @@ class Search:
         proof = Proof(np.inf, choice.name)
         queue: list[tuple[float, int, Node]] = []
         plunges = PLUNGES
-        for structure in self.structures:
+        for first in range(0, len(self.structures), THREADS):
             if self.spent:
                 return Proof(-np.inf, "nothing")
-            if self.least_of(structure) >= self.judge.limit():
-                self.pruned["candidate"] += 1
-                continue
-            node = self.root(structure, choice)
-            if node is None:
-                continue
-            if not node.held and plunges > 0:
-                self.plunge(node)
-            plunges -= 1
-            cases = [node]
-            if node.held and "tangent" in self.rules:
-                cases = opened(node, self.structures if self.free else None)
-            for one in cases:
-                self.put(queue, one)
+            pair = self.structures[first : first + THREADS]
+            hopeful = [one for one in pair if least_of(self, one) < self.judge.limit()]
+            self.pruned["candidate"] += len(pair) - len(hopeful)
+            nodes = [node for node in self.roots([(one, choice) for one in hopeful]) if node is not None]
+            if plunges > 0:
+                self.plunge([node for node in nodes if not node.held])
+            plunges -= len(pair)
+            for node in nodes:
+                opens = node.held and "tangent" in self.rules
+                for one in opened(node, self.structures if self.free else None) if opens else [node]:
+                    self.put(queue, one)
         while queue:
             bound, _, node = heappop(queue)
             if bound >= np.log(self.judge.limit()):
@@ -283,25 +257,13 @@ class Search:
                     self.dipped += self.nodes - before
         return [part for whole, _, _, _ in found for part in whole]
 
-    def least_of(self, structure: Structure) -> float:
-        """What no mapping of an order of keeps goes below: compulsory traffic, and computing on the axes that the order
-        leaves room for."""
-        if self.objective in ("energy", "traffic") or "candidate" not in self.rules:
-            return 0.0
-        places = zip(self.problem.arch.array.axes, structure.axis_places, strict=True)
-        positions = prod(size for (_, size), place in places if place is not None)
-        cycles = max(self.problem.nest.points / positions, floor(self.problem, "latency"))
-        if self.objective == "latency":
-            return cycles
-        energy, within = floor(self.problem, "energy"), self.objective
-        return max(energy / within.energy_pj, cycles / within.cycles) if isinstance(within, Within) else energy * cycles
-
     def batch(self, node: Node, queue: list[tuple[float, int, Node]]) -> list[Node]:
         """The nodes to be looked at together with one: the next ones in the queue, if as much is known of them."""
-        if not node.origin.structure.deep or not self.rules >= {"tangent", "bound"}:
+        if not self.rules >= {"tangent", "bound"}:
             return [node]
         nodes, unknown = [node], self.open(node)
-        while queue and len(nodes) < (THREADS if unknown else AT_ONCE) and self.open(queue[0][2]) == unknown:
+        most = THREADS if unknown else AT_ONCE
+        while queue and len(nodes) < most and self.open(queue[0][2]) == unknown:
             nodes.append(heappop(queue)[2])
         return nodes
 
@@ -309,34 +271,45 @@ class Search:
         """The same for nodes whose positions are told apart: most of several end after a glance."""
         nodes, limit = [node.dressed for node in nodes], self.judge.limit()
         if len(nodes) == 1:
-            return self.looked_into(nodes[0], proof, budget)
+            return self.looked_into(nodes, proof, budget)
 
         def look(k: int) -> Found | None:
             node = nodes[k]
             if node.size <= self.small:
                 return least_in_trees(node, limit, 1, GLIMPSE)
-            return shortest_paths(node, limit, 1, GLIMPSE, node.form) if node.states() <= STATES else None
+            if not node.origin.structure.deep or node.states() > STATES:
+                return None
+            return shortest_paths(node, limit, 1, GLIMPSE, node.form)
 
         found = side_by_side(look, range(len(nodes)))
-        parts: list[Node] = []
+        left: list[Node] = []
         for one, seen in zip(nodes, found, strict=True):
             if seen is not None:
                 self.nodes += seen.work
                 self.pruned["bound"] += seen.cut
-                if not seen.rows and seen.rest >= limit:
-                    continue
-            if one.bound < np.log(self.judge.limit()):
-                parts += [one] if self.spent else self.looked_into(one, proof, budget)
-        return parts
+            if seen is None or seen.rows or seen.rest < limit:
+                left.append(one)
+        return self.looked_into(left, proof, budget)
 
-    def looked_into(self, node: Node, proof: Proof, budget: int) -> list[Node]:
-        """What is still of interest in a node after a search of it, or for better mappings in it."""
-        node = node.dressed
-        parts = self.cut(node, TANGENTS)
-        if parts is not None:
-            if self.walked < WALKED * self.nodes:
-                dive(self, node)
-            return parts
+    def looked_into(self, nodes: list[Node], proof: Proof, budget: int) -> list[Node]:
+        """What is still of interest in nodes after a search of them, or for better mappings in them."""
+        cuts = self.cut_all(nodes, TANGENTS)
+        left: list[Node] = []
+        for node, parts in zip(nodes, cuts, strict=True):
+            if node.bound >= np.log(self.judge.limit()):
+                continue
+            if self.spent:
+                left += [node] if parts is None else parts
+            elif parts is None:
+                left += self.swept_out(node, proof, budget)
+            else:
+                if self.walked < WALKED * self.nodes:
+                    dive(self, node)
+                left += parts
+        return left
+
+    def swept_out(self, node: Node, proof: Proof, budget: int) -> list[Node]:
+        """The same for a node that is small enough."""
         single = node.size <= 1 or "tangent" not in self.rules
         rest = self.sweep(node, proof, budget if single else TRIAL)
         if rest >= self.judge.limit():
@@ -344,23 +317,35 @@ class Search:
         if single:
             proof.bound = min(proof.bound, float(np.exp(node.bound)))
             return []
-        parts = self.branched(node)
-        return parts if parts is not None else self.parts_of(node, node.size / 16, node.states() / 16, TANGENTS)
+        tally = Tally()
+        parts = self.branched(node, tally)
+        if parts is None:
+            parts = self.parts_of(node, node.size / 16, node.states() / 16, TANGENTS, tally)
+        self.nodes += tally.nodes
+        self.pruned.update(tally.pruned)
+        return parts
 
-    def plunge(self, node: Node) -> None:
-        """Look for a better mapping in the most promising part of a node, and the most promising part of that."""
-        waiting = [node]
+    def plunge(self, nodes: list[Node]) -> None:
+        """Look for better mappings in the most promising part of each node, and the most promising part of that."""
+        waiting = [[node] for node in nodes]
         for _ in range(DEEP):
+            waiting = [stack for stack in waiting if stack]
             if not waiting or self.spent:
                 return
-            node = waiting.pop()
-            parts = self.cut(node, FEW_TANGENTS)
-            if parts is None:
-                self.sweep(node, Proof(0.0, "few"), TRIAL)
-                return
-            waiting += sorted(parts, key=lambda part: -part.bound)
+            tops = [stack.pop() for stack in waiting]
+            found = self.cut_all(tops, FEW_TANGENTS)
+            for node, stack, parts in zip(tops, waiting, found, strict=True):
+                if parts is None:
+                    stack.clear()
+                    self.sweep(node, Proof(0.0, "few"), TRIAL)
+                else:
+                    stack += sorted(parts, key=lambda part: -part.bound)
 
-    def cut(self, node: Node, tangents: int) -> list[Node] | None:
+    def cut_all(self, nodes: list[Node], tangents: int) -> list[list[Node] | None]:
+        """``cut`` for several nodes at a time."""
+        return self.aside(lambda k, tally: self.cut(nodes[k], tangents, tally), len(nodes))
+
+    def cut(self, node: Node, tangents: int, tally: Tally) -> list[Node] | None:
         """What is of interest in a node, in parts; None if it is small enough for shortest paths."""
         if "tangent" not in self.rules or node.size <= self.small:
             return None
@@ -371,27 +356,27 @@ class Search:
             return []
         elif node.states() <= STATES:
             return None
-        parts = self.branched(node)
-        return parts if parts is not None else self.parts_of(node, self.small, states, tangents)
+        parts = self.branched(node, tally)
+        return parts if parts is not None else self.parts_of(node, self.small, states, tangents, tally)
 
     @property
     def small(self) -> int:
         """The most combinations that are worth trees: more where trees have ended at once."""
         return SMALL if self.swept <= EASY * self.sweeps else SMALLER
 
-    def branched(self, node: Node) -> list[Node] | None:
+    def branched(self, node: Node, tally: Tally) -> list[Node] | None:
         """The same by cuts that bring bounds nearer to the costs; None if none is left."""
         children = branches(node)
-        return [better for child in children if (better := self.bounded(child)) is not None] if children else None
+        return [one for child in children if (one := self.bounded(child, tally)) is not None] if children else None
 
-    def parts_of(self, node: Node, small: float, states: float, tangents: int) -> list[Node]:
+    def parts_of(self, node: Node, small: float, states: float, tangents: int, tally: Tally) -> list[Node]:
         """The same by positions and by tiles."""
-        whole = node if node.tangent is not None else self.bounded(node)
+        whole = node if node.tangent is not None else self.bounded(node, tally)
         if whole is None:
             return []
         parts, dropped, work = explored(whole, self.judge.limit(), max(1.0, small), states, tangents)
-        self.nodes += work
-        self.pruned["tangent"] += dropped
+        tally.nodes += work
+        tally.pruned["tangent"] += dropped
         return parts
 
     def put(self, queue: list[tuple[float, int, Node]], node: Node) -> None:
@@ -399,124 +384,29 @@ class Search:
             node = node.bare
         heappush(queue, (node.bound, next(self.order), node))
 
-    def bounded(self, node: Node) -> Node | None:
+    def bounded(self, node: Node, tally: Tally) -> Node | None:
         """The node with its bound, or None if nothing in it is of interest."""
-        if "tangent" not in self.rules:
-            return node
         better, dropped, work = solved(node, self.judge.limit())
-        self.nodes += work // 2 + 100
-        self.pruned["tangent"] += dropped
+        tally.nodes += work // 2 + 100
+        tally.pruned["tangent"] += dropped
         return better
 
-    def components_of(self, structure: Structure, choice: Choice) -> list[Component]:
-        """The candidates of every component; empty if constraints leave one without any."""
-        parts: list[Component] = []
-        twins = (
-            self.free and not choice.given and not choice.spread
-        )  # what is asked for may differ where dimensions are alike
-        for dims in self.parts:
-            twin = next((part for part in parts if twins and alike(structure, part.dims, dims)), None)
-            made = component(structure, dims, choice, self.memo) if twin is None else replace(twin, dims=dims)
-            if made is None:
-                return []
-            parts.append(made)
-        return parts
-
-    def packed_all(self, structure: Structure, parts: list[Component]) -> tuple[list[Floats], Any]:
-        """The packed features of every component; those that are alike are packed once."""
-        tables: list[Floats] = []
-        kinds = None
-        for number, part in enumerate(parts):
-            twin = next((k for k, other in enumerate(parts[:number]) if other.reads is part.reads), None)
-            if twin is None:
-                table, kinds = packed(structure, part)
-                tables.append(table)
-            else:
-                tables.append(tables[twin])
-        return tables, kinds
-
     def root(self, structure: Structure, choice: Choice) -> Node | None:
-        """A structure with all candidates that may be part of something better than the best; None if it has none."""
-        machine, where = costs(structure), layout(structure, self.parts, self.objective)
-        choice = self.hopeful(choice)
-        parts = self.components_of(structure, choice)
-        if not parts:
-            return None
-        # Other objectives' walks get further without a limit.
-        steps = float(self.judge.max_steps) if self.careful and self.objective == "traffic" else np.inf
-        where = with_fewest_points(where, parts, self.fewest)._replace(most_steps=steps)
-        tables, kinds = self.packed_all(structure, parts)
-        chains = tuple(tuple(zip(part.dims, part.tables, strict=True)) for part in parts)
-        numbers = tuple(np.arange(len(part)) for part in parts)
-        node: Node | None = Node(
-            Origin(structure, choice, where, machine, chains, kinds),
-            numbers,
-            tuple(tables),
-            Case((None,) * len(where.parent)),
-        )
-        assert node is not None
-        comparable = "dominated" in self.rules and separable(where, machine)
-        early = self.objective == "traffic" and max(len(part) for part in parts) < DOMINATED
-        if comparable and early:  # few are left where bytes alone count
-            node = self.without_dominated(node, parts)
-        node = self.bounded(node)
-        if node is not None and "candidate" in self.rules:
-            node = self.without_hopeless(node)
-        if node is not None and comparable and not early and node.rows < DOMINATED:
-            node = self.without_dominated(node, parts)
-        if node is not None:
-            node = replace(node, origin=replace(node.origin, whole=tuple(zip(node.numbers, node.tables, strict=True))))
-        return node
+        """An order of keeps with its candidates (``roots.root``)."""
+        return self.roots([(structure, choice)])[0]
 
-    def without_hopeless(self, node: Node) -> Node | None:
-        """Without candidates whose own bounds are not below the best."""
-        from tilewright.mapping.optimal.bound_kernels import bound
-        from tilewright.mapping.optimal.branch_kernels import single_bounds
+    def roots(self, wanted: list[tuple[Structure, Choice]]) -> list[Node | None]:
+        """The same for several at a time."""
+        return self.aside(lambda k, tally: root(self, *wanted[k], tally), len(wanted))
 
-        where, machine = node.origin.where, node.origin.machine
-        limit = self.judge.limit()
-        bare = bare_forest(list(node.tables), node.origin.kinds, where.at_free)
-        scratch = np.empty(4 * len(where.parent) + where.operands)
-        root = bound(bare.roots, bare.table, where, machine, scratch)[0]
-        if not root < limit:
-            self.pruned["candidate"] += node.rows
-            return None
-        if not np.isfinite(limit):
-            return node
-
-        def below(c: int) -> Any:
-            first, number = bare.starts[c], len(node.numbers[c])
-            return single_bounds(c, first, number, bare.roots, bare.table, where, machine) < limit
-
-        masks = side_by_side(below, range(len(node.numbers)))
-        self.pruned["candidate"] += sum(int((~mask).sum()) for mask in masks)
-        if not all(mask.any() for mask in masks):
-            return None
-        self.nodes += node.rows
-        return node.only(masks).above(float(np.log(max(root, 1e-99))))
-
-    def without_dominated(self, node: Node, parts: list[Component]) -> Node:
-        """Without candidates that another one equals or beats in everything that counts."""
-        from tilewright.mapping.optimal.branch_kernels import undominated
-
-        masks: list[Any] = []
-        enough = node.rows if self.objective == "traffic" else COMPARED
-        most = [float(part.steps[rows].max()) for part, rows in zip(parts, node.numbers, strict=True)]
-        for number, (part, rows) in enumerate(zip(parts, node.numbers, strict=True)):
-            twin = next((k for k, other in enumerate(parts[:number]) if other.reads is part.reads), None)
-            if twin is not None and np.array_equal(node.numbers[twin], rows):
-                masks.append(masks[twin])
-                continue
-            columns, _ = traits(node.origin.structure, part.only(rows), node.origin.where, node.origin.machine)
-            if self.careful:  # a better one of more steps is no better where there may be too many of them
-                steps = np.maximum(part.steps[rows], self.judge.max_steps * most[number] / prod(most))
-                columns = np.hstack([columns, steps[:, None]])
-            order = np.argsort(columns.sum(axis=1), kind="stable")
-            mask = np.zeros(len(rows), bool)
-            mask[order[undominated(np.ascontiguousarray(columns[order]), enough)]] = True
-            self.pruned["dominated"] += int((~mask).sum())
-            masks.append(mask)
-        return node.only(masks)
+    def aside(self, work: Callable[[int, Tally], Any], jobs: int) -> list[Any]:
+        """What jobs give that change nothing but their own tallies, several at a time."""
+        tallies = [Tally() for _ in range(jobs)]
+        found = side_by_side(lambda k: work(k, tallies[k]), range(jobs))
+        for tally in tallies:
+            self.nodes += tally.nodes
+            self.pruned.update(tally.pruned)
+        return found
 
     def sweep(self, node: Node, proof: Proof, budget: int) -> float:
         """Evaluate the combinations of least bound; no other one is below what is returned, or below the best."""

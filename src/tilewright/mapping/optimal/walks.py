@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
 from tilewright.mapping.optimal.cases import Node
 from tilewright.mapping.optimal.costs import Layout
-
-THREADS = 2
+from tilewright.mapping.optimal.threads import aside
 
 
 def walk(node: Node, where: Layout, steps: int, seed: int, skew: float = 1.0) -> tuple[Any, float]:
@@ -28,8 +25,10 @@ def walk(node: Node, where: Layout, steps: int, seed: int, skew: float = 1.0) ->
     leaves = np.concatenate(
         [first + np.argsort(score, kind="stable") for first, score in zip(offsets[:-1], scores, strict=True)]
     )
-    rows, _ = anneal(_smallest(node, offsets[:-1]), leaves, offsets, table, where, machine, steps, seed, skew)
-    rows, value = descend(rows, offsets[:-1], counts, table, where, machine)
+    smallest = _smallest(node, offsets[:-1])
+    with aside():
+        rows, _ = anneal(smallest, leaves, offsets, table, where, machine, steps, seed, skew)
+        rows, value = descend(rows, offsets[:-1], counts, table, where, machine)
     return rows - offsets[:-1], float(value)
 
 
@@ -40,9 +39,3 @@ def _smallest(node: Node, starts: Any) -> Any:
     return np.array(
         [first + int(np.argmin(table[:, room].sum(axis=1))) for first, table in zip(starts, node.tables, strict=True)]
     )
-
-
-def side_by_side(work: Callable[[int], Any], jobs: Iterable[int]) -> list[Any]:
-    """What compiled work, which needs no other thread to stand still, gives for every job; in the order of the jobs."""
-    with ThreadPoolExecutor(THREADS) as threads:
-        return list(threads.map(work, jobs))
