@@ -49,8 +49,9 @@ def first_mapping(search: Search, *, proof: bool) -> None:
         for structure in best[:orders]:
             node = None if search.spent else search.root(structure, search.allowed(FEW))
             if node is not None:
-                # Where pars hold items in place, other searches go on from here.
-                values[structure] = min(dive(search, node) for _ in range(1 if proof and node.held else FIRST_DIVES))
+                # Where pars hold items in place, other searches go on from here; traffic is soon proven.
+                once = proof and (node.held or search.objective == "traffic")
+                values[structure] = min(dive(search, node) for _ in range(1 if once else FIRST_DIVES))
         best.sort(key=lambda structure: values.get(structure, np.inf))
     # The most promising orders first: what they yield cuts the others short.
     rank = {structure: number for number, structure in enumerate(best)}

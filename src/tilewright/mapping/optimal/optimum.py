@@ -27,7 +27,7 @@ from tilewright.mapping.optimal.costs import (
     turns_taken,
 )
 from tilewright.mapping.optimal.early import MOST_CANDIDATES, dip, dive, first_mapping, polish_all, unroll
-from tilewright.mapping.optimal.features import Floats, Memo, components
+from tilewright.mapping.optimal.features import Component, Floats, Memo, components
 from tilewright.mapping.optimal.judge import Judge, Proof
 from tilewright.mapping.optimal.lattice import Found, least_in_trees, shortest_paths
 from tilewright.mapping.optimal.realize import mappings
@@ -81,6 +81,8 @@ class Search:
         self.nodes = 0
         self.pruned: Counter[str] = Counter()
         self.memo: Memo = {}
+        self.counted: dict[str, int] = {}  # candidates of every choice of tiles
+        self.listed: dict[tuple[Structure, Choice], list[Component]] = {}
         self.fewest: dict[tuple[bytes, ...], Floats] = {}
         self.order, self.seeds = count(), count()
         self.interrupted = False
@@ -97,7 +99,7 @@ class Search:
     def again(self, objective: str | Within, deadline: float | None) -> Search:
         """A search for another objective that knows what this one has listed, and evaluates nothing twice."""
         other = Search(self.problem, objective, self.judge.max_steps, deadline, self.rules, self.constraints)
-        other.memo, other.structures = self.memo, self.structures
+        other.memo, other.listed, other.structures = self.memo, self.listed, self.structures
         other.judge.seen, other.judge.watch = self.judge.seen, self.judge.watch
         return other
 
@@ -129,7 +131,8 @@ class Search:
                 polish_all(self)
             except KeyboardInterrupt:
                 self.stop()
-        spaces = (EVERY,) if self.candidates(EVERY) <= FEW_ENOUGH else (EVEN, EVERY)
+        enough = MOST_CANDIDATES if self.objective == "traffic" else FEW_ENOUGH  # few are left where bytes alone count
+        spaces = (EVERY,) if self.candidates(EVERY) <= enough else (EVEN, EVERY)
         for choice in spaces if nodes > 0 else ():
             if self.candidates(choice) > MOST_CANDIDATES:
                 break
@@ -159,6 +162,8 @@ class Search:
 
     def candidates(self, choice: Choice) -> int:
         """The most candidates that a component has in any order of keeps, or some number above what is too many."""
+        if choice.name in self.counted:
+            return self.counted[choice.name]
         extents = self.problem.nest.extents
         most = 0
         for structure in self.structures:
@@ -170,6 +175,7 @@ class Search:
                 most = max(most, number)
             if most > MOST_CANDIDATES:
                 break
+        self.counted[choice.name] = most
         return most
 
     def prove(self, choice: Choice, budget: int) -> Proof:
@@ -281,7 +287,7 @@ class Search:
                 return None
             return shortest_paths(node, limit, 1, GLIMPSE, node.form)
 
-        found = side_by_side(look, range(len(nodes)))
+        found = side_by_side(look, range(len(nodes)), sum(node.rows for node in nodes))
         left: list[Node] = []
         for one, seen in zip(nodes, found, strict=True):
             if seen is not None:
@@ -343,7 +349,9 @@ class Search:
 
     def cut_all(self, nodes: list[Node], tangents: int) -> list[list[Node] | None]:
         """``cut`` for several nodes at a time."""
-        return self.aside(lambda k, tally: self.cut(nodes[k], tangents, tally), len(nodes))
+        return self.aside(
+            lambda k, tally: self.cut(nodes[k], tangents, tally), len(nodes), sum(node.rows for node in nodes)
+        )
 
     def cut(self, node: Node, tangents: int, tally: Tally) -> list[Node] | None:
         """What is of interest in a node, in parts; None if it is small enough for shortest paths."""
@@ -397,12 +405,14 @@ class Search:
 
     def roots(self, wanted: list[tuple[Structure, Choice]]) -> list[Node | None]:
         """The same for several at a time."""
-        return self.aside(lambda k, tally: root(self, *wanted[k], tally), len(wanted))
+        rows = sum(self.candidates(choice) for _, choice in wanted)
+        return self.aside(lambda k, tally: root(self, *wanted[k], tally), len(wanted), rows)
 
-    def aside(self, work: Callable[[int, Tally], Any], jobs: int) -> list[Any]:
-        """What jobs give that change nothing but their own tallies, several at a time."""
+    def aside(self, work: Callable[[int, Tally], Any], jobs: int, rows: int) -> list[Any]:
+        """What jobs give that change nothing but their own tallies, several at a time; ``rows`` says how long they
+        take."""
         tallies = [Tally() for _ in range(jobs)]
-        found = side_by_side(lambda k: work(k, tallies[k]), range(jobs))
+        found = side_by_side(lambda k: work(k, tallies[k]), range(jobs), rows)
         for tally in tallies:
             self.nodes += tally.nodes
             self.pruned.update(tally.pruned)
@@ -471,10 +481,11 @@ class Search:
     def try_leaf(self, node: Node, rows: Any, proof: Proof, value: float, orders: int = MOST_ORDERS) -> None:
         """Evaluate the mappings of one combination; what may be left of it goes into the proof's bound."""
         chosen = node.tiles(rows)
-        candidates, all_of_them = mappings(node.origin.structure, chosen, orders)
-        if steps_of(self.problem, candidates[0]) > self.judge.max_steps:  # in any order
+        (first,), _ = mappings(node.origin.structure, chosen, 1)
+        if steps_of(self.problem, first) > self.judge.max_steps:  # in any order
             self.too_long = min(self.too_long, value)
             return
+        candidates, all_of_them = mappings(node.origin.structure, chosen, orders)
         if self.order_of is not None:
             pad = self.problem.arch.scratchpad.name
             candidates = [m for m in candidates if m.tile_loops(pad) == self.order_of.tile_loops(pad)] or candidates

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tilewright.mapping.optimal.optimum import Search
 
 DOMINATED, COMPARED = 20_000, 500  # rows that are worth comparing, with how many where more than bytes counts
+FEW_LISTED = 5_000  # candidates of an order of keeps that are kept for another look
 
 
 @dataclass
@@ -94,6 +95,8 @@ def _hopeful(search: Search, choice: Choice) -> Choice:
 
 def _components(search: Search, structure: Structure, choice: Choice) -> list[Component]:
     """The candidates of every component; empty if constraints leave one without any."""
+    if (structure, choice) in search.listed:
+        return search.listed[structure, choice]
     parts: list[Component] = []
     # What is asked for may differ where dimensions are alike.
     twins = search.free and not choice.given and not choice.spread
@@ -103,6 +106,8 @@ def _components(search: Search, structure: Structure, choice: Choice) -> list[Co
         if made is None:
             return []
         parts.append(made)
+    if sum(len(part) for part in parts) < FEW_LISTED:
+        search.listed[structure, choice] = parts
     return parts
 
 
@@ -150,7 +155,7 @@ def _without_hopeless(node: Node, limit: float, tally: Tally) -> Node | None:
 
     some, other = node.origin.twins or (0, 0)
     alone = some == other or not np.array_equal(node.numbers[some], node.numbers[other])
-    masks = side_by_side(below, [c for c in range(len(node.numbers)) if alone or c != other])
+    masks = side_by_side(below, [c for c in range(len(node.numbers)) if alone or c != other], node.rows)
     if not alone:
         masks.insert(other, masks[some])
     tally.pruned["candidate"] += sum(int((~mask).sum()) for mask in masks)

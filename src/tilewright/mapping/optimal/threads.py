@@ -12,12 +12,13 @@ from contextlib import contextmanager
 from threading import Lock, local
 from typing import Any
 
-THREADS = 2
+THREADS, MANY = 2, 2000
 _turn, _here = Lock(), local()
 
 
-def side_by_side(work: Callable[[int], Any], jobs: Iterable[int]) -> list[Any]:
-    """What work gives for every job, in the order of the jobs. Only what it does ``aside`` runs at the same time.
+def side_by_side(work: Callable[[int], Any], jobs: Iterable[int], rows: int = MANY) -> list[Any]:
+    """What work gives for every job, in the order of the jobs. Only what it does ``aside`` runs at the same time; with
+    fewer than ``MANY`` rows to work on, one thread is faster.
 
     >>> side_by_side(lambda k: k * k, range(3))
     [0, 1, 4]
@@ -31,8 +32,11 @@ def side_by_side(work: Callable[[int], Any], jobs: Iterable[int]) -> list[Any]:
             finally:
                 _here.turn = False
 
+    numbers = list(jobs)
+    if len(numbers) < 2 or rows < MANY:
+        return [work(job) for job in numbers]
     with aside(), ThreadPoolExecutor(THREADS) as threads:
-        return list(threads.map(one, jobs))
+        return list(threads.map(one, numbers))
 
 
 @contextmanager
