@@ -31,13 +31,12 @@ from tilewright.mapping.optimal.features import Component, Floats, Memo, compone
 from tilewright.mapping.optimal.judge import Judge, Proof
 from tilewright.mapping.optimal.lattice import Found, least_in_trees, shortest_paths
 from tilewright.mapping.optimal.realize import mappings
-from tilewright.mapping.optimal.roots import Tally, least_of, root
+from tilewright.mapping.optimal.roots import FAR, FEW_APART, TANGENTS, Tally, least_of, positions_told_apart, root
 from tilewright.mapping.optimal.structure import Structure, structures, unspread
 from tilewright.mapping.optimal.threads import THREADS, side_by_side
 from tilewright.mapping.problem import NestProblem, Within
 
-FEW_APART = 200.0  # combinations of leaders that need not be told apart
-FAR, NEAR, CLOSER = 0.9, 0.95, 0.02  # bounds as shares of the best; what is worth it, in logarithms
+NEAR, CLOSER = 0.95, 0.02  # a bound as a share of the best; what is worth it, in logarithms
 DIPS = 3  # parts of a case that are looked into for better mappings
 WALKED, DIPPED = 0.1, 0.1  # the share of all work that goes into random moves, and into looking for good mappings
 NODES_A_SECOND = 200_000
@@ -47,7 +46,7 @@ MOST_ORDERS = 48
 FEW_ENOUGH = 12_000  # candidates of a component that are few enough to list every tile at once
 SMALL, SMALLER, EASY = 500_000, 2_000, 50  # combinations, and bounds that are few
 STATES, TRIAL = 100_000, 50_000  # vectors of tiles; bounds of a sweep
-KEPT_ROWS, KEPT_OF_CASES, TANGENTS, FEW_TANGENTS, DEEP = 40_000, 2_000, 1000, 7, 60
+KEPT_ROWS, KEPT_OF_CASES, FEW_TANGENTS, DEEP = 40_000, 2_000, 7, 60
 PLUNGES, GLIMPSE, AT_ONCE = 2, 3_000, 16
 Progress = Callable[[str, int, int], None]  # what, bounds computed, at most
 RULES = frozenset({"tangent", "candidate", "dominated", "bound"})
@@ -196,10 +195,8 @@ class Search:
             if plunges > 0:
                 self.plunge([node for node in nodes if not node.held])
             plunges -= len(pair)
-            for node in nodes:
-                opens = node.held and "tangent" in self.rules
-                for one in opened(node, self.structures if self.free else None) if opens else [node]:
-                    self.put(queue, one)
+            for one in nodes if "tangent" not in self.rules else self.opened(nodes):
+                self.put(queue, one)
         while queue:
             bound, _, node = heappop(queue)
             if bound >= np.log(self.judge.limit()):
@@ -219,6 +216,16 @@ class Search:
             for part in parts:
                 self.put(queue, part)
         return proof
+
+    def opened(self, nodes: list[Node]) -> list[Node]:
+        """Orders of keeps, those in which pars hold items in place cut in cases."""
+        limit, orders = self.judge.limit(), self.structures if self.free else None
+        held = [node for node in nodes if node.held]
+        found = self.aside(
+            lambda k, tally: positions_told_apart(held[k], limit, tally), len(held), sum(node.rows for node in held)
+        )
+        cases = [one for node in found if node is not None for one in opened(node, orders)]
+        return [node for node in nodes if not node.held] + cases
 
     def open(self, node: Node) -> bool:
         """Whether candidates take different positions that are to be told apart first."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tilewright.mapping.floor import floor
-from tilewright.mapping.optimal.cases import Node, Origin, solved
+from tilewright.mapping.optimal.cases import SAME, Node, Origin, explored, solved
 from tilewright.mapping.optimal.chains import Choice
 from tilewright.mapping.optimal.costs import bare_forest, costs, layout, packed, separable, traits, with_fewest_points
 from tilewright.mapping.optimal.features import Component, Floats, alike, component
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tilewright.mapping.optimal.optimum import Search
 
 DOMINATED, COMPARED = 20_000, 500  # rows that are worth comparing, with how many where more than bytes counts
+FEW_APART = 200.0  # combinations of leaders that need not be told apart
+FAR, GLANCE, TANGENTS = 0.9, 200, 1000  # a bound as a share of the best, and tangents that look for it
 FEW_LISTED = 5_000  # candidates of an order of keeps that are kept for another look
 
 
@@ -65,6 +67,22 @@ def root(search: Search, structure: Structure, choice: Choice, tally: Tally) -> 
     if node is not None:
         node = replace(node, origin=replace(node.origin, whole=tuple(zip(node.numbers, node.tables, strict=True))))
     return node
+
+
+def positions_told_apart(node: Node, limit: float, tally: Tally) -> Node | None:
+    """What is left of an order of keeps once its positions are told apart, if a short look says that this gets far."""
+    if node.tangent is None:
+        return node
+    for aim, tangents in ((FAR * limit, GLANCE), (np.inf, TANGENTS)):
+        parts, dropped, work = explored(node, limit, FEW_APART, np.inf, tangents, aim=aim, led=True)
+        tally.nodes += work
+        if not parts:
+            tally.pruned["tangent"] += node.rows
+            return None
+        if min(part.bound for part in parts) < np.log(FAR * limit) - SAME:
+            return node
+        tally.pruned["tangent"] += dropped
+    return node.joined(parts)
 
 
 def least_of(search: Search, structure: Structure) -> float:
