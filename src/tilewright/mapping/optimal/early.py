@@ -24,7 +24,7 @@ GLANCE, GLANCE_PROOF = 8_000, 2_000
 FIRST_ORDERS, FIRST_PROOF, FIRST_DIVES = 6, 3, 2  # orders of keeps looked into first (before a proof), dives in each
 DIVE, WALKS = 30_000, 2  # steps of a walk, walks of a dive
 MOST_FIRST, MOST_CANDIDATES = 30_000, 120_000  # candidates of a component: to begin with, and to be listed at all
-DIP, DIP_STATES, DIP_LEAVES, DIP_ORDERS = 40_000, 30_000, 4, 6  # bounds, vectors of tiles, combinations, loop orders
+DIP, DIP_STATES, DIP_LEAVES, DIP_ORDERS = 20_000, 30_000, 4, 6  # bounds, vectors of tiles, combinations, loop orders
 POLISHED, POLISHED_FLAT = 8, 2  # finds whose positions are tried with other tiles
 
 
@@ -105,19 +105,21 @@ def polish(search: Search, node: Node) -> None:
     limit = search.judge.limit()
     cases = opened(node, search.structures if search.free else None) if node.held else [node]
     bounded = side_by_side(lambda k: solved(cases[k].dressed, limit, 1)[0], range(len(cases)))
-    for case in sorted((one for one in bounded if one is not None), key=lambda one: one.bound):
-        dip(search, case)
+    dip(search, sorted((one for one in bounded if one is not None), key=lambda one: one.bound))
 
 
-def dip(search: Search, node: Node) -> None:
-    """Evaluate the combinations of least bound in a node, if a short search finds them."""
-    if node.bound >= np.log(search.judge.limit()) or not node.settled or node.states() > DIP_STATES:
-        return
-    found = shortest_paths(node, search.judge.limit(), DIP_LEAVES, DIP)
-    search.nodes += found.work
-    for rows, value in zip(found.rows, found.values, strict=True):
-        if value < search.judge.limit():
-            search.try_leaf(node, rows, Proof(0.0, "few"), value, DIP_ORDERS)
+def dip(search: Search, nodes: list[Node]) -> None:
+    """Evaluate the combinations of least bound in nodes where a short search finds them, several nodes at a time."""
+    waiting = [node for node in nodes if node.settled and node.states() <= DIP_STATES]
+    for first in range(0, len(waiting), THREADS):
+        limit = search.judge.limit()
+        some = [node for node in waiting[first : first + THREADS] if node.bound < np.log(limit)]
+        found = side_by_side(lambda k: shortest_paths(some[k], limit, DIP_LEAVES, DIP), range(len(some)))  # noqa: B023
+        for node, seen in zip(some, found, strict=True):
+            search.nodes += seen.work
+            for rows, value in zip(seen.rows, seen.values, strict=True):
+                if value < search.judge.limit():
+                    search.try_leaf(node, rows, Proof(0.0, "few"), value, DIP_ORDERS)
 
 
 def unroll(search: Search, spread: list[Structure], structure: Structure, chosen: dict[str, tuple[int, ...]]) -> None:

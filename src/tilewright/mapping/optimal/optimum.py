@@ -263,11 +263,10 @@ class Search:
             self.pruned["tangent"] += dropped
             # The part of least bound need not hold the best mappings: others are tried as well.
             ranked = sorted(parts, key=lambda part: part.bound)
-            for part in ranked[:: max(1, len(ranked) // DIPS)]:
-                if self.dipped < DIPPED * self.nodes:
-                    before = self.nodes
-                    dip(self, part)
-                    self.dipped += self.nodes - before
+            if self.dipped < DIPPED * self.nodes:
+                before = self.nodes
+                dip(self, ranked[:: max(1, len(ranked) // DIPS)])
+                self.dipped += self.nodes - before
         return [part for whole, _, _, _ in found for part in whole]
 
     def batch(self, node: Node, queue: list[tuple[float, int, Node]]) -> list[Node]:
