@@ -401,14 +401,14 @@ def explore(
                 end, mirrored = (first[c] + last[c]) // 2, False
         for side in range(2):  # the last one is looked into first: that of more positions
             low[waiting], high[waiting], above[waiting], pull[waiting] = first, last, bound, own
-            if (side == 0) == settled:
+            if not (side if mirrored else settled == (side == 0)):
+                high[waiting, c] = end
+            else:
                 low[waiting, c] = end
-                if (
-                    mirrored
-                ):  # with a low candidate of the other one it is a mirror image of something on the other side
+                if mirrored:
+                    # Low candidates of the other one make mirror images of what is on the other side. This side comes
+                    # first, since what it moves about stays where the other side has it.
                     other = twins[0] + twins[1] - c
                     low[waiting, other] = _cut(order, first[other], last[other], values, middle)
-            else:
-                high[waiting, c] = end
             waiting += 1
     return out_rows[:held], out_scores[:held], out_sizes[:parts], out_bounds[:parts], dropped, tangents, priced
