@@ -22,7 +22,7 @@ def bound(rows, table, s, cost, scratch):
     """(objective, energy, cycles) that no completion goes below; infinite where none can be legal.
 
     ``table`` has the features of all rows, packed as ``costs.Packing`` says; ``s`` says what the structure's items are,
-    ``cost`` what everything costs; ``scratch`` is room for (4 items + operands) numbers.
+    ``cost`` what everything costs; ``scratch`` is room for (4 items + operands + axes) numbers.
     """
     n = len(rows)
     items = len(s.parent)
@@ -77,10 +77,14 @@ def bound(rows, table, s, cost, scratch):
         stays = inner <= s.barrier[j]
         refilling = max(inner, 0) if stays else j
         r, w, best_r, best_w = 1.0, 1.0, 1.0, 1.0
+        gives_way = False
+        if stays and inner >= 0:
+            for i in range(items):
+                gives_way |= s.before[i, j] and scratch[3 * items + s.operands + i] == inner
         for c in range(n):
             row = table[rows[c]]
             counted = refilling
-            if stays and inner >= 0:
+            if gives_way:
                 # In its last segment, loops of items that are to stay longer stand before its own.
                 for i in range(items):
                     if s.before[i, j] and s.turns[i, j, c] and scratch[3 * items + s.operands + i] == inner:
@@ -114,9 +118,11 @@ def bound(rows, table, s, cost, scratch):
             scratch[served + o] *= row[s.at_points + 5 + o]
     if not chosen and s.objective != TRAFFIC:
         # Whatever the open components do, together they share the positions that are left on every axis.
-        points = max(points, _shared(rows, table, s, -1))
+        left = scratch[4 * items + s.operands :]
+        open_set, at_left = _open(rows, table, s, left)
+        points = max(points, _shared(rows, table, s, -1, open_set, at_left, left))
         for o in range(s.operands):
-            scratch[served + o] = max(scratch[served + o], _shared(rows, table, s, o))
+            scratch[served + o] = max(scratch[served + o], _shared(rows, table, s, o, open_set, at_left, left))
     energy = cost.fixed_pj
     dram_read, dram_written, runs = s.parameter_bytes, 0.0, s.parameters * 1.0
     pad_read, pad_written, moved_in, moved_out, streamed = 0.0, 0.0, s.parameter_bytes, 0.0, 0.0
@@ -402,24 +408,45 @@ def _idle(rows, table, s, cost, scratch, step, final, streamed, spilled):
 
 
 @njit(cache=True, nogil=True)
-def _shared(rows, table, s, o):
+def _open(rows, table, s, left):
+    """(bits of the components that are not settled, where the fewest steps on what is left to them are tabled): a
+    component is settled when all candidates left of it take the same positions. ``left`` becomes the positions of every
+    axis that settled ones leave.
+    """
+    open_set, at_left = 0, 0
+    axes = len(s.positions)
+    for axis in range(axes):
+        left[axis] = s.positions[axis]
+    for c in range(len(rows)):
+        row = table[rows[c]]
+        settled = True
+        for axis in range(axes):
+            settled = settled and row[s.at_used + axis] == row[s.at_used + axes + axis]
+        if not settled:
+            open_set |= 1 << c
+            continue
+        for axis in range(axes):
+            if row[s.at_used + axis] > 1:
+                left[axis] = np.floor(left[axis] / row[s.at_used + axis])
+    for axis in range(axes):
+        at_left += int(left[axis]) * s.lane_strides[axis]
+    return open_set, at_left
+
+
+@njit(cache=True, nogil=True)
+def _shared(rows, table, s, o, open_set, at_left, left):
     """A lower bound of the compute steps (o = -1), or of the words served of an operand, from positions alone.
 
-    A component is settled when all candidates left of it take the same positions. What the others do, together they
-    share the positions that are left on every axis; a factor times the positions that it takes is at least its extent,
-    and for compute steps the fewest are tabled exactly.
+    What components that are not settled do, together they share the positions that are left on every axis; a factor
+    times the positions that it takes is at least its extent, and for compute steps the fewest are tabled exactly.
     """
     total, free, fixed = 1.0, 1.0, 1.0
-    open_set, at_left = 0, 0
     axes = len(s.positions)
     for c in range(len(rows)):
         row = table[rows[c]]
         factor = row[s.at_points] if o < 0 else row[s.at_points + 5 + o]
         extent = s.extents[c] if o < 0 else s.strange[o, c]
-        settled = True
-        for axis in range(axes):
-            settled = settled and row[s.at_used + axis] == row[s.at_used + axes + axis]
-        if settled or extent <= 1:
+        if not open_set >> c & 1 or extent <= 1:
             total *= factor
             free *= factor
             fixed *= factor
@@ -430,18 +457,11 @@ def _shared(rows, table, s, o):
                     used *= row[s.at_used + axes + axis]
             total *= max(factor, extent / used)
             free *= extent
-        if not settled:
-            open_set |= 1 << c
-    for axis in range(axes):
-        left = s.positions[axis]
-        for c in range(len(rows)):
-            if not open_set >> c & 1:
-                left //= int(table[rows[c], s.at_used + axis])
-        at_left += left * s.lane_strides[axis]
-        if o < 0 or s.sharing[o] >> axis & 1:
-            free /= max(left, 1)
     if o < 0:
         return max(total, fixed * s.fewest[open_set, at_left])
+    for axis in range(axes):
+        if s.sharing[o] >> axis & 1:
+            free /= max(left[axis], 1.0)
     return max(total, free)
 
 

@@ -372,7 +372,7 @@ def lattice(
     # Cheap paths first: what they lead to cuts the search for others short.
     held, cut, rest = 0, 0, np.inf
     rows = np.zeros(components, np.int64)
-    scratch = np.empty(4 * len(s.parent) + s.operands)
+    scratch = np.empty(4 * len(s.parent) + s.operands + len(s.positions))
     by_path = _by_path(node, offsets)
     worst = limit
     for number in range(held_paths):

@@ -472,7 +472,9 @@ class Search:
         """The same without shortest paths: every combination by itself."""
         from tilewright.mapping.optimal.bound_kernels import bound
 
-        scratch = np.empty(4 * len(node.origin.where.parent) + node.origin.where.operands)
+        scratch = np.empty(
+            4 * len(node.origin.where.parent) + node.origin.where.operands + len(node.origin.where.positions)
+        )
         turns = turns_taken(node.origin.where)
         table = np.concatenate(node.tables)
         starts = np.concatenate([[0], np.cumsum([len(rows) for rows in node.numbers])])[:-1]

@@ -157,7 +157,7 @@ def _without_hopeless(node: Node, limit: float, tally: Tally) -> Node | None:
 
     where, machine = node.origin.where, node.origin.machine
     bare = bare_forest(list(node.tables), node.origin.kinds, where.at_free)
-    scratch = np.empty(4 * len(where.parent) + where.operands)
+    scratch = np.empty(4 * len(where.parent) + where.operands + len(where.positions))
     least = bound(bare.roots, bare.table, where, machine, scratch)[0]
     if not least < limit:
         tally.pruned["candidate"] += node.rows
