@@ -334,6 +334,7 @@ class _Relaxation:
             if widest.min() < extent:
                 run *= self.most_rest(j, k)
                 break
+        run = max(run, 1.0)  # nothing at all moves where all tiles lie in padding
         if component >= 0:
             runs.add(("runs", j, component), 1.0 / run)
         else:
