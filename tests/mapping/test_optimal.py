@@ -109,6 +109,15 @@ def test_what_passes_the_scratchpad_by_takes_the_first_steps_time_too() -> None:
     assert not agree(problem, ("latency", "edp"))
 
 
+def test_a_keep_that_others_owe_their_tiles_to_stays_below_them() -> None:
+    """Found by a walk: weights in the scratchpad were counted as if they stood above registers, whose loops then need
+    divisors for tiles; no order of keeps had the mapping with a tile of 2 rows of 5 at its cost."""
+    arch = MACHINES["registers of one operand"]
+    arch = replace(arch, memories=tuple(replace(m, size_bytes=20) if m.scratchpad else m for m in arch.memories))
+    problem = default_problem(conv2d(K=1, C=1, Y=5, X=1, R=3, stride=(2, 1)), arch, arch.layout)
+    assert not agree(problem, ("latency", "edp"))
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("nest", NESTS)
 @pytest.mark.parametrize("name", MACHINES)

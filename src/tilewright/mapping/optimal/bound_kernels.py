@@ -73,7 +73,7 @@ def bound(rows, table, s, cost, scratch):
         at = s.at_item[j]
         inner = int(scratch[3 * items + s.operands + j])
         # Where an item could as well stand right below its last loop, another order of keeps says so: here every loop
-        # above it counts. Below its pars it cannot move up, and loops further in than its last leave it alone.
+        # above it counts. Held in place it cannot move up, and loops further in than its last leave it alone.
         stays = inner <= s.barrier[j]
         refilling = max(inner, 0) if stays else j
         r, w, best_r, best_w = 1.0, 1.0, 1.0, 1.0

@@ -110,7 +110,7 @@ class Node:
 
     @property
     def held(self) -> bool:
-        """Whether pars hold items in place, so that the segments of their innermost loops make cases."""
+        """Whether items are held in place, so that the segments of their innermost loops make cases."""
         return bool((self.origin.where.barrier >= 0).any())
 
     @cached_property

@@ -406,19 +406,7 @@ def layout(structure: Structure, parts: list[tuple[str, ...]], objective: str | 
         aligned=np.array([float(align if memory.scratchpad else 1) for memory in memory_of]),
         between=np.array([axes(item.parent, k) for k, item in enumerate(items)]),
         packed=np.array([problem.binding[operand.name].packed for operand in operands]),
-        barrier=np.array(
-            [
-                max(
-                    (
-                        place
-                        for (axis, _), place in zip(arch.array.axes, structure.axis_places, strict=True)
-                        if place is not None and axis in memory.per
-                    ),
-                    default=-2,
-                )
-                for memory in memory_of
-            ]
-        ),
+        barrier=np.array(structure.barriers),
         before=np.zeros((len(items), len(items)), dtype=bool),
         turns=np.array(
             [

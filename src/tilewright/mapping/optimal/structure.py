@@ -58,6 +58,27 @@ class Structure:
         return len(self.items) > self.tile_items
 
     @cached_property
+    def barriers(self) -> tuple[int, ...]:
+        """The last segment whose loops every item has to stand below, whatever it uses; -2 for none.
+
+        Pars hold the memories that exist once per position of theirs. The scratchpad's last keep is held by what stands
+        right above it in a memory further in: moved up, it would leave that nothing but divisors for tiles. A keep is
+        held where the one that feeds it is.
+        """
+        arch = self.problem.arch
+        per = {memory.name: memory.per for memory in arch.memories}
+        found: list[int] = []
+        for k, item in enumerate(self.items):
+            places = zip(arch.array.axes, self.axis_places, strict=True)
+            held = [place for (axis, _), place in places if place is not None and axis in per[item.memory]]
+            if k and k == self.tile_items - 1 and self.items[k - 1].memory != item.memory:
+                held.append(k - 1)
+            if item.parent >= 0:
+                held.append(found[item.parent])
+            found.append(max(held, default=-2))
+        return tuple(found)
+
+    @cached_property
     def operands(self) -> tuple[Operand, ...]:
         return tuple(self.problem.nest.operand(item.operand) for item in self.items)
 
