@@ -42,6 +42,14 @@ def values(node: Node, rows: list[int]) -> float:
     )
 
 
+def sampled(root: Node, rng: np.random.Generator) -> tuple[list[list[int]], list[float], float]:
+    """Some combinations of rows, their bounds, and a limit that but few of them are below."""
+    order = [rng.permutation(len(rows)) for rows in root.numbers]
+    chosen = [[int(one[k % len(one)]) for one in order] for k in range(1500)]
+    costs = [values(root, rows) for rows in chosen]
+    return chosen, costs, 1.0001 * sorted(costs)[5]
+
+
 @pytest.mark.parametrize("objective", OBJECTIVES)
 @pytest.mark.parametrize("machine", ["mobile-npu", "eyeriss", "tpu", "flat-64k"])
 def test_no_combination_goes_below_its_tangent(machine: str, objective: str) -> None:
@@ -69,10 +77,7 @@ def test_cases_leave_nothing_out(machine: str) -> None:
     rng = np.random.default_rng(2)
     kept = 0
     for root in roots(default_problem(LAYER, arch, arch.layout), "edp", 2):
-        orders = [rng.permutation(len(rows)) for rows in root.numbers]
-        combinations = [[int(order[k % len(order)]) for order in orders] for k in range(1500)]
-        costs = [values(root, rows) for rows in combinations]
-        limit = 1.0001 * sorted(costs)[5]
+        combinations, costs, limit = sampled(root, rng)
         if not np.isfinite(limit):
             continue
         chosen = [
@@ -265,10 +270,7 @@ def test_positions_of_an_order_are_told_apart_without_loss(machine: str) -> None
     kept = 0
     for objective in ("edp", "energy"):
         for root in roots(default_problem(LAYER, arch, arch.layout), objective, 3):
-            orders_ = [rng.permutation(len(rows)) for rows in root.numbers]
-            chosen = [[int(order[k % len(order)]) for order in orders_] for k in range(1500)]
-            costs = [values(root, rows) for rows in chosen]
-            limit = 1.0001 * sorted(costs)[5]
+            chosen, costs, limit = sampled(root, rng)
             if not np.isfinite(limit):
                 continue
             bounded = solved(root, limit)[0]

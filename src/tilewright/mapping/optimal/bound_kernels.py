@@ -18,11 +18,17 @@ FOOTPRINT, WIDEST, LOOPS, INNER, BESIDE, OPENING, READS_SLIDING, WRITES_SLIDING,
 
 
 @njit(cache=True, nogil=True)
+def scratch_of(s):
+    """Room for what a bound notes on its way: four numbers an item, one an operand and one an axis."""
+    return np.empty(4 * len(s.parent) + s.operands + len(s.positions))
+
+
+@njit(cache=True, nogil=True)
 def bound(rows, table, s, cost, scratch):
     """(objective, energy, cycles) that no completion goes below; infinite where none can be legal.
 
     ``table`` has the features of all rows, packed as ``costs.Packing`` says; ``s`` says what the structure's items are,
-    ``cost`` what everything costs; ``scratch`` is room for (4 items + operands + axes) numbers.
+    ``cost`` what everything costs; ``scratch`` is ``scratch_of(s)``.
     """
     n = len(rows)
     items = len(s.parent)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from tilewright.mapping.optimal.bound_kernels import bound
+from tilewright.mapping.optimal.bound_kernels import bound, scratch_of
 
 
 @njit(cache=True)
@@ -71,7 +71,7 @@ def search(roots, left, right, table, s, cost, limit, most, budget):
     Returns (combinations, bounds, number held, nodes, cut, bound for everything left out)."""
     n = len(roots)
     depth_limit = 4096
-    scratch = np.empty(4 * len(s.parent) + s.operands + len(s.positions))
+    scratch = scratch_of(s)
     stack = np.empty((depth_limit, n), np.int64)
     stack_value = np.empty(depth_limit)
     found = np.zeros((most, n), np.int64)
@@ -157,7 +157,7 @@ def descend(rows, starts, counts, table, s, cost):
     """Improve a combination one component at a time until no other candidate of any one component is better."""
     n = len(starts)
     rows = rows.copy()
-    scratch = np.empty(4 * len(s.parent) + s.operands + len(s.positions))
+    scratch = scratch_of(s)
     best = bound(rows, table, s, cost, scratch)[0]
     quiet, c = 0, 0
     while quiet < n:
@@ -178,7 +178,7 @@ def descend(rows, starts, counts, table, s, cost):
 def single_bounds(component, start, count, least, table, s, cost):
     """The bound of every candidate of one component while nothing else is chosen."""
     rows = least.copy()
-    scratch = np.empty(4 * len(s.parent) + s.operands + len(s.positions))
+    scratch = scratch_of(s)
     out = np.empty(count)
     for k in range(count):
         rows[component] = start + k
@@ -192,7 +192,7 @@ def anneal(rows, leaves, offsets, table, s, cost, steps, seed, skew):
     all components, alike ones next to each other; with a ``skew`` above 1 the first ones are tried more often."""
     np.random.seed(seed)
     n = len(rows)
-    scratch = np.empty(4 * len(s.parent) + s.operands + len(s.positions))
+    scratch = scratch_of(s)
     place = np.zeros(n, np.int64)
     for c in range(n):
         for k in range(offsets[c], offsets[c + 1]):

@@ -112,14 +112,18 @@ def dip(search: Search, nodes: list[Node]) -> None:
     """Evaluate the combinations of least bound in nodes where a short search finds them, several nodes at a time."""
     waiting = [node for node in nodes if node.settled and node.states() <= DIP_STATES]
     for first in range(0, len(waiting), THREADS):
-        limit = search.judge.limit()
-        some = [node for node in waiting[first : first + THREADS] if node.bound < np.log(limit)]
-        found = side_by_side(lambda k: shortest_paths(some[k], limit, DIP_LEAVES, DIP), range(len(some)))  # noqa: B023
-        for node, seen in zip(some, found, strict=True):
-            search.nodes += seen.work
-            for rows, value in zip(seen.rows, seen.values, strict=True):
-                if value < search.judge.limit():
-                    search.try_leaf(node, rows, Proof(0.0, "few"), value, DIP_ORDERS)
+        _dip(search, waiting[first : first + THREADS])
+
+
+def _dip(search: Search, nodes: list[Node]) -> None:
+    limit = search.judge.limit()
+    some = [node for node in nodes if node.bound < np.log(limit)]
+    found = side_by_side(lambda k: shortest_paths(some[k], limit, DIP_LEAVES, DIP), range(len(some)))
+    for node, seen in zip(some, found, strict=True):
+        search.nodes += seen.work
+        for rows, value in zip(seen.rows, seen.values, strict=True):
+            if value < search.judge.limit():
+                search.try_leaf(node, rows, Proof(0.0, "few"), value, DIP_ORDERS)
 
 
 def unroll(search: Search, spread: list[Structure], structure: Structure, chosen: dict[str, tuple[int, ...]]) -> None:

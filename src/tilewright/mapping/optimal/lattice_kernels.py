@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from tilewright.mapping.optimal.bound_kernels import bound
+from tilewright.mapping.optimal.bound_kernels import bound, scratch_of
 
 TOTAL, LONGEST, ROOM = 0, 1, 2
 ROOM_ROUNDS, JOINT_ROUNDS = 4, 8
@@ -372,7 +372,7 @@ def lattice(
     # Cheap paths first: what they lead to cuts the search for others short.
     held, cut, rest = 0, 0, np.inf
     rows = np.zeros(components, np.int64)
-    scratch = np.empty(4 * len(s.parent) + s.operands + len(s.positions))
+    scratch = scratch_of(s)
     by_path = _by_path(node, offsets)
     worst = limit
     for number in range(held_paths):

@@ -33,7 +33,7 @@ from tilewright.mapping.optimal.lattice import Found, least_in_trees, shortest_p
 from tilewright.mapping.optimal.realize import mappings
 from tilewright.mapping.optimal.roots import FAR, FEW_APART, TANGENTS, Tally, least_of, positions_told_apart, root
 from tilewright.mapping.optimal.structure import Structure, structures, unspread
-from tilewright.mapping.optimal.threads import THREADS, side_by_side
+from tilewright.mapping.optimal.threads import MANY, THREADS, side_by_side
 from tilewright.mapping.problem import NestProblem, Within
 
 NEAR, CLOSER = 0.95, 0.02  # a bound as a share of the best; what is worth it, in logarithms
@@ -218,7 +218,7 @@ class Search:
         return proof
 
     def opened(self, nodes: list[Node]) -> list[Node]:
-        """Orders of keeps, those in which pars hold items in place cut in cases."""
+        """Orders of keeps, those in which items are held in place cut in cases."""
         limit, orders = self.judge.limit(), self.structures if self.free else None
         held = [node for node in nodes if node.held]
         found = self.aside(
@@ -239,35 +239,34 @@ class Search:
         looked into."""
         limit = self.judge.limit()
 
-        def work(k: int) -> tuple[list[Node], list[Node], int, int]:
+        def work(k: int, tally: Tally) -> tuple[list[Node], list[Node]]:
             node: Node | None = nodes[k].dressed
-            dropped = spent = 0
             assert node is not None
             if node.tangent is None:
                 node, dropped, spent = solved(node, limit, 1)
+                tally.take(spent // 2, dropped)
             if node is None:
-                return [], [], dropped, spent
+                return [], []
             small = FEW_APART if node.held else self.small
             if node.held and node.bound < np.log(FAR * limit):
-                parts, more, own = explored(node, limit, small, np.inf, TANGENTS, aim=NEAR * limit, led=True)
-                dropped, spent = dropped + more, spent + 2 * own
+                parts, dropped, spent = explored(node, limit, small, np.inf, TANGENTS, aim=NEAR * limit, led=True)
+                tally.take(spent, dropped)
                 whole = [node.joined(parts)] if parts else []
                 if not parts or whole[0].bound > node.bound + CLOSER:
-                    return whole, parts, dropped, spent // 2
-            parts, more, own = explored(node, limit, small, np.inf, TANGENTS, led=True)
-            return parts, parts, dropped + more, spent // 2 + own
+                    return whole, parts
+            parts, dropped, spent = explored(node, limit, small, np.inf, TANGENTS, led=True)
+            tally.take(spent, dropped)
+            return parts, parts
 
-        found = side_by_side(work, range(len(nodes)))
-        for _, parts, dropped, spent in found:
-            self.nodes += spent
-            self.pruned["tangent"] += dropped
+        found = self.aside(work, len(nodes), MANY)
+        for _, parts in found:
             # The part of least bound need not hold the best mappings: others are tried as well.
             ranked = sorted(parts, key=lambda part: part.bound)
             if self.dipped < DIPPED * self.nodes:
                 before = self.nodes
                 dip(self, ranked[:: max(1, len(ranked) // DIPS)])
                 self.dipped += self.nodes - before
-        return [part for whole, _, _, _ in found for part in whole]
+        return [part for whole, _ in found for part in whole]
 
     def batch(self, node: Node, queue: list[tuple[float, int, Node]]) -> list[Node]:
         """The nodes to be looked at together with one: the next ones in the queue, if as much is known of them."""
@@ -333,8 +332,7 @@ class Search:
         parts = self.branched(node, tally)
         if parts is None:
             parts = self.parts_of(node, node.size / 16, node.states() / 16, TANGENTS, tally)
-        self.nodes += tally.nodes
-        self.pruned.update(tally.pruned)
+        self.count(tally)
         return parts
 
     def plunge(self, nodes: list[Node]) -> None:
@@ -389,8 +387,7 @@ class Search:
         if whole is None:
             return []
         parts, dropped, work = explored(whole, self.judge.limit(), max(1.0, small), states, tangents)
-        tally.nodes += work
-        tally.pruned["tangent"] += dropped
+        tally.take(work, dropped)
         return parts
 
     def put(self, queue: list[tuple[float, int, Node]], node: Node) -> None:
@@ -401,8 +398,7 @@ class Search:
     def bounded(self, node: Node, tally: Tally) -> Node | None:
         """The node with its bound, or None if nothing in it is of interest."""
         better, dropped, work = solved(node, self.judge.limit())
-        tally.nodes += work // 2 + 100
-        tally.pruned["tangent"] += dropped
+        tally.take(work // 2 + 100, dropped)
         return better
 
     def root(self, structure: Structure, choice: Choice) -> Node | None:
@@ -420,9 +416,13 @@ class Search:
         tallies = [Tally() for _ in range(jobs)]
         found = side_by_side(lambda k: work(k, tallies[k]), range(jobs), rows)
         for tally in tallies:
-            self.nodes += tally.nodes
-            self.pruned.update(tally.pruned)
+            self.count(tally)
         return found
+
+    def count(self, tally: Tally) -> None:
+        """Add what a thread did."""
+        self.nodes += tally.nodes
+        self.pruned.update(tally.pruned)
 
     def sweep(self, node: Node, proof: Proof, budget: int) -> float:
         """Evaluate the combinations of least bound; no other one is below what is returned, or below the best."""
@@ -470,11 +470,9 @@ class Search:
 
     def sweep_all(self, node: Node, proof: Proof) -> float:
         """The same without shortest paths: every combination by itself."""
-        from tilewright.mapping.optimal.bound_kernels import bound
+        from tilewright.mapping.optimal.bound_kernels import bound, scratch_of
 
-        scratch = np.empty(
-            4 * len(node.origin.where.parent) + node.origin.where.operands + len(node.origin.where.positions)
-        )
+        scratch = scratch_of(node.origin.where)
         turns = turns_taken(node.origin.where)
         table = np.concatenate(node.tables)
         starts = np.concatenate([[0], np.cumsum([len(rows) for rows in node.numbers])])[:-1]

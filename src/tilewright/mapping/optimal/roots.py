@@ -35,6 +35,11 @@ class Tally:
     nodes: int = 0
     pruned: Counter[str] = field(default_factory=Counter)
 
+    def take(self, nodes: int, dropped: int) -> None:
+        """Count work, and candidates that tangents cut."""
+        self.nodes += nodes
+        self.pruned["tangent"] += dropped
+
 
 def root(search: Search, structure: Structure, choice: Choice, tally: Tally) -> Node | None:
     """A structure with its candidates; None if it has none. Changes nothing of the search but what it remembers."""
@@ -48,6 +53,7 @@ def root(search: Search, structure: Structure, choice: Choice, tally: Tally) -> 
     tables, kinds = _packed(structure, parts)
     chains = tuple(tuple(zip(part.dims, part.tables, strict=True)) for part in parts)
     numbers = tuple(np.arange(len(part)) for part in parts)
+    # Where transfers take longer the more runs they are made of, columns are not like rows.
     twins = _twins(parts) if search.free and machine.setup == 0 else None
     origin = Origin(structure, choice, where, machine, chains, kinds, twins)
     node: Node | None = Node(origin, numbers, tuple(tables), Case((None,) * len(where.parent)))
@@ -58,8 +64,7 @@ def root(search: Search, structure: Structure, choice: Choice, tally: Tally) -> 
         node = _without_dominated(search, node, parts, tally)
     if "tangent" in search.rules:
         node, dropped, work = solved(node, search.judge.limit())
-        tally.nodes += work // 2 + 100
-        tally.pruned["tangent"] += dropped
+        tally.take(work // 2 + 100, dropped)
     if node is not None and "candidate" in search.rules:
         node = _without_hopeless(node, search.judge.limit(), tally)
     if node is not None and comparable and not early and node.rows < DOMINATED:
@@ -75,13 +80,13 @@ def positions_told_apart(node: Node, limit: float, tally: Tally) -> Node | None:
         return node
     for aim, tangents in ((FAR * limit, GLANCE), (np.inf, TANGENTS)):
         parts, dropped, work = explored(node, limit, FEW_APART, np.inf, tangents, aim=aim, led=True)
-        tally.nodes += work
         if not parts:
-            tally.pruned["tangent"] += node.rows
+            tally.take(work, node.rows)
             return None
         if min(part.bound for part in parts) < np.log(FAR * limit) - SAME:
+            tally.take(work, 0)
             return node
-        tally.pruned["tangent"] += dropped
+        tally.take(work, dropped)
     return node.joined(parts)
 
 
@@ -129,11 +134,15 @@ def _components(search: Search, structure: Structure, choice: Choice) -> list[Co
     return parts
 
 
+def _twin(parts: list[Component], number: int) -> int | None:
+    """An earlier component with the features of one: rows and columns of a square convolution are alike."""
+    return next((k for k in range(number) if parts[k].reads is parts[number].reads), None)
+
+
 def _twins(parts: list[Component]) -> tuple[int, int] | None:
-    """The first two components that are alike: rows and columns of a square convolution. Where transfers take longer
-    the more runs they are made of, columns are not like rows."""
-    pairs = ((k, n) for n, part in enumerate(parts) for k in range(n) if parts[k].reads is part.reads)
-    return next(pairs, None)
+    """The first two components that are alike."""
+    pairs = ((_twin(parts, number), number) for number in range(len(parts)))
+    return next(((twin, number) for twin, number in pairs if twin is not None), None)
 
 
 def _packed(structure: Structure, parts: list[Component]) -> tuple[list[Floats], Any]:
@@ -141,7 +150,7 @@ def _packed(structure: Structure, parts: list[Component]) -> tuple[list[Floats],
     tables: list[Floats] = []
     kinds = None
     for number, part in enumerate(parts):
-        twin = next((k for k, other in enumerate(parts[:number]) if other.reads is part.reads), None)
+        twin = _twin(parts, number)
         if twin is None:
             table, kinds = packed(structure, part)
             tables.append(table)
@@ -152,13 +161,12 @@ def _packed(structure: Structure, parts: list[Component]) -> tuple[list[Floats],
 
 def _without_hopeless(node: Node, limit: float, tally: Tally) -> Node | None:
     """Without candidates whose own bounds are not below the best."""
-    from tilewright.mapping.optimal.bound_kernels import bound
+    from tilewright.mapping.optimal.bound_kernels import bound, scratch_of
     from tilewright.mapping.optimal.branch_kernels import single_bounds
 
     where, machine = node.origin.where, node.origin.machine
     bare = bare_forest(list(node.tables), node.origin.kinds, where.at_free)
-    scratch = np.empty(4 * len(where.parent) + where.operands + len(where.positions))
-    least = bound(bare.roots, bare.table, where, machine, scratch)[0]
+    least = bound(bare.roots, bare.table, where, machine, scratch_of(where))[0]
     if not least < limit:
         tally.pruned["candidate"] += node.rows
         return None
@@ -191,7 +199,7 @@ def _without_dominated(search: Search, node: Node, parts: list[Component], tally
     enough = node.rows if search.objective == "traffic" else COMPARED
     most = [float(part.steps[rows].max()) for part, rows in zip(parts, node.numbers, strict=True)]
     for number, (part, rows) in enumerate(zip(parts, node.numbers, strict=True)):
-        twin = next((k for k, other in enumerate(parts[:number]) if other.reads is part.reads), None)
+        twin = _twin(parts, number)
         if twin is not None and np.array_equal(node.numbers[twin], rows):
             masks.append(masks[twin])
             continue
