@@ -19,8 +19,8 @@ FOOTPRINT, WIDEST, LOOPS, INNER, BESIDE, OPENING, READS_SLIDING, WRITES_SLIDING,
 
 @njit(cache=True, nogil=True)
 def scratch_of(s):
-    """Room for what a bound notes on its way: four numbers an item, one an operand and one an axis."""
-    return np.empty(4 * len(s.parent) + s.operands + len(s.positions))
+    """Room for what a bound notes on its way: eight numbers an item, one an operand and one an axis."""
+    return np.empty(8 * len(s.parent) + s.operands + len(s.positions))
 
 
 @njit(cache=True, nogil=True)
@@ -261,83 +261,96 @@ def _exposed(rows, table, s, cost, scratch, points, step, steps, last, outgoing,
     """A lower bound of pipelined cycles from transfers that come together: they cannot hide behind steps other than
     their own, and these may be but few.
 
-    In the steps in which an item is refilled, items whose innermost loop stands further out are too; all other steps
-    compute, none longer than ``step``. First loads and last stores stand outside of all steps. ``outgoing`` are the
-    cycles of stores, ``store`` those of the longest one at most.
+    Take the steps in which an item is refilled (items whose innermost loop stands further out are too), or something
+    passes the scratchpad by, or is stored, or several of these: they transfer, all other steps compute, none longer
+    than ``step``. What moves in every step moves in these as well. First loads and last stores stand outside of all
+    steps. ``outgoing`` are the cycles of stores, ``store`` those of the longest one at most.
     """
     items = len(s.parent)
     inner_at = 3 * items + s.operands
-    best = 0.0
+    noted = inner_at + items + len(s.positions)  # of every item: refills, cycles in all, of the first, of the longest
     out = s.first_output
     stored = 1.0
     for c in range(len(rows)):
         stored *= table[rows[c], s.at_visits[out] + int(scratch[2 * items + out])]
     to_pad = s.memory[out] == s.pad
     drained = last * s.output_bits / 8 / cost.dram_write_rate + cost.setup if to_pad else 0.0
-    # What passes the scratchpad by, and in how many steps.
-    flow, flowing = 0.0, 0.0
-    for j in range(items):
-        if s.output[j] or s.parent[j] >= 0 or s.memory[j] == s.pad or scratch[inner_at + j] >= s.tile_items:
+    flow, flowing, most_flowing = 0.0, 0.0, 0.0  # what passes the scratchpad by, refilled between steps
+    for i in range(items):
+        if s.output[i] or s.parent[i] >= 0:
             continue
-        flowing += _streamed_steps(rows, table, s, scratch, j)
-        flow += scratch[j] * s.bits[j] / 8 / cost.dram_read_rate
+        at = noted + 4 * i
+        size, refilling = s.bits[i] / 8 / cost.dram_read_rate, int(scratch[2 * items + i])
+        loaded = scratch[i] * size
+        if s.memory[i] != s.pad:
+            scratch[at], scratch[at + 1] = steps, loaded
+            scratch[at + 3] = _refilled(rows, table, s, scratch, i, s.at_streams[i]) * size
+            if scratch[inner_at + i] < s.tile_items:
+                scratch[at] = _refilled(rows, table, s, scratch, i, s.at_visits[i])
+                flowing += scratch[at]
+                most_flowing = max(most_flowing, scratch[at])
+                flow += loaded
+                if cost.setup > 0:
+                    flow += cost.setup * _runs(rows, table, s, i, scratch[i], refilling)
+            continue
+        often, words, opening = 1.0, 1.0, 1.0
+        for c in range(len(rows)):
+            row = table[rows[c]]
+            often *= row[s.at_visits[i] + refilling]
+            words *= row[s.at_item[i] + WIDEST]
+            opening *= row[s.at_item[i] + OPENING]
+        scratch[at], scratch[at + 1] = often, loaded
+        scratch[at + 2] = opening * size + (cost.setup if opening > 0 else 0.0)
+        scratch[at + 3] = words * size
         if cost.setup > 0:
-            flow += cost.setup * _runs(rows, table, s, j, scratch[j], int(scratch[2 * items + j]))
+            scratch[at + 1] += cost.setup * _runs(rows, table, s, i, scratch[i], refilling)
+            scratch[at + 3] += cost.setup * np.ceil(_most_runs(rows, table, s, i, words))
+    best = 0.0
     for k in range(-1, items):
-        if k >= 0 and (s.output[k] or s.parent[k] >= 0 or s.memory[k] != s.pad):
+        if k >= 0 and (s.output[k] or s.parent[k] >= 0 or s.memory[k] != s.pad or scratch[noted + 4 * k] <= 1):
             continue
-        visits = 1.0
-        if k >= 0:
-            for c in range(len(rows)):
-                visits *= table[rows[c], s.at_visits[k] + int(scratch[2 * items + k])]
-            if visits <= 1:
+        refilled = scratch[noted + 4 * k] - 1 if k >= 0 else 0.0
+        for chosen in range(4):
+            streams, stores = chosen & 1, chosen >> 1
+            if (streams and flow == 0.0) or (stores and not to_pad):
                 continue
-        moved = s.parameter_bytes / cost.dram_read_rate + s.parameters * cost.setup
-        for i in range(items):
-            if s.output[i] or s.parent[i] >= 0 or s.memory[i] != s.pad:
+            taken = refilled + (flowing if streams else 0.0) + (stored - 1 if stores else 0.0)
+            if taken <= 0:
                 continue
-            refilling = int(scratch[2 * items + i])
-            opening = 1.0
-            for c in range(len(rows)):
-                opening *= table[rows[c], s.at_item[i] + OPENING]
-            opening = opening * s.bits[i] / 8 / cost.dram_read_rate + (cost.setup if opening > 0 else 0.0)
-            if k < 0:
-                moved += opening
-                continue
-            loaded = scratch[i] * s.bits[i] / 8 / cost.dram_read_rate
-            if cost.setup > 0:
-                loaded += cost.setup * _runs(rows, table, s, i, scratch[i], refilling)
-            if i == k or scratch[inner_at + i] < scratch[inner_at + k]:
-                moved += loaded
-                continue
-            # An item that is refilled in all of these steps and in others: the others take no more than they can.
-            if scratch[inner_at + i] > scratch[inner_at + k]:
-                often, words = 1.0, 1.0
-                for c in range(len(rows)):
-                    often *= table[rows[c], s.at_visits[i] + refilling]
-                    words *= table[rows[c], s.at_item[i] + WIDEST]
-                longest = words * s.bits[i] / 8 / cost.dram_read_rate + 1.0
-                longest += cost.setup * np.ceil(_most_runs(rows, table, s, i, words))
-                opening = max(opening, loaded - (often - visits) * longest)
-            moved += opening
-        for streams in range(2):
-            if streams and flow == 0.0:
-                continue
-            taken = visits - 1 + (flowing if streams else 0.0)
-            passed = moved + (flow if streams else 0.0)
-            # Where every step of ``steps`` stores something, so do these, but for the first and the last of all.
-            beside = max(0.0, outgoing - (steps - taken + 1) * store) if stored == steps and to_pad else 0.0
-            if taken > 0:
-                best = max(best, max(0.0, points - taken * step) + passed + drained + beside)
-            if to_pad:
-                best = max(best, max(0.0, points - (taken + stored - 1) * step) + passed + outgoing)
+            others = steps - max(refilled, max(most_flowing if streams else 0.0, stored - 1 if stores else 0.0))
+            cycles = max(0.0, points - taken * step) + s.parameter_bytes / cost.dram_read_rate
+            cycles += s.parameters * cost.setup + (flow if streams else 0.0)
+            for i in range(items):
+                if s.output[i] or s.parent[i] >= 0:
+                    continue
+                at = noted + 4 * i
+                often, loaded, longest = scratch[at], scratch[at + 1], scratch[at + 3]
+                if s.memory[i] != s.pad:
+                    if often == steps and not (streams and scratch[inner_at + i] < s.tile_items):
+                        cycles += max(0.0, loaded - others * longest)
+                    continue
+                part = scratch[at + 2]
+                if i == k or (k >= 0 and scratch[inner_at + i] < scratch[inner_at + k]):
+                    part = loaded
+                elif often == steps:
+                    part = max(part, loaded - others * longest)
+                elif k >= 0 and scratch[inner_at + i] > scratch[inner_at + k]:
+                    part = max(part, loaded - (often - refilled - 1) * longest)
+                cycles += part
+            if stores:
+                cycles += outgoing
+            elif stored == steps and to_pad:
+                cycles += drained + max(0.0, outgoing - (others + 1) * store)
+            else:
+                cycles += drained
+            best = max(best, cycles)
     return best
 
 
 @njit(cache=True, nogil=True)
-def _streamed_steps(rows, table, s, scratch, j):
-    """In how many steps, at most, an item below the scratchpad is refilled from DRAM: its innermost loop stands above
-    the scratchpad's last keep."""
+def _refilled(rows, table, s, scratch, j, at):
+    """What passes the scratchpad by: in how many steps, at most, it is refilled from DRAM (``at`` its visits), where its
+    innermost loop stands above the scratchpad's last keep; the most words of one step (``at`` its streams)."""
     items = len(s.parent)
     inner_at, refilling = 3 * items + s.operands, int(scratch[2 * items + j])
     inner = scratch[inner_at + j]
@@ -347,7 +360,7 @@ def _streamed_steps(rows, table, s, scratch, j):
         for i in range(items):
             if inner >= 0 and s.before[i, j] and s.turns[i, j, c] and scratch[inner_at + i] == inner:
                 counted = min(int(inner) + 1, j)
-        number *= table[rows[c], s.at_visits[j] + counted]
+        number *= table[rows[c], at + counted]
     return number
 
 

@@ -153,14 +153,20 @@ def fold(values, left, right, kinds):
 
 
 @njit(cache=True, nogil=True)
-def descend(rows, starts, counts, table, s, cost):
-    """Improve a combination one component at a time until no other candidate of any one component is better."""
+def descend(rows, starts, counts, table, s, cost, befores):
+    """Improve a combination one component at a time, in one of the orders ``befores`` in which items give way, until no
+    other candidate of any one component is better, nor another order."""
     n = len(starts)
     rows = rows.copy()
     scratch = scratch_of(s)
-    best = bound(rows, table, s, cost, scratch)[0]
-    quiet, c = 0, 0
+    best, quiet, c, turn = np.inf, 0, 0, 0
     while quiet < n:
+        for k in range(len(befores)):
+            s.before[:, :] = befores[k]
+            value = bound(rows, table, s, cost, scratch)[0]
+            if value < best:
+                best, quiet, turn = value, 0, k
+        s.before[:, :] = befores[turn]
         here = rows[c]
         mine = here
         for k in range(starts[c], starts[c] + counts[c]):
@@ -187,9 +193,10 @@ def single_bounds(component, start, count, least, table, s, cost):
 
 
 @njit(cache=True, nogil=True)
-def anneal(rows, leaves, offsets, table, s, cost, steps, seed, skew):
-    """A good combination by random moves of one or two components, from ``rows`` on; ``leaves`` are the candidates of
-    all components, alike ones next to each other; with a ``skew`` above 1 the first ones are tried more often."""
+def anneal(rows, leaves, offsets, table, s, cost, befores, steps, seed, skew):
+    """A good combination by random moves of one or two components, from ``rows`` on, and between the orders ``befores``
+    in which items give way; ``leaves`` are the candidates of all components, alike ones next to each other; with a
+    ``skew`` above 1 the first ones are tried more often."""
     np.random.seed(seed)
     n = len(rows)
     scratch = scratch_of(s)
@@ -198,7 +205,8 @@ def anneal(rows, leaves, offsets, table, s, cost, steps, seed, skew):
         for k in range(offsets[c], offsets[c + 1]):
             if leaves[k] == rows[c]:
                 place[c] = k
-    now = rows.copy()
+    now, turn = rows.copy(), 0
+    s.before[:, :] = befores[turn]
     value = np.log(bound(now, table, s, cost, scratch)[0])
     best, best_value = now.copy(), value
     tried, tried_place = now.copy(), place.copy()
@@ -216,11 +224,17 @@ def anneal(rows, leaves, offsets, table, s, cost, steps, seed, skew):
                 k = place[c] + int((np.random.random() * 2 - 1) * reach)
                 k = min(max(k, offsets[c]), offsets[c + 1] - 1)
             tried[c], tried_place[c] = leaves[k], k
+        turned = turn
+        if len(befores) > 1 and np.random.random() < 0.1:
+            turned = np.random.randint(len(befores))
+            s.before[:, :] = befores[turned]
         other = np.log(bound(tried, table, s, cost, scratch)[0])
         if other < value or np.random.random() < np.exp((value - other) / heat):
-            now[:], place[:], value = tried, tried_place, other
+            now[:], place[:], value, turn = tried, tried_place, other, turned
             if value < best_value:
                 best[:], best_value = now, value
+        elif turned != turn:
+            s.before[:, :] = befores[turn]
     return best, np.exp(best_value)
 
 

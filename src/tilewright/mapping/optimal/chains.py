@@ -56,6 +56,13 @@ def even_tiles(chunk: int, split: Split) -> tuple[int, ...]:
 
 
 @lru_cache(maxsize=4096)
+def whole_tiles(chunk: int, split: Split) -> tuple[int, ...]:
+    """Tiles that divide their chunk, where there are some: what bounds say of them is nearer to what they cost."""
+    found = divisors(chunk)
+    return found if split.axis < 0 and len(found) > 2 else even_tiles(chunk, split)
+
+
+@lru_cache(maxsize=4096)
 def few_tiles(chunk: int, split: Split) -> tuple[int, ...]:
     """Fewer still, for a first good mapping: tiles a ratio apart, and positions in even shares of an axis."""
     if split.axis >= 0:
@@ -178,5 +185,6 @@ def chain_number(
 
 FEW = Choice("few", few_tiles, 2)
 FEWER = Choice("fewer", fewer_tiles, 2)
+WHOLE = Choice("whole", whole_tiles)
 EVEN = Choice("even", even_tiles)
 EVERY = Choice("every", every_tile)

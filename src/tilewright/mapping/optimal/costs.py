@@ -23,6 +23,7 @@ class Layout(NamedTuple):
 
     at_item: Any
     at_visits: Any
+    at_streams: Any
     at_points: int
     at_used: int
     at_free: int
@@ -105,6 +106,7 @@ class Packing(NamedTuple):
 
     at_item: Any
     at_visits: Any
+    at_streams: Any
     at_points: int
     at_used: int
     at_free: int
@@ -115,16 +117,21 @@ class Packing(NamedTuple):
 def packing(structure: Structure) -> Packing:
     """Where the features of a structure's rows stand."""
     items, axes = len(structure.items), len(structure.axis_places)
-    at, at_item, at_visits = 0, [], []
+    at, at_item, at_visits, at_streams = 0, [], [], []
     for j in range(items):
         at_item.append(at)
         at += ITEM_FIELDS + 2 * (j + 1)
         at_visits.append(at)
         at += (j + 1) if structure.items[j].parent < 0 else 0
+        at_streams.append(at)
+        at += (j + 1) if structure.passes_by(j) else 0
     at_points = at
     at_used = at_points + 5 + len(structure.problem.nest.operands)
     at_free = at_used + 2 * axes
-    return Packing(np.array(at_item), np.array(at_visits), at_points, at_used, at_free, at_free + 2, at_free + 3)
+    return Packing(
+        np.array(at_item), np.array(at_visits), np.array(at_streams), at_points, at_used, at_free, at_free + 2,
+        at_free + 3,
+    )  # fmt: skip
 
 
 LEAST, MOST, COMMON = 0, 1, 2
@@ -147,6 +154,8 @@ def packed(structure: Structure, part: Component) -> tuple[Floats, Any]:
         table[:, at + j + 1 : at + 2 * j + 2] = part.writes[:, j, : j + 1]
         if item.parent < 0:
             table[:, place.at_visits[j] : place.at_visits[j] + j + 1] = part.visits[:, j, : j + 1]
+        if structure.passes_by(j):
+            table[:, place.at_streams[j] : place.at_streams[j] + j + 1] = part.streams[:, j, : j + 1]
     table[:, place.at_points] = part.points
     table[:, place.at_points + 1] = part.last
     for k, column in enumerate((part.step, part.final, part.steps)):
@@ -380,6 +389,7 @@ def layout(structure: Structure, parts: list[tuple[str, ...]], objective: str | 
     return Layout(
         at_item=packed_as.at_item,
         at_visits=packed_as.at_visits,
+        at_streams=packed_as.at_streams,
         at_points=packed_as.at_points,
         at_used=packed_as.at_used,
         at_free=packed_as.at_free,

@@ -9,10 +9,10 @@ import numpy as np
 
 from tilewright.mapping.optimal.branches import opened
 from tilewright.mapping.optimal.cases import Node, solved
-from tilewright.mapping.optimal.chains import EVEN, FEW, FEWER
-from tilewright.mapping.optimal.costs import Layout, turns_taken
+from tilewright.mapping.optimal.chains import EVEN, FEW, FEWER, WHOLE
 from tilewright.mapping.optimal.judge import Proof
 from tilewright.mapping.optimal.lattice import shortest_paths
+from tilewright.mapping.optimal.pairs import by_pairs
 from tilewright.mapping.optimal.structure import Structure
 from tilewright.mapping.optimal.threads import THREADS, side_by_side
 from tilewright.mapping.optimal.walks import walk
@@ -25,6 +25,7 @@ FIRST_ORDERS, FIRST_PROOF, FIRST_DIVES = 6, 3, 2  # orders of keeps looked into 
 DIVE, WALKS = 30_000, 2  # steps of a walk, walks of a dive
 MOST_FIRST, MOST_CANDIDATES = 30_000, 120_000  # candidates of a component: to begin with, and to be listed at all
 DIP, DIP_STATES, DIP_LEAVES, DIP_ORDERS = 20_000, 30_000, 4, 6  # bounds, vectors of tiles, combinations, loop orders
+PAIRED = 4  # orders of keeps in which pairs of components are searched
 POLISHED, POLISHED_FLAT = 8, 2  # finds whose positions are tried with other tiles
 
 
@@ -32,18 +33,17 @@ def first_mapping(search: Search, *, proof: bool) -> None:
     """A good mapping: random moves over few tiles in every order of keeps, then over more in the best of them."""
     free = [one for one in search.structures if None not in one.axis_places]
     rules, search.rules = search.rules, search.rules & {"candidate"}
-    ready: list[tuple[Node, Layout]] = []
+    ready: list[Node] = []
     orders, steps = (FIRST_PROOF, GLANCE_PROOF) if proof else (FIRST_ORDERS, GLANCE)
     for structure in free or search.structures:
         node = None if search.spent and ready else search.root(structure, search.allowed(FEWER))
-        turns = [] if node is None else turns_taken(node.origin.where)
-        ready += [(node, where) for where in (turns[:1] if proof else turns) if node is not None]
-    walked = side_by_side(lambda k: walk(*ready[k], min(steps, 30 * ready[k][0].rows), 0), range(len(ready)))
-    for (node, _), (rows, value) in zip(ready, walked, strict=True):
+        ready += [] if node is None else [node]
+    walked = side_by_side(lambda k: walk(ready[k], min(steps, 30 * ready[k].rows), 0), range(len(ready)))
+    for node, (rows, value) in zip(ready, walked, strict=True):
         try_walked(search, node, rows, value)
     glances = sorted((value, k) for k, (_, value) in enumerate(walked))
     search.rules = rules
-    best = list(dict.fromkeys(ready[k][0].origin.structure for _, k in glances))
+    best = list(dict.fromkeys(ready[k].origin.structure for _, k in glances))
     if search.candidates(FEW) <= MOST_FIRST:
         values: dict[Structure, float] = {}
         for structure in best[:orders]:
@@ -64,9 +64,7 @@ def dive(search: Search, node: Node) -> float:
     deep = node.origin.structure.deep
     steps = min(DIVE if deep else DIVE // 2, 30 * node.rows)
     seeds = [next(search.seeds) for _ in range(WALKS)]
-    found = side_by_side(
-        lambda seed: walk(node, node.origin.where, steps, seed, 1.0 + (seed % 2 if deep else 1)), seeds
-    )
+    found = side_by_side(lambda seed: walk(node, steps, seed, 1.0 + (seed % 2 if deep else 1)), seeds)
     search.nodes += WALKS * (steps + node.rows)
     search.walked += WALKS * (steps + node.rows)
     for rows, value in found:
@@ -79,6 +77,33 @@ def try_walked(search: Search, node: Node, rows: Any, value: float) -> None:
     """Evaluate what a random walk found."""
     if value < search.judge.limit(node.origin.machine.most_pj):
         search.try_leaf(node, rows, Proof(0.0, "few"), value)
+
+
+def pair_all(search: Search) -> None:
+    """Look for better mappings among tiles that divide their chunks, two components at a time, in the most promising
+    orders of keeps, where there are memories further in than the scratchpad."""
+    if not any(memory.per for memory in search.problem.arch.memories):
+        return
+    choice = next((one for one in (WHOLE, FEW) if search.candidates(one) <= MOST_FIRST), FEWER)
+    orders = [one for one in search.structures if None not in one.axis_places][:PAIRED]
+    for first in range(0, len(orders), THREADS):
+        if search.spent:
+            return
+        rules, search.rules = search.rules, search.rules & {"candidate"}
+        nodes = search.roots([(one, search.allowed(choice)) for one in orders[first : first + THREADS]])
+        search.rules = rules
+        ready = [node for node in nodes if node is not None]
+        found = side_by_side(lambda k: _paired(ready[k]), range(len(ready)))
+        for node, rows, value, work in found:
+            search.nodes += work
+            if value < search.judge.limit():
+                search.try_leaf(node, rows, Proof(0.0, "few"), value, DIP_ORDERS)
+            search.finds.append((value, node.origin.structure, node.tiles(rows)))
+
+
+def _paired(node: Node) -> tuple[Node, Any, float, int]:
+    rows, value = walk(node, GLANCE_PROOF, 0)
+    return by_pairs(node, rows, value)
 
 
 def polish_all(search: Search) -> None:

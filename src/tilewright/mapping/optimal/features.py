@@ -33,7 +33,8 @@ class Component:
 
     With J items, J + 1 boundaries count the multipliers as a last child. ``reads[:, j, s]`` multiplies the words that
     item j's parent hands over, ``writes[:, j, s]`` those that all instances of item j receive, when loops of segments
-    before s refill; ``reads_sliding`` and ``writes_sliding`` are the same while a window moves. ``served[:, o]`` are
+    before s refill; ``streams`` is at most the same in one tile step, for what passes the scratchpad by;
+    ``reads_sliding`` and ``writes_sliding`` are the same while a window moves. ``served[:, o]`` are
     the words that the multipliers take of operand o. ``footprint`` and ``first`` are the most and the first words at an
     item, or less where padding hides how many they are; ``widest`` is never below the most. ``last`` are the words of
     the output's last tile, ``points`` the compute steps, ``step`` those of the largest tile step, ``final`` those of
@@ -47,6 +48,7 @@ class Component:
     rows: IntTable
     reads: Floats
     writes: Floats
+    streams: Floats
     reads_sliding: Floats
     writes_sliding: Floats
     visits: Floats
@@ -159,11 +161,19 @@ class _Dimension:
         return least
 
     def modes(
-        self, until: int, refilling: int, parent: int, shared: tuple[str, ...], *, points: bool, every: bool
+        self,
+        until: int,
+        refilling: int,
+        parent: int,
+        shared: tuple[str, ...],
+        *,
+        points: bool,
+        every: bool,
+        still: int = 0,
     ) -> tuple[int, ...]:
         """How each place counts for the boundary above item ``until`` (the number of items: the multipliers).
 
-        Loops of segments before ``refilling`` refill; pars above ``parent`` tell instances apart, those below it count
+        Loops of segments from ``still`` on and before ``refilling`` refill; pars above ``parent`` tell instances apart, those below it count
         unless their axis is shared (``every``: all of them count).
         """
         axes = self.structure.problem.arch.array.axes
@@ -172,7 +182,7 @@ class _Dimension:
             if split.segment > until:
                 found.append(CUT)
             elif split.axis < 0:
-                found.append(ALL if split.segment < refilling else FIRST)
+                found.append(ALL if still <= split.segment < refilling else FIRST)
             elif split.segment <= parent or every or axes[split.axis][0] not in shared:
                 found.append(ALL)
             else:
@@ -347,6 +357,22 @@ class _Builder:
                 total = total * touched_indices(axis, self.nest.extents)
         return total
 
+    def step_words(self, operand: Operand, until: int, refilling: int, shared: tuple[str, ...]) -> Floats:
+        """The most words that pass a boundary below DRAM in one tile step, or more where windows move."""
+        total: Floats = np.ones((1,) * len(self.parts))
+        tiled = self.structure.tile_items
+        for number, part in enumerate(self.parts):
+            if part.dim not in operand.dims:
+                modes = part.modes(until, refilling, DRAM, shared, points=False, every=False, still=tiled)
+                total = total * self.spread(number, part.count(modes, NUMBER))
+        for axis, numbers in self.windows(operand):
+            if len(numbers) == 2:
+                total = total * self.window(axis, numbers, until, DRAM, shared, every=False)[..., 0]
+            else:
+                tile = self.parts[numbers[0]].tile(tiled - 1)
+                total = total * self.spread(numbers[0], np.minimum(tile, touched_indices(axis, self.nest.extents)))
+        return total
+
     def window(
         self,
         axis: Axis,
@@ -454,6 +480,7 @@ def component(
     reads, writes = np.ones((size, items, items + 1)), np.ones((size, items, items + 1))
     reads_sliding, writes_sliding = np.ones((size, items)), np.ones((size, items))
     visits = np.ones((size, items, items + 1))
+    streams = np.ones((size, items, items + 1) if any(map(structure.passes_by, range(items))) else (size, 0, 0))
     window = np.zeros((size, items), dtype=np.int64)
     footprint, first, widest = (np.ones((size, items)) for _ in range(3))
     above, beside, loops = (np.zeros((size, items), dtype=np.int64) for _ in range(3))
@@ -476,6 +503,8 @@ def component(
                 writes[:, item, refilling] = reads[:, item, refilling]
         for refilling in range(item + 1):
             visits[:, item, refilling] = flat(_refills(build, operand, item, refilling))
+            if structure.passes_by(item):
+                streams[:, item, refilling] = flat(build.step_words(operand, item, refilling, shared))
         window[:, item] = any(len(numbers) == 2 for _, numbers in build.windows(operand))
         reads_sliding[:, item], writes_sliding[:, item] = reads[:, item, item], writes[:, item, item]
         if fixed and operand.role != "output":
@@ -522,7 +551,7 @@ def component(
     rows = np.stack(np.unravel_index(np.arange(size), shape), axis=1)
     tables = tuple(part.table for part in parts)
     return Component(
-        dims, tables, rows, reads, writes, reads_sliding, writes_sliding, visits, served, footprint, first, widest,
+        dims, tables, rows, reads, writes, streams, reads_sliding, writes_sliding, visits, served, footprint, first, widest,
         flat(last), flat(points), flat(step), flat(final), flat(steps),
         used_positions, above, beside, loops, window,
     )  # fmt: skip

@@ -26,7 +26,7 @@ from tilewright.mapping.optimal.chains import EVEN, EVERY, Choice, chain_number
 from tilewright.mapping.optimal.costs import (
     turns_taken,
 )
-from tilewright.mapping.optimal.early import MOST_CANDIDATES, dip, dive, first_mapping, polish_all, unroll
+from tilewright.mapping.optimal.early import MOST_CANDIDATES, dip, dive, first_mapping, pair_all, polish_all, unroll
 from tilewright.mapping.optimal.features import Component, Floats, Memo, components
 from tilewright.mapping.optimal.judge import Judge, Proof
 from tilewright.mapping.optimal.lattice import Found, least_in_trees, shortest_paths
@@ -127,6 +127,7 @@ class Search:
             self.stop()
         if nodes > 0 and self.objective != "traffic" and not self.interrupted and self.judge.least > floor:
             try:  # for a better mapping to cut with
+                pair_all(self)
                 polish_all(self)
             except KeyboardInterrupt:
                 self.stop()

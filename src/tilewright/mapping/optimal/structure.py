@@ -78,6 +78,12 @@ class Structure:
             found.append(max(held, default=-2))
         return tuple(found)
 
+    def passes_by(self, item: int) -> bool:
+        """Whether an item is fed by DRAM past the scratchpad."""
+        entry = self.items[item]
+        inward = self.operands[item] is not self.problem.nest.output
+        return entry.parent < 0 and entry.memory != self.problem.arch.scratchpad.name and inward
+
     @cached_property
     def operands(self) -> tuple[Operand, ...]:
         return tuple(self.problem.nest.operand(item.operand) for item in self.items)

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from tilewright.mapping.optimal.cases import Node
-from tilewright.mapping.optimal.costs import Layout
+from tilewright.mapping.optimal.costs import turns_taken
 from tilewright.mapping.optimal.threads import aside
 
 
-def walk(node: Node, where: Layout, steps: int, seed: int, skew: float = 1.0) -> tuple[Any, float]:
+def walk(node: Node, steps: int, seed: int, skew: float = 1.0) -> tuple[Any, float]:
     """The best combination of a walk of so many moves and a descent, numbered within the components, and its bound.
 
     With a ``skew`` above 1 candidates of least scores are tried more often.
@@ -19,6 +19,8 @@ def walk(node: Node, where: Layout, steps: int, seed: int, skew: float = 1.0) ->
     from tilewright.mapping.optimal.branch_kernels import anneal, descend
 
     machine, table = node.origin.machine, np.concatenate(node.tables)
+    befores = np.array([turn.before for turn in turns_taken(node.origin.where, node.case.inner)])
+    where = node.origin.where._replace(before=befores[0].copy())
     counts = np.array([len(rows) for rows in node.numbers])
     offsets = np.concatenate([[0], np.cumsum(counts)])
     scores = node.scores or tuple(np.zeros(count) for count in counts)
@@ -27,8 +29,8 @@ def walk(node: Node, where: Layout, steps: int, seed: int, skew: float = 1.0) ->
     )
     smallest = _smallest(node, offsets[:-1])
     with aside():
-        rows, _ = anneal(smallest, leaves, offsets, table, where, machine, steps, seed, skew)
-        rows, value = descend(rows, offsets[:-1], counts, table, where, machine)
+        rows, _ = anneal(smallest, leaves, offsets, table, where, machine, befores, steps, seed, skew)
+        rows, value = descend(rows, offsets[:-1], counts, table, where, machine, befores)
     return rows - offsets[:-1], float(value)
 
 

@@ -1,0 +1,68 @@
+"""Better combinations by exact search over two components at a time, all others as they are."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from tilewright.mapping.optimal.cases import Node
+from tilewright.mapping.optimal.costs import Forest, bare_forest
+from tilewright.mapping.optimal.lattice import least_in_trees
+from tilewright.mapping.optimal.threads import aside
+
+BETTER = 1 - 1e-9
+BUDGET = 4_000  # bounds of one search over a pair
+
+
+def by_pairs(node: Node, rows: Any, value: float, rounds: int = 3) -> tuple[Node, Any, float, int]:
+    """(node, rows, value, work): a combination improved until no pair of components has anything better, as far as short
+    searches find it, or all pairs have had so many turns. Single candidates that cannot be part of anything better are
+    left out of each search, and for good of the node that comes back: ``rows`` are numbers in it."""
+    node, rows = _hopeful(node, np.array(rows), value)
+    bare = bare_forest(list(node.tables), node.origin.kinds, node.origin.where.at_free)
+    pairs = list(combinations(range(len(rows)), 2))
+    quiet = work = 0
+    for number in range(rounds * len(pairs)):
+        pair = pairs[number % len(pairs)]
+        masks = [_below(node, bare, rows, pair, c, value) for c in range(len(rows))]
+        work += sum(len(node.numbers[c]) for c in pair)
+        quiet += 1
+        if all(mask.any() for mask in masks):
+            found = least_in_trees(node.only(masks), value * BETTER, 1, BUDGET)
+            work += found.work
+            if found.rows:
+                rows = np.array([np.flatnonzero(mask)[row] for mask, row in zip(masks, found.rows[0], strict=True)])
+                value, quiet = found.values[0], 0
+        if quiet == len(pairs):
+            break
+    return node, rows, value, work
+
+
+def _below(node: Node, bare: Forest, rows: Any, pair: tuple[int, ...], c: int, value: float) -> Any:
+    """Which candidates of a component may be part of something better, if only those of a pair change."""
+    from tilewright.mapping.optimal.branch_kernels import single_bounds
+
+    if c not in pair:
+        mask = np.zeros(len(node.numbers[c]), bool)
+        mask[rows[c]] = True
+        return mask
+    fixed = bare.roots.copy()
+    for other in range(len(rows)):
+        if other not in pair:
+            fixed[other] = bare.starts[other] + rows[other]
+    where, machine = node.origin.where, node.origin.machine
+    with aside():
+        bounds = single_bounds(c, bare.starts[c], len(node.numbers[c]), fixed, bare.table, where, machine)
+    return bounds < value * BETTER
+
+
+def _hopeful(node: Node, rows: Any, value: float) -> tuple[Node, Any]:
+    """The node without candidates that cannot be part of anything better, and where the chosen ones stand in it."""
+    bare = bare_forest(list(node.tables), node.origin.kinds, node.origin.where.at_free)
+    everything = tuple(range(len(rows)))
+    masks = [_below(node, bare, rows, everything, c, value) for c in everything]
+    for mask, row in zip(masks, rows, strict=True):
+        mask[row] = True
+    return node.only(masks), np.array([int(mask[:row].sum()) for mask, row in zip(masks, rows, strict=True)])
