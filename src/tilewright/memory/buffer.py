@@ -10,12 +10,17 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Buffer:
-    """Bytes that are needed from sub-step ``start`` until before sub-step ``end`` (docs/model.md, section 10)."""
+    """Bytes that are needed from sub-step ``start`` until before sub-step ``end`` (docs/model.md, section 10).
+
+    Its address is a multiple of ``alignment`` (B), or ``address`` where that is given.
+    """
 
     name: str
     size_bytes: int
     start: int
     end: int
+    alignment: int = 1
+    address: int | None = None
 
     def __post_init__(self) -> None:
         if self.size_bytes < 0 or self.start >= self.end:
@@ -23,22 +28,48 @@ class Buffer:
                 f"buffer {self.name} needs a size of zero or more and a lifetime of at least one sub-step, "
                 f"it has {self.size_bytes} B in [{self.start}, {self.end})"
             )
+        if self.alignment < 1:
+            raise ValueError(f"buffer {self.name} needs an alignment of at least 1 B, it has {self.alignment}")
+        if self.address is not None and (self.address < 0 or self.address % self.alignment):
+            raise ValueError(
+                f"buffer {self.name} needs an address that is a multiple of its alignment of {self.alignment} B and "
+                f"not negative, it has {self.address}"
+            )
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Buffers to place. Two that are live together may not share a byte, unless ``sharing`` has the pair of their
+    numbers, the smaller first. ``capacity_bytes`` is what there is; None where the least height is asked for."""
+
+    buffers: tuple[Buffer, ...]
+    capacity_bytes: int | None = None
+    sharing: frozenset[tuple[int, int]] = frozenset()
+
+
+Status = Literal["feasible", "optimal", "infeasible", "limit"]
 
 
 @dataclass(frozen=True)
 class Packing:
-    """Where each buffer lies, in the order of the buffers given; no offsets unless feasible.
+    """Where each buffer lies, in the order of the buffers given; no offsets where none were found.
 
-    ``infeasible`` is a proof: at some sub-step the live bytes alone exceed the capacity. ``limit`` says that no
-    placement was found, which proves nothing. ``peak_bytes`` is the end of the highest buffer (of the lowest placement
-    found where none fits), ``live_bytes`` the most that is live at once: no placement can peak below it.
+    ``feasible``: all lie within the capacity. ``optimal``: and no placement has a lower peak. ``infeasible`` is a proof
+    that none lies within the capacity; the reason says why, where the live bytes of one sub-step do. ``limit`` says that
+    no placement was found within the budget, or none that is proven to be lowest where that was asked for, which proves
+    nothing. ``peak_bytes`` is the end of the highest buffer (of the lowest placement found where none fits),
+    ``live_bytes`` the most that is live at once, ``bound_bytes`` a height that no placement goes below. ``nodes`` are
+    the placements of single buffers that a search tried, ``pruned`` how often each rule ended one.
     """
 
-    status: Literal["feasible", "infeasible", "limit"]
+    status: Status
     offsets: tuple[int, ...]
     peak_bytes: int
     live_bytes: int
     reason: str = ""
+    bound_bytes: int = 0
+    nodes: int = 0
+    pruned: tuple[tuple[str, int], ...] = ()
 
 
 def round_up(size_bytes: int, alignment: int) -> int:

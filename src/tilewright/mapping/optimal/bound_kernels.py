@@ -349,7 +349,7 @@ def _exposed(rows, table, s, cost, scratch, points, step, steps, last, outgoing,
 
 @njit(cache=True, nogil=True)
 def _refilled(rows, table, s, scratch, j, at):
-    """What passes the scratchpad by: in how many steps, at most, it is refilled from DRAM (``at`` its visits), where its
+    """Of what passes the scratchpad by: in how many steps, at most, it is refilled (``at`` its visits), where its
     innermost loop stands above the scratchpad's last keep; the most words of one step (``at`` its streams)."""
     items = len(s.parent)
     inner_at, refilling = 3 * items + s.operands, int(scratch[2 * items + j])

@@ -20,25 +20,25 @@ from tilewright.mapping.optimal.walks import walk
 if TYPE_CHECKING:
     from tilewright.mapping.optimal.optimum import Search
 
-GLANCE, GLANCE_PROOF = 8_000, 2_000
-FIRST_ORDERS, FIRST_PROOF, FIRST_DIVES = 6, 3, 2  # orders of keeps looked into first (before a proof), dives in each
+GLANCE = 2_000
+FIRST_ORDERS, MORE_ORDERS, FIRST_DIVES = 3, 6, 2  # orders of keeps looked into first, dives in each
+SIMPLE = 1_000  # candidates of a component that leave time for more orders
 DIVE, WALKS = 30_000, 2  # steps of a walk, walks of a dive
 MOST_FIRST, MOST_CANDIDATES = 30_000, 120_000  # candidates of a component: to begin with, and to be listed at all
 DIP, DIP_STATES, DIP_LEAVES, DIP_ORDERS = 20_000, 30_000, 4, 6  # bounds, vectors of tiles, combinations, loop orders
-PAIRED = 4  # orders of keeps in which pairs of components are searched
+PAIRED = 2  # orders of keeps in which pairs of components are searched
 POLISHED, POLISHED_FLAT = 8, 2  # finds whose positions are tried with other tiles
 
 
-def first_mapping(search: Search, *, proof: bool) -> None:
+def first_mapping(search: Search) -> None:
     """A good mapping: random moves over few tiles in every order of keeps, then over more in the best of them."""
     free = [one for one in search.structures if None not in one.axis_places]
     rules, search.rules = search.rules, search.rules & {"candidate"}
     ready: list[Node] = []
-    orders, steps = (FIRST_PROOF, GLANCE_PROOF) if proof else (FIRST_ORDERS, GLANCE)
     for structure in free or search.structures:
         node = None if search.spent and ready else search.root(structure, search.allowed(FEWER))
         ready += [] if node is None else [node]
-    walked = side_by_side(lambda k: walk(ready[k], min(steps, 30 * ready[k].rows), 0), range(len(ready)))
+    walked = side_by_side(lambda k: walk(ready[k], min(GLANCE, 30 * ready[k].rows), 0), range(len(ready)))
     for node, (rows, value) in zip(ready, walked, strict=True):
         try_walked(search, node, rows, value)
     glances = sorted((value, k) for k, (_, value) in enumerate(walked))
@@ -46,11 +46,11 @@ def first_mapping(search: Search, *, proof: bool) -> None:
     best = list(dict.fromkeys(ready[k].origin.structure for _, k in glances))
     if search.candidates(FEW) <= MOST_FIRST:
         values: dict[Structure, float] = {}
-        for structure in best[:orders]:
+        for structure in best[: FIRST_ORDERS if search.candidates(FEW) > SIMPLE else MORE_ORDERS]:
             node = None if search.spent else search.root(structure, search.allowed(FEW))
             if node is not None:
                 # Where pars hold items in place, other searches go on from here; traffic is soon proven.
-                once = proof and (node.held or search.objective == "traffic")
+                once = node.held or search.objective == "traffic"
                 values[structure] = min(dive(search, node) for _ in range(1 if once else FIRST_DIVES))
         best.sort(key=lambda structure: values.get(structure, np.inf))
     # The most promising orders first: what they yield cuts the others short.
@@ -92,9 +92,7 @@ def pair_all(search: Search) -> None:
         rules, search.rules = search.rules, search.rules & {"candidate"}
         nodes = search.roots([(one, search.allowed(choice)) for one in orders[first : first + THREADS]])
         search.rules = rules
-        ready = [node for node in nodes if node is not None]
-        found = side_by_side(lambda k: _paired(ready[k]), range(len(ready)))
-        for node, rows, value, work in found:
+        for node, rows, value, work in side_by_side(_paired, [node for node in nodes if node is not None]):
             search.nodes += work
             if value < search.judge.limit():
                 search.try_leaf(node, rows, Proof(0.0, "few"), value, DIP_ORDERS)
@@ -102,7 +100,7 @@ def pair_all(search: Search) -> None:
 
 
 def _paired(node: Node) -> tuple[Node, Any, float, int]:
-    rows, value = walk(node, GLANCE_PROOF, 0)
+    rows, value = walk(node, GLANCE, 0)
     return by_pairs(node, rows, value)
 
 

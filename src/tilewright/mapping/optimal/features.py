@@ -173,8 +173,8 @@ class _Dimension:
     ) -> tuple[int, ...]:
         """How each place counts for the boundary above item ``until`` (the number of items: the multipliers).
 
-        Loops of segments from ``still`` on and before ``refilling`` refill; pars above ``parent`` tell instances apart, those below it count
-        unless their axis is shared (``every``: all of them count).
+        Loops of segments from ``still`` on and before ``refilling`` refill; pars above ``parent`` tell instances apart,
+        those below it count unless their axis is shared (``every``: all of them count).
         """
         axes = self.structure.problem.arch.array.axes
         found = []
@@ -551,9 +551,9 @@ def component(
     rows = np.stack(np.unravel_index(np.arange(size), shape), axis=1)
     tables = tuple(part.table for part in parts)
     return Component(
-        dims, tables, rows, reads, writes, streams, reads_sliding, writes_sliding, visits, served, footprint, first, widest,
-        flat(last), flat(points), flat(step), flat(final), flat(steps),
-        used_positions, above, beside, loops, window,
+        dims, tables, rows, reads, writes, streams, reads_sliding, writes_sliding, visits, served, footprint, first,
+        widest, flat(last), flat(points), flat(step), flat(final), flat(steps), used_positions, above, beside, loops,
+        window,
     )  # fmt: skip
 
 

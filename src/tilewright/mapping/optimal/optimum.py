@@ -122,11 +122,11 @@ class Search:
         if self.objective == "traffic" and nodes > 0 and self.free:
             self.structures = list(dict.fromkeys(map(unspread, self.structures)))
         try:
-            first_mapping(self, proof=nodes > 0)
+            first_mapping(self)
         except KeyboardInterrupt:
             self.stop()
-        if nodes > 0 and self.objective != "traffic" and not self.interrupted and self.judge.least > floor:
-            try:  # for a better mapping to cut with
+        if self.objective != "traffic" and not self.interrupted and self.judge.least > floor:
+            try:
                 pair_all(self)
                 polish_all(self)
             except KeyboardInterrupt:

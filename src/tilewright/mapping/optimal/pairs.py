@@ -17,8 +17,8 @@ BUDGET = 4_000  # bounds of one search over a pair
 
 
 def by_pairs(node: Node, rows: Any, value: float, rounds: int = 3) -> tuple[Node, Any, float, int]:
-    """(node, rows, value, work): a combination improved until no pair of components has anything better, as far as short
-    searches find it, or all pairs have had so many turns. Single candidates that cannot be part of anything better are
+    """(node, rows, value, work): a combination improved until no pair of components has anything better, as far as
+    short searches find it, or all pairs have had so many turns. Candidates that cannot be part of anything better are
     left out of each search, and for good of the node that comes back: ``rows`` are numbers in it."""
     node, rows = _hopeful(node, np.array(rows), value)
     bare = bare_forest(list(node.tables), node.origin.kinds, node.origin.where.at_free)

@@ -16,7 +16,7 @@ THREADS, MANY = 2, 2000
 _turn, _here = Lock(), local()
 
 
-def side_by_side(work: Callable[[int], Any], jobs: Iterable[int], rows: int = MANY) -> list[Any]:
+def side_by_side(work: Callable[[Any], Any], jobs: Iterable[Any], rows: int = MANY) -> list[Any]:
     """What work gives for every job, in the order of the jobs. Only what it does ``aside`` runs at the same time; with
     fewer than ``MANY`` rows to work on, one thread is faster.
 
@@ -24,7 +24,7 @@ def side_by_side(work: Callable[[int], Any], jobs: Iterable[int], rows: int = MA
     [0, 1, 4]
     """
 
-    def one(job: int) -> Any:
+    def one(job: Any) -> Any:
         with _turn:
             _here.turn = True
             try:
