@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tilewright.mapping.einsum import einsum
     from tilewright.mapping.front import Front
     from tilewright.mapping.nests import conv2d, depthwise, gemm
+    from tilewright.memory.allocate import allocate
     from tilewright.plan.plan import Plan
     from tilewright.schedule.schedule import Schedule
     from tilewright.simulate.run import Run
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "__version__",
+    "allocate",
     "conv2d",
     "depthwise",
     "einsum",
@@ -53,6 +55,7 @@ __all__ = [
 
 # Where the names live that need nothing added; they are imported when they are first asked for.
 _HOMES = {
+    "allocate": "tilewright.memory.allocate",
     "conv2d": "tilewright.mapping.nests",
     "depthwise": "tilewright.mapping.nests",
     "einsum": "tilewright.mapping.einsum",

@@ -8,41 +8,50 @@ from hypothesis import strategies as st
 from tilewright.memory import Buffer, problems
 
 SIZES = st.integers(0, 6)
+Case = tuple[list[Buffer], list[int], int, int, frozenset[tuple[int, int]]]
 
 
 @st.composite
-def placements(draw: st.DrawFn) -> tuple[list[Buffer], list[int], int, int]:
+def placements(draw: st.DrawFn) -> Case:
     """A few small buffers at random offsets, some of them wrong."""
     count = draw(st.integers(0, 5))
     buffers = []
     for i in range(count):
         start = draw(st.integers(0, 4))
-        buffers.append(Buffer(f"b{i}", draw(SIZES), start, start + draw(st.integers(1, 3))))
+        own = draw(st.sampled_from([1, 1, 1, 2, 3]))
+        address = draw(st.sampled_from([None, None, None, 0, 6]))
+        buffers.append(Buffer(f"b{i}", draw(SIZES), start, start + draw(st.integers(1, 3)), own, address))
     offsets = draw(st.lists(st.integers(-1, 14), min_size=count, max_size=count))
-    return buffers, offsets, draw(st.integers(8, 20)), draw(st.sampled_from([1, 2, 4]))
+    pairs = st.tuples(st.integers(0, 4), st.integers(0, 4)).filter(lambda pair: pair[0] < pair[1])
+    sharing = draw(st.frozensets(pairs, max_size=2))
+    return buffers, offsets, draw(st.integers(8, 20)), draw(st.sampled_from([1, 2, 4])), sharing
 
 
-def right_byte_by_byte(buffers: list[Buffer], offsets: list[int], capacity: int, alignment: int) -> bool:
+def right_byte_by_byte(
+    buffers: list[Buffer], offsets: list[int], capacity: int, alignment: int, sharing: frozenset[tuple[int, int]]
+) -> bool:
     """Write every byte of every buffer in every sub-step; no byte twice, none outside, sizes padded."""
     for buffer, offset in zip(buffers, offsets, strict=True):
         padded = buffer.size_bytes
         while padded % alignment:
             padded += 1
-        if offset % alignment or offset < 0 or offset + padded > capacity:
+        if offset % alignment or offset % buffer.alignment or offset < 0 or offset + padded > capacity:
+            return False
+        if buffer.address not in (None, offset):
             return False
     for now in range(10):
-        written = set()
-        for buffer, offset in zip(buffers, offsets, strict=True):
+        written: dict[int, list[int]] = {}
+        for number, (buffer, offset) in enumerate(zip(buffers, offsets, strict=True)):
             if buffer.start <= now < buffer.end:
                 for byte in range(offset, offset + buffer.size_bytes):
-                    if byte in written:
+                    if any((other, number) not in sharing for other in written.get(byte, [])):
                         return False
-                    written.add(byte)
+                    written.setdefault(byte, []).append(number)
     return True
 
 
 @given(placements())
-def test_problems_are_found_exactly_where_bytes_collide(case: tuple[list[Buffer], list[int], int, int]) -> None:
+def test_problems_are_found_exactly_where_bytes_collide(case: Case) -> None:
     assert (problems(*case) == ()) == right_byte_by_byte(*case)
 
 
@@ -62,3 +71,11 @@ def test_buffers_that_only_touch_do_not_collide() -> None:
 
 def test_offsets_and_buffers_must_be_as_many() -> None:
     assert problems([Buffer("a", 4, 0, 2)], [], capacity=8) == ("1 buffers have 0 offsets",)
+
+
+def test_alignments_and_addresses_of_single_buffers_are_checked() -> None:
+    buffers = [Buffer("a", 4, 0, 2, alignment=8), Buffer("b", 4, 0, 2, address=12), Buffer("c", 4, 0, 2)]
+    assert problems(buffers, [4, 8, 8], capacity=16, sharing={(1, 2)}) == (
+        "a lies at 4, which is no multiple of its alignment 8",
+        "b lies at 8, its address is 12",
+    )

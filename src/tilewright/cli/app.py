@@ -8,6 +8,7 @@ import typer
 
 import tilewright
 from tilewright.cli import guard
+from tilewright.cli.allocate import allocate_verb
 from tilewright.cli.arch import arch_app
 from tilewright.cli.compare import compare_verb
 from tilewright.cli.explain import explain_verb
@@ -55,6 +56,7 @@ app.command("simulate", short_help="Execute a schedule and check it.")(simulate_
 app.command("map", short_help="Map one loop nest on a machine.")(map_verb)
 app.command("explain", short_help="Explain a mapping and its costs.")(explain_verb)
 app.command("compare", short_help="Compare a nest's best mapping with fixed dataflows.")(compare_verb)
+app.command("allocate", short_help="Place buffers in a memory.")(allocate_verb)
 app.add_typer(arch_app, name="arch")
 app.command("models", short_help="List networks and their layers.")(models_verb)
 app.add_typer(study_app, name="study")

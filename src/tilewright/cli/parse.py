@@ -60,6 +60,18 @@ def byte_count(text: str) -> float:
     return _quantity(text, "--max-dram-bytes", _BYTES, "bytes or a unit, such as 4096, 4 KiB or 1.5 MiB")
 
 
+def capacity_bytes(text: str) -> int:
+    """Whole bytes of a ``--capacity``.
+
+    >>> capacity_bytes("1048576"), capacity_bytes("1 MiB")
+    (1048576, 1048576)
+    """
+    value = _quantity(text, "--capacity", _BYTES, "bytes or a unit, such as 65536, 64 KiB or 1 MiB")
+    if value < 1 or value != int(value) or value > LARGEST:
+        raise UsageError(f"--capacity {text}: needs whole bytes, from 1 to 2^40")
+    return int(value)
+
+
 def _integer(text: str, where: str, least: int = 1) -> int:
     try:
         value = int(text)

@@ -55,9 +55,9 @@ class Packing:
     """Where each buffer lies, in the order of the buffers given; no offsets where none were found.
 
     ``feasible``: all lie within the capacity. ``optimal``: and no placement has a lower peak. ``infeasible`` is a proof
-    that none lies within the capacity; the reason says why, where the live bytes of one sub-step do. ``limit`` says that
-    no placement was found within the budget, or none that is proven to be lowest where that was asked for, which proves
-    nothing. ``peak_bytes`` is the end of the highest buffer (of the lowest placement found where none fits),
+    that none lies within the capacity; the reason says why, where the live bytes of one sub-step do. ``limit`` says
+    that no placement was found within the budget, or none that is proven to be lowest where that was asked for.
+    ``peak_bytes`` is the end of the highest buffer (of the lowest placement found where none fits),
     ``live_bytes`` the most that is live at once, ``bound_bytes`` a height that no placement goes below. ``nodes`` are
     the placements of single buffers that a search tried, ``pruned`` how often each rule ended one.
     """

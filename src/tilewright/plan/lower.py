@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from tilewright.arch.accelerator import Accelerator
 from tilewright.errors import InfeasibleError
 from tilewright.mapping.buffers import OperandBuffer, operand_buffers
-from tilewright.memory.bestfit import pack
+from tilewright.memory.allocate import packed
 from tilewright.memory.buffer import Buffer as Room
 from tilewright.memory.validate import problems
 from tilewright.plan.arrays import ArrayTable
@@ -140,7 +140,7 @@ def _addressed(arch: Accelerator, operator: str, buffers: list[Buffer]) -> tuple
             for b in buffers
             if b.memory == scratchpad.name and region in (None, b.kind_class)
         ]
-        packing = pack(rooms, size, arch.alignment_bytes)
+        packing = packed(rooms, size, arch.alignment_bytes)
         if packing.status != "feasible":
             place = f"partition {region} of {scratchpad.name}" if region else scratchpad.name
             raise InfeasibleError(f"{operator}: no addresses in {place} ({size} B): {packing.reason}")
