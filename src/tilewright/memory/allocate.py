@@ -31,8 +31,8 @@ def allocate(
 
     ``sharing`` has pairs of numbers that may share bytes all the same. ``method`` is ``exact``, a complete search, or a
     plain best fit, largest ``size``, ``area`` or ``lifetime`` first. ``timeout`` in seconds and Ctrl-C end a search
-    with the lowest placement found so far. InputError for pairs that do not exist, UsageError for other methods,
-    LimitError where a best fit has too many buffers to look at.
+    with the lowest placement found so far; ``progress`` is told how many placements were tried. InputError for pairs
+    that do not exist, UsageError for other methods, LimitError where a best fit has too many buffers to look at.
 
     >>> allocate([Buffer("a", 10, 0, 2), Buffer("b", 6, 1, 3), Buffer("c", 5, 2, 4)]).offsets
     (0, 10, 0)
@@ -47,7 +47,7 @@ def allocate(
     deadline = None if timeout is None else time.monotonic() + timeout
     if method == EXACT:
         search = exact.least if capacity_bytes is None else exact.solve
-        return search(problem, deadline=deadline, seed=seed, first=_known(problem))
+        return search(problem, deadline=deadline, seed=seed, first=_known(problem), progress=progress)
     known = exact.solve(problem, budget=0) if capacity_bytes is not None else exact.least(problem, budget=0)
     if known.status == "infeasible":
         return known

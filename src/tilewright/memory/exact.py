@@ -13,22 +13,18 @@ offsets has this form, since lowering a buffer never needs room that another one
 from __future__ import annotations
 
 import time
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from itertools import pairwise
-from math import gcd
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tilewright.memory.buffer import Buffer, Packing, Problem, Status
+from tilewright.memory.pieces import Ints, Piece, pieces_of
 
-Ints = NDArray[np.int64]
-Light = dict[int, Ints]  # sections in which a row does not count
-Rows = dict[int, list[int]]
+Progress = Callable[[str, int, int], None]  # what, placements tried, at most
 
 # None changes an answer; each can be switched off. Why they lose nothing, "that placement" being the one with the
 # least sum of offsets among those that go on from what is placed:
@@ -56,32 +52,7 @@ _TURN = 2_048  # placements in the first turn of an order, and in most of the dr
 _SHARE = 100_000  # placements for each height that is tried at first
 _DRAWS = 10  # orders drawn between two turns
 _SWEEP_WORK = 400_000_000  # steps of a greedy sweep over very many buffers
-_SHARED_CELLS = 2_000_000  # of sharing buffers times sections that are looked at one by one
 _NAMED_IN_REASON = 6
-
-
-@dataclass(frozen=True)
-class _Piece:
-    """Buffers that sections connect, in units of ``grain`` bytes; ``numbers`` are their places in the problem."""
-
-    numbers: Ints
-    grain: int
-    sizes_bytes: Ints
-    size: Ints
-    unit: Ints
-    address: Ints
-    low: Ints
-    high: Ints
-    total: Ints
-    light_at: Ints
-    light: Ints
-    partner_at: Ints
-    partners: Ints
-    bound_bytes: int
-
-    def peak(self, offset: Ints) -> int:
-        """The end of the highest buffer, B, from offsets in units."""
-        return int((offset * self.grain + self.sizes_bytes).max())
 
 
 @dataclass
@@ -90,10 +61,14 @@ class _Effort:
 
     left: int
     deadline: float | None
-    nodes: int
-    pruned: Ints
+    budget: int
+    progress: Progress | None
+    nodes: int = 0
+    pruned: Ints = field(default_factory=lambda: np.zeros(len(RULE_NAMES) + 2, np.int64))
 
     def over(self) -> bool:
+        if self.progress is not None:
+            self.progress("placements", self.nodes, self.budget)
         return self.left <= 0 or (self.deadline is not None and time.monotonic() >= self.deadline)
 
 
@@ -105,11 +80,13 @@ def solve(
     deadline: float | None = None,
     seed: int = 0,
     first: Packing | None = None,
+    progress: Progress | None = None,
 ) -> Packing:
     """Offsets within the capacity, or a proof that there are none: ``feasible``, ``infeasible`` or ``limit``.
 
     ``budget`` counts placements of single buffers; the result depends on nothing else but the seed, unless a
-    ``deadline`` (seconds of the monotonic clock) ends the search. ``first`` is a placement that is known already.
+    ``deadline`` (seconds of the monotonic clock) ends the search. ``first`` is a placement that is known already;
+    ``progress`` is told now and then how many placements were tried.
 
     >>> a, b, c = Buffer("a", 10, 0, 2), Buffer("b", 6, 1, 3), Buffer("c", 5, 2, 4)
     >>> found = solve(Problem((a, b, c), capacity_bytes=16))
@@ -120,7 +97,7 @@ def solve(
     """
     if problem.capacity_bytes is None:
         raise ValueError("whether buffers fit needs a capacity; the least height is asked for with `least`")
-    model = _Model(problem, rules, budget, deadline, seed)
+    model = _Model(problem, rules, _Effort(budget, deadline, budget, progress), seed)
     capacity = problem.capacity_bytes
     if reason := model.impossible(capacity):
         return model.packing("infeasible", reason=reason)
@@ -144,6 +121,7 @@ def least(
     deadline: float | None = None,
     seed: int = 0,
     first: Packing | None = None,
+    progress: Progress | None = None,
 ) -> Packing:
     """The least height, with proof: ``optimal``, ``infeasible`` above the capacity, or ``limit`` with the best found.
 
@@ -151,7 +129,7 @@ def least(
     >>> found.status, found.peak_bytes, found.bound_bytes, found.offsets
     ('optimal', 16, 16, (6, 0, 6))
     """
-    model = _Model(problem, rules, budget, deadline, seed)
+    model = _Model(problem, rules, _Effort(budget, deadline, budget, progress), seed)
     capacity = problem.capacity_bytes
     if reason := model.impossible(capacity):
         return model.packing("infeasible", reason=reason)
@@ -171,15 +149,15 @@ def least(
 class _Model:
     """The pieces of a problem, and the lowest placement and the highest bound known of each."""
 
-    def __init__(self, problem: Problem, rules: frozenset[str], budget: int, deadline: float | None, seed: int) -> None:
+    def __init__(self, problem: Problem, rules: frozenset[str], effort: _Effort, seed: int) -> None:
         if unknown := rules - RULES:
             raise ValueError(f"there are no rules {', '.join(sorted(unknown))}; there are {', '.join(RULE_NAMES)}")
         from tilewright.memory import exact_kernels
 
         self.kernels, self.problem, self.seed = exact_kernels, problem, seed
         self.rules = np.array([name in rules for name in RULE_NAMES], np.int64)
-        self.effort = _Effort(budget, deadline, 0, np.zeros(10, np.int64))
-        self.pieces, self.live, self.when = _pieces(problem)
+        self.effort = effort
+        self.pieces, self.live, self.when = pieces_of(problem)
         self.bounds = [piece.bound_bytes for piece in self.pieces]
         self.best: list[Ints | None] = [None] * len(self.pieces)
         self.greedy_done = [False] * len(self.pieces)
@@ -310,139 +288,6 @@ class _Model:
         return Packing(status, tuple(offsets), peak, self.live, reason, bound, nodes, pruned)
 
 
-def _pieces(problem: Problem) -> tuple[list[_Piece], int, int]:
-    """The pieces, the most bytes live at once that cannot share, and the sub-step of which it is true."""
-    buffers = problem.buffers
-    numbers = np.array([i for i, b in enumerate(buffers) if b.size_bytes], np.int64)
-    if not len(numbers):
-        return [], 0, 0
-    low, high, begins = _sections(buffers, numbers)
-    sizes = np.array([buffers[i].size_bytes for i in numbers], np.int64)
-    place = {int(i): k for k, i in enumerate(numbers)}
-    pairs = [(place[i], place[j]) for i, j in sorted(problem.sharing) if i in place and j in place]
-    pairs = [(i, j) for i, j in pairs if low[i] < high[j] and low[j] < high[i]]
-    light = _light(pairs, sizes, low, high)
-    live = _sums(sizes, low, high, len(begins))
-    for i, sections in light.items():
-        live[sections] -= sizes[i]
-    bridged = np.zeros(len(begins) + 1, np.int64)
-    np.add.at(bridged, low + 1, 1)
-    np.add.at(bridged, high, -1)
-    cuts = np.flatnonzero(np.cumsum(bridged)[:-1] == 0)
-    group = np.searchsorted(cuts, low, side="right") - 1
-    partners: dict[int, list[int]] = defaultdict(list)
-    for i, j in pairs:
-        partners[i].append(j)
-        partners[j].append(i)
-    by_group = np.argsort(group, kind="stable")
-    at = np.searchsorted(group[by_group], np.arange(len(cuts) + 1))
-    cut = [by_group[a:b] for a, b in pairwise(at.tolist())]
-    pieces = [_piece(problem, numbers, rows, (low, high), light, partners) for rows in cut]
-    when = int(live.argmax())
-    return pieces, int(live[when]), int(begins[when])
-
-
-def _piece(
-    problem: Problem, numbers: Ints, rows: Ints, spans: tuple[Ints, Ints], light: Light, partners: Rows
-) -> _Piece:
-    """The buffers of some rows of ``numbers``; ``spans`` are first and end sections of all."""
-    own = [problem.buffers[i] for i in numbers[rows]]
-    grain = gcd(*(b.alignment for b in own))
-    sizes = np.array([b.size_bytes for b in own], np.int64)
-    size = -(-sizes // grain)
-    low, high = spans
-    begin, end = int(low[rows].min()), int(high[rows].max())
-    total = _sums(size, low[rows] - begin, high[rows] - begin, end - begin)
-    light_at = np.full(len(rows), -1, np.int64)
-    masks: list[Ints] = []
-    filled = 0
-    partner_at, flat = np.zeros(len(rows) + 1, np.int64), []
-    local = {int(row): k for k, row in enumerate(rows)} if partners else {}
-    for k, row in enumerate(rows.tolist()):
-        if row in light:
-            mask = np.zeros(high[row] - low[row], np.int64)
-            mask[light[row] - low[row]] = 1
-            total[light[row] - begin] -= size[k]
-            light_at[k] = filled
-            filled += len(mask)
-            masks.append(mask)
-        flat += [local[j] for j in partners.get(row, ())]
-        partner_at[k + 1] = len(flat)
-    fixed = max((b.address + b.size_bytes for b in own if b.address is not None), default=0)
-    slack = int((size * grain - sizes).max())
-    return _Piece(
-        numbers[rows],
-        grain,
-        sizes,
-        size,
-        np.array([b.alignment // grain for b in own], np.int64),
-        np.array([-1 if b.address is None else b.address // grain for b in own], np.int64),
-        low[rows] - begin,
-        high[rows] - begin,
-        total,
-        light_at,
-        np.concatenate(masks) if masks else np.zeros(0, np.int64),
-        partner_at,
-        np.array(flat, np.int64),
-        max(fixed, int(total.max()) * grain - slack, int(sizes.max())),
-    )
-
-
-def _sections(buffers: Sequence[Buffer], numbers: Ints) -> tuple[Ints, Ints, Ints]:
-    """First and end section of each buffer, and the sub-step with which each section begins; maximal sections only."""
-    starts = np.array([buffers[i].start for i in numbers], np.int64)
-    ends = np.array([buffers[i].end for i in numbers], np.int64)
-    times = np.unique(np.concatenate((starts, ends)))
-    first, last = np.searchsorted(times, starts), np.searchsorted(times, ends)
-    # A section is maximal where a buffer starts with it and one ends with it: no other section has both of them.
-    opens, closes = np.zeros(len(times), bool), np.zeros(len(times), bool)
-    opens[first] = True
-    closes[last - 1] = True
-    maximal = opens & closes
-    before = np.concatenate(([0], np.cumsum(maximal)))
-    return before[first], before[last], times[maximal]
-
-
-def _sums(weights: Ints, low: Ints, high: Ints, sections: int) -> Ints:
-    change = np.zeros(sections + 1, np.int64)
-    np.add.at(change, low, weights)
-    np.add.at(change, high, -weights)
-    return np.cumsum(change)[:-1]
-
-
-def _light(pairs: Sequence[tuple[int, int]], sizes: Ints, low: Ints, high: Ints) -> dict[int, Ints]:
-    """Sections in which a buffer does not count, since it may share bytes with one that does.
-
-    What counts are rivals of each other, so that the sum of a section is a bound. Larger buffers count first."""
-    cells = sum(int(min(high[i], high[j]) - max(low[i], low[j])) for i, j in pairs)
-    partners: dict[int, set[int]] = defaultdict(set)
-    for i, j in pairs:
-        partners[i].add(j)
-        partners[j].add(i)
-    order = sorted(partners, key=lambda i: (-int(sizes[i]), i))
-    if cells > _SHARED_CELLS:
-        kept: set[int] = set()
-        for i in order:
-            if not partners[i] & kept:
-                kept.add(i)
-        return {i: np.arange(low[i], high[i]) for i in order if i not in kept}
-    place = {i: k for k, i in enumerate(order)}
-    at: dict[int, set[int]] = defaultdict(set)
-    for i, j in pairs:
-        for s in range(int(max(low[i], low[j])), int(min(high[i], high[j]))):
-            at[s].update((place[i], place[j]))
-    found: dict[int, list[int]] = defaultdict(list)
-    for s in sorted(at):
-        counted: set[int] = set()
-        for k in sorted(at[s]):
-            i = order[k]
-            if partners[i] & counted:
-                found[i].append(s)
-            else:
-                counted.add(i)
-    return {i: np.array(sections, np.int64) for i, sections in found.items()}
-
-
 def _collision(buffers: Sequence[Buffer], fixed: Sequence[int], sharing: frozenset[tuple[int, int]]) -> str:
     """Two fixed addresses that share a byte, as a sentence."""
     alive: list[int] = []
@@ -476,12 +321,12 @@ def _too_much(problem: Problem, when: int, live: int, capacity_bytes: int) -> st
     )
 
 
-def _pressure(piece: _Piece) -> Ints:
+def _pressure(piece: Piece) -> Ints:
     """The fullest section of each buffer, units."""
     return np.array([piece.total[a:b].max() for a, b in zip(piece.low, piece.high, strict=True)], np.int64)
 
 
-def _orders(piece: _Piece) -> list[Ints]:
+def _orders(piece: Piece) -> list[Ints]:
     """Branching orders, each a permutation of the buffers: what the fullest sections hold first, large, long-lived."""
     n = np.arange(len(piece.size))
     total, width = -_pressure(piece), piece.low - piece.high
@@ -497,14 +342,14 @@ def _orders(piece: _Piece) -> list[Ints]:
     return [np.lexsort(key) for key in keys]
 
 
-def _small(piece: _Piece) -> bool:
+def _small(piece: Piece) -> bool:
     """Whether the search can hold the piece: its buffers, and the pairs of them that are live together."""
     begun = np.searchsorted(np.sort(piece.low), piece.high, side="left")
     over = np.searchsorted(np.sort(piece.high), piece.low, side="right")
     return len(piece.size) <= MOST_BUFFERS and int((begun - over).sum()) // 2 <= MOST_PAIRS
 
 
-def _greedy(piece: _Piece, kernels: Any) -> Iterator[Ints]:
+def _greedy(piece: Piece, kernels: Any) -> Iterator[Ints]:
     """Lowest-fit placements in several orders; of very many buffers in the orders of starts and of ends only."""
     common = (piece.size, piece.unit, piece.address)
     if _small(piece):
@@ -522,7 +367,7 @@ def _greedy(piece: _Piece, kernels: Any) -> Iterator[Ints]:
         yield kernels.stack_up(*common, piece.low, piece.high, sections)
 
 
-def _search(piece: _Piece, capacity: int, rules: Ints, effort: _Effort, seed: int, kernels: Any) -> Ints | str:
+def _search(piece: Piece, capacity: int, rules: Ints, effort: _Effort, seed: int, kernels: Any) -> Ints | str:
     """Offsets of a piece within the capacity, in units, or "infeasible" or "limit".
 
     How long a search takes depends on its order more than on anything else, by orders of magnitude. So several take
@@ -573,7 +418,7 @@ def _drawn(features: NDArray[np.float64], generator: np.random.Generator) -> Int
     return np.argsort(-(weights @ features + np.log(noise)), kind="stable")
 
 
-def _part(piece: _Piece, capacity: int, rules: Ints, kernels: Any) -> tuple[Any, Ints]:
+def _part(piece: Piece, capacity: int, rules: Ints, kernels: Any) -> tuple[Any, Ints]:
     """The piece as the search has it, without an order; and the table of failed states, empty."""
     n = len(piece.size)
     rival_at, rivals = kernels.rivals_of(piece.low, piece.high, piece.partner_at, piece.partners)
