@@ -31,6 +31,14 @@ def others() -> None:
     arch = load_arch("simba")
     (root,) = roots(default_problem(LAYER, arch, arch.layout), "edp", 1)
     shortest_paths(some(root, 0), np.inf, 10_000, 1)
+    addresses()
+
+
+def addresses() -> None:
+    """What a search for addresses calls: a problem that greedy placements do not settle."""
+    from tilewright.memory import Buffer, allocate
+
+    allocate([Buffer("a", 2, 0, 2, address=1), Buffer("b", 2, 0, 1), Buffer("c", 1, 1, 2)])
 
 
 if __name__ == "__main__":

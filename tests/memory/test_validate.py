@@ -35,7 +35,7 @@ def right_byte_by_byte(
         padded = buffer.size_bytes
         while padded % alignment:
             padded += 1
-        if offset % alignment or offset % buffer.alignment or offset < 0 or offset + padded > capacity:
+        if offset % alignment or offset % buffer.alignment or offset < 0 or (padded and offset + padded > capacity):
             return False
         if buffer.address not in (None, offset):
             return False

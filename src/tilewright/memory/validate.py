@@ -35,7 +35,7 @@ def problems(
             found.append(f"{buffer.name} lies at {offset}, which is no multiple of its alignment {buffer.alignment}")
         if buffer.address is not None and offset != buffer.address:
             found.append(f"{buffer.name} lies at {offset}, its address is {buffer.address}")
-        if offset + padded > capacity:
+        if padded and offset + padded > capacity:  # an empty one takes no byte wherever it lies
             found.append(f"{buffer.name} at [{offset}, {offset + padded}) ends beyond the capacity of {capacity} B")
     return tuple(found + _shared(buffers, offsets, sharing))
 
