@@ -11,7 +11,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-VERBS = ["schedule", "simulate", "map", "explain", "compare", "models", "ops", "arch", "study"]
+VERBS = ["schedule", "simulate", "map", "explain", "compare", "allocate", "models", "ops", "arch", "study"]
 
 
 def test_help_lists_the_verbs_that_exist(tilewright) -> None:
