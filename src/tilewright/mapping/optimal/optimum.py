@@ -128,7 +128,8 @@ class Search:
         if self.objective != "traffic" and not self.interrupted and self.judge.least > floor:
             try:
                 pair_all(self)
-                polish_all(self)
+                if nodes > 0:  # for a better mapping to cut with
+                    polish_all(self)
             except KeyboardInterrupt:
                 self.stop()
         enough = MOST_CANDIDATES if self.objective == "traffic" else FEW_ENOUGH  # few are left where bytes alone count
