@@ -11,31 +11,17 @@ installed. What loads compiled code (or compiles) comes before, with another ins
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
 import time
 from pathlib import Path
 
 from tilewright.memory.bestfit import pack
 from tilewright.memory.buffer import Buffer, Problem
+from tilewright.memory.csv_file import read_buffers
 from tilewright.memory.exact import solve
+from tilewright.memory.validate import problems
 
 INSTANCES = Path(__file__).resolve().parents[2] / "shared" / "minimalloc"
-
-
-def read(path: Path) -> Problem:
-    with path.open() as lines:
-        rows = list(csv.DictReader(lines))
-    buffers = tuple(Buffer(row["id"], int(row["size"]), int(row["lower"]), int(row["upper"])) for row in rows)
-    return Problem(buffers, int(path.name.split(".")[-2]))
-
-
-def wrong(problem: Problem, offsets: tuple[int, ...]) -> bool:
-    """Whether two buffers share a byte or one ends beyond the capacity, by looking at all pairs."""
-    boxes = [(b.start, b.end, o, o + b.size_bytes) for b, o in zip(problem.buffers, offsets, strict=True)]
-    return any(box[3] > (problem.capacity_bytes or 0) for box in boxes) or any(
-        a[0] < b[1] and b[0] < a[1] and a[2] < b[3] and b[2] < a[3] for i, a in enumerate(boxes) for b in boxes[:i]
-    )
 
 
 def by_cp_sat(problem: Problem, seconds: float) -> tuple[str, float]:
@@ -78,14 +64,14 @@ def main() -> int:
     print("|---|--:|--:|--:|--:|---|--:|--:|" + ("---|--:|" if options.cp_sat else ""))
     solved, total, nodes, other_total = 0, 0.0, 0, 0.0
     for path in paths:
-        problem = read(path)
+        problem = Problem(read_buffers(path).buffers, int(path.name.split(".")[-2]))
         greedy = pack(problem.buffers, 1 << 60).peak_bytes
         began = time.perf_counter()
         deadline = time.monotonic() + options.seconds
         found = solve(problem, budget=1 << 40, deadline=deadline, seed=options.seed)
         took = time.perf_counter() - began
         status: str = found.status
-        if status == "feasible" and wrong(problem, found.offsets):
+        if found.offsets and problems(problem.buffers, found.offsets, problem.capacity_bytes or 0):
             status = "WRONG"
         solved, total, nodes = solved + (status == "feasible"), total + took, nodes + found.nodes
         row = (

@@ -9,6 +9,7 @@ from random import Random
 
 import pytest
 from tests.cli.conftest import Command
+from tests.memory.test_allocate import plain
 
 from tilewright.memory import problems
 from tilewright.memory.csv_file import read_buffers
@@ -54,6 +55,20 @@ def test_what_fits_and_what_does_not_have_their_codes(tilewright: Command, file:
     alone = tilewright("allocate", file, "--capacity", "4")
     assert alone.code == 3
     assert "f alone needs 5 B, there are 4 B" in alone.problems[0]
+
+
+def test_what_does_not_fit_in_time_ends_with_six_and_writes_nothing(tilewright: Command, tmp_path: Path) -> None:
+    rows = [f"{b.name},{b.start},{b.end},{b.size_bytes}" for b in plain(1, 60, (30, 90, 12))]
+    file = tmp_path / "hard.csv"
+    file.write_text("\n".join(["id,lower,upper,size", *rows]))
+    late = tilewright("allocate", file, "--capacity", 1014, "--timeout", "0.000001", "-o", tmp_path / "out")
+    assert late.code == 6
+    assert late.problems == [f"{file}: no placement was found within 1014 B before the budget or the time was used up"]
+    assert not (tmp_path / "out").exists()
+    lowest = tilewright("allocate", file, "--timeout", "0.000001", "-o", tmp_path / "out")
+    assert lowest.code == 0
+    assert "limit: the lowest found, at most" in lowest.out
+    assert (tmp_path / "out" / "offsets.csv").exists()
 
 
 @pytest.mark.parametrize("method", ["size", "area", "lifetime"])

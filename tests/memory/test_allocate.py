@@ -26,6 +26,15 @@ def some(seed: int) -> tuple[list[Buffer], Pairs]:
     return buffers, pairs
 
 
+def plain(seed: int, count: int, most: tuple[int, int, int]) -> list[Buffer]:
+    """Buffers with at most such a start, size and lifetime."""
+    rng, buffers = Random(seed), []
+    for k in range(count):
+        start = rng.randint(0, most[0])
+        buffers.append(Buffer(f"b{k}", rng.randint(1, most[1]), start, start + rng.randint(1, most[2])))
+    return buffers
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_every_result_is_right_and_every_corrupted_one_is_noticed(method: str) -> None:
     noticed = 0
@@ -59,8 +68,8 @@ def test_the_search_is_never_above_a_best_fit_nor_below_its_bound() -> None:
         least = allocate(buffers, sharing=sharing)
         assert least.status == "optimal"
         for method in METHODS:
-            plain = allocate(buffers, sharing=sharing, method=method)
-            assert plain.bound_bytes <= least.peak_bytes <= plain.peak_bytes
+            found = allocate(buffers, sharing=sharing, method=method)
+            assert found.bound_bytes <= least.peak_bytes <= found.peak_bytes
             within = allocate(buffers, least.peak_bytes - 1, sharing=sharing, method=method)
             assert within.status == ("infeasible" if method == "exact" else within.status)
             assert within.status in ("infeasible", "limit")
@@ -68,27 +77,30 @@ def test_the_search_is_never_above_a_best_fit_nor_below_its_bound() -> None:
 
 
 def test_plans_fall_back_on_the_search_where_the_best_fit_fails() -> None:
-    rng = Random(521)
-    buffers = []
-    for k in range(14):
-        start = rng.randint(0, 9)
-        buffers.append(Buffer(f"b{k}", rng.randint(1, 12), start, start + rng.randint(1, 5)))
+    buffers = plain(521, 14, (9, 12, 5))
     rescued = 0
     for capacity in range(20, 80):
-        plain, found = pack(buffers, capacity, 4), packed(buffers, capacity, 4)
+        greedy, found = pack(buffers, capacity, 4), packed(buffers, capacity, 4)
         assert found.status in ("feasible", "infeasible")
-        assert found.status == plain.status or plain.status == "limit"
+        assert found.status == greedy.status or greedy.status == "limit"
         assert not found.offsets or problems(buffers, found.offsets, capacity, 4) == ()
-        rescued += plain.status == "limit" and found.status == "feasible"
+        rescued += greedy.status == "limit" and found.status == "feasible"
     assert rescued == 4
 
 
+def test_what_is_not_placed_in_time_within_a_capacity_has_no_offsets() -> None:
+    buffers = plain(1, 60, (30, 90, 12))
+    assert allocate(buffers, 1014).status == "feasible"
+    late = allocate(buffers, 1014, timeout=0)
+    assert (late.status, late.offsets) == ("limit", ())
+    assert late.peak_bytes > 1014
+    lowest = allocate(buffers, timeout=0)
+    assert lowest.status == "limit"
+    assert problems(buffers, lowest.offsets, lowest.peak_bytes) == ()
+
+
 def test_the_best_placement_so_far_survives_an_interruption() -> None:
-    rng = Random(2)
-    buffers = []
-    for k in range(60):
-        start = rng.randint(0, 30)
-        buffers.append(Buffer(f"b{k}", rng.randint(1, 90), start, start + rng.randint(1, 12)))
+    buffers = plain(2, 60, (30, 90, 12))
 
     def interrupt(_what: str, _done: int, _most: int) -> None:
         raise KeyboardInterrupt

@@ -1,6 +1,5 @@
 """The complete search against exhaustive search, another solver, itself, and public instances."""
 
-import csv
 from itertools import combinations
 from pathlib import Path
 from random import Random
@@ -9,6 +8,7 @@ import pytest
 
 from tilewright.memory import exact
 from tilewright.memory.buffer import Buffer, Packing, Problem
+from tilewright.memory.csv_file import read_buffers
 from tilewright.memory.exact import RULE_NAMES, RULES, least, solve
 
 INSTANCES = Path(__file__).resolve().parents[2].parent / "shared" / "minimalloc"
@@ -233,10 +233,7 @@ def instances() -> list[Path]:
 @pytest.mark.skipif(not instances(), reason="the public instances are not there")
 @pytest.mark.parametrize("path", instances(), ids=lambda path: path.name)
 def test_solves_public_instances(path):
-    with path.open() as lines:
-        rows = list(csv.DictReader(lines))
-    buffers = tuple(Buffer(r["id"], int(r["size"]), int(r["lower"]), int(r["upper"])) for r in rows)
-    problem = Problem(buffers, int(path.name.split(".")[-2]))
+    problem = Problem(read_buffers(path).buffers, int(path.name.split(".")[-2]))
     found = solve(problem)
     assert found.status == "feasible"
     assert not wrong(problem, found.offsets, problem.capacity_bytes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from tilewright.errors import InputError, LimitError, UsageError
@@ -13,7 +13,6 @@ from tilewright.memory.buffer import Buffer, Packing, Problem, Status, round_up
 EXACT = "exact"
 METHODS = (EXACT, *bestfit.NAMED)
 FEW_PAIRS = 1_000_000  # of buffers that are live together: a best fit is quick
-Progress = Callable[[str, int, int], None]  # what, placements tried, at most
 
 
 def allocate(
@@ -24,14 +23,15 @@ def allocate(
     method: str = EXACT,
     timeout: float | None = None,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: exact.Progress | None = None,
 ) -> Packing:
     """Offsets (B) at which no two buffers that are live together share a byte: within a capacity (B), or without one as
     low as can be.
 
     ``sharing`` has pairs of numbers that may share bytes all the same. ``method`` is ``exact``, a complete search, or a
-    plain best fit, largest ``size``, ``area`` or ``lifetime`` first. ``timeout`` in seconds and Ctrl-C end a search
-    with the lowest placement found so far; ``progress`` is told how many placements were tried. InputError for pairs
+    plain best fit, largest ``size``, ``area`` or ``lifetime`` first. ``timeout`` in seconds ends a search, and
+    so does Ctrl-C where the least height is asked for, with the lowest placement found so far; of what does not fit
+    within a capacity no offsets are given. ``progress`` is told how many placements were tried. InputError for pairs
     that do not exist, UsageError for other methods, LimitError where a best fit has too many buffers to look at.
 
     >>> allocate([Buffer("a", 10, 0, 2), Buffer("b", 6, 1, 3), Buffer("c", 5, 2, 4)]).offsets

@@ -11,12 +11,11 @@ from itertools import product
 from types import MappingProxyType
 
 from tilewright.errors import LimitError
-from tilewright.memory.buffer import Buffer, Packing, Problem, most_live, round_up
+from tilewright.memory.buffer import Buffer, Packing, Problem, most_live, round_up, too_much
 
 _REPAIRS = 64
 MOST_PAIRS = 10_000_000
 NOWHERE: Mapping[int, int] = MappingProxyType({})
-_NAMED_IN_REASON = 6
 
 Key = Callable[[Buffer], tuple[int, ...]]
 
@@ -48,7 +47,7 @@ def pack(buffers: Sequence[Buffer], capacity_bytes: int, alignment: int = 1) -> 
         raise ValueError(f"an alignment is at least 1 B, this is {alignment}")
     live, when = most_live(buffers, alignment)
     if live > capacity_bytes:
-        return Packing("infeasible", (), live, live, _too_much(buffers, when, live, capacity_bytes, alignment))
+        return Packing("infeasible", (), live, live, too_much(buffers, when, live, capacity_bytes, alignment))
     sizes = [round_up(buffer.size_bytes, alignment) for buffer in buffers]
     rivals, ends, units = _rivals(buffers), [buffer.end for buffer in buffers], [1] * len(buffers)
     order: list[int] = []
@@ -165,14 +164,3 @@ def _place(
         offsets[i] = addresses.get(i, round_up(floor, units[i]) if chosen < 0 else chosen)
         peak = max(peak, offsets[i] + sizes[i])
     return offsets, peak
-
-
-def _too_much(buffers: Sequence[Buffer], when: int, live: int, capacity_bytes: int, alignment: int) -> str:
-    """Which buffers are live when they exceed the capacity, largest first."""
-    at_once = sorted((b for b in buffers if b.start <= when < b.end), key=lambda b: -b.size_bytes)
-    named = [f"{b.name} {round_up(b.size_bytes, alignment)} B" for b in at_once[:_NAMED_IN_REASON]]
-    more = [f"{len(at_once) - len(named)} smaller ones"] if len(at_once) > len(named) else []
-    return (
-        f"in sub-step {when} {live} B are live, {live - capacity_bytes} B more than the {capacity_bytes} B there are: "
-        + ", ".join(named + more)
-    )

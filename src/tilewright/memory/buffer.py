@@ -47,6 +47,7 @@ class Problem:
     sharing: frozenset[tuple[int, int]] = frozenset()
 
 
+_NAMED_IN_REASON = 6  # buffers that a reason names
 Status = Literal["feasible", "optimal", "infeasible", "limit"]
 
 
@@ -98,3 +99,21 @@ def most_live(buffers: Sequence[Buffer], alignment: int = 1) -> tuple[int, int]:
         if live > most:
             most, when = live, step
     return most, when
+
+
+def too_much(buffers: Sequence[Buffer], when: int, live: int, capacity_bytes: int, alignment: int = 1) -> str:
+    """Which buffers are live in a sub-step in which they exceed the capacity, largest first; ``live`` are the bytes
+    that cannot share, sizes rounded up.
+
+    >>> too_much([Buffer("a", 10, 0, 2), Buffer("b", 6, 1, 3)], 1, 16, 15)
+    'in sub-step 1 16 B are live, 1 B more than the 15 B there are: a 10 B, b 6 B'
+    """
+    at_once = sorted((b for b in buffers if b.start <= when < b.end and b.size_bytes), key=lambda b: -b.size_bytes)
+    sizes = [(b.name, round_up(b.size_bytes, alignment)) for b in at_once]
+    told = [f"{name} {size} B" for name, size in sizes[:_NAMED_IN_REASON]]
+    more = [f"{len(sizes) - len(told)} smaller ones"] if len(sizes) > len(told) else []
+    apart = " that cannot share bytes" if sum(size for _, size in sizes) > live else ""
+    return (
+        f"in sub-step {when} {live} B{apart} are live, {live - capacity_bytes} B more than the {capacity_bytes} B "
+        "there are: " + ", ".join(told + more)
+    )

@@ -15,13 +15,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tilewright.memory.buffer import Buffer, Packing, Problem, Status
+from tilewright.memory.buffer import Buffer, Packing, Problem, Status, too_much
 from tilewright.memory.pieces import Ints, Piece, pieces_of
 
 Progress = Callable[[str, int, int], None]  # what, placements tried, at most
@@ -52,7 +52,6 @@ _TURN = 2_048  # placements in the first turn of an order, and in most of the dr
 _SHARE = 100_000  # placements for each height that is tried at first
 _DRAWS = 10  # orders drawn between two turns
 _SWEEP_WORK = 400_000_000  # steps of a greedy sweep over very many buffers
-_NAMED_IN_REASON = 6
 
 
 @dataclass
@@ -82,7 +81,8 @@ def solve(
     first: Packing | None = None,
     progress: Progress | None = None,
 ) -> Packing:
-    """Offsets within the capacity, or a proof that there are none: ``feasible``, ``infeasible`` or ``limit``.
+    """Offsets within the capacity, or a proof that there are none: ``feasible``, ``infeasible`` or, without any
+    offsets, ``limit``.
 
     ``budget`` counts placements of single buffers; the result depends on nothing else but the seed, unless a
     ``deadline`` (seconds of the monotonic clock) ends the search. ``first`` is a placement that is known already;
@@ -97,20 +97,19 @@ def solve(
     """
     if problem.capacity_bytes is None:
         raise ValueError("whether buffers fit needs a capacity; the least height is asked for with `least`")
-    model = _Model(problem, rules, _Effort(budget, deadline, budget, progress), seed)
+    model = _Model(problem, rules, _Effort(budget, deadline, budget, progress), seed, first)
     capacity = problem.capacity_bytes
-    if reason := model.impossible(capacity):
-        return model.packing("infeasible", reason=reason)
-    if first is not None:
-        model.know(first)
+    if model.impossible:
+        return model.packing("infeasible", reason=model.impossible)
     out = ""
     for k in sorted(range(len(model.pieces)), key=lambda k: len(model.pieces[k].numbers)):
         answer = model.fit(k, capacity)
         if answer == "infeasible":
             return model.packing("infeasible", reason=_ruled_out(capacity, model.effort.nodes))
         if answer == "limit":
-            out = f"no placement was found within {capacity} B before the budget was used up"
-    return model.packing("limit" if out else "feasible", reason=out)
+            out = f"no placement was found within {capacity} B before the budget or the time was used up"
+    # What was found but sticks out is no answer.
+    return replace(model.packing("limit", out), offsets=()) if out else model.packing("feasible")
 
 
 def least(
@@ -129,12 +128,10 @@ def least(
     >>> found.status, found.peak_bytes, found.bound_bytes, found.offsets
     ('optimal', 16, 16, (6, 0, 6))
     """
-    model = _Model(problem, rules, _Effort(budget, deadline, budget, progress), seed)
+    model = _Model(problem, rules, _Effort(budget, deadline, budget, progress), seed, first)
     capacity = problem.capacity_bytes
-    if reason := model.impossible(capacity):
-        return model.packing("infeasible", reason=reason)
-    if first is not None:
-        model.know(first)
+    if model.impossible:
+        return model.packing("infeasible", reason=model.impossible)
     with suppress(KeyboardInterrupt):
         model.lower(capacity)
     lowest, bound = model.peak(), model.bound()
@@ -149,7 +146,9 @@ def least(
 class _Model:
     """The pieces of a problem, and the lowest placement and the highest bound known of each."""
 
-    def __init__(self, problem: Problem, rules: frozenset[str], effort: _Effort, seed: int) -> None:
+    def __init__(
+        self, problem: Problem, rules: frozenset[str], effort: _Effort, seed: int, first: Packing | None
+    ) -> None:
         if unknown := rules - RULES:
             raise ValueError(f"there are no rules {', '.join(sorted(unknown))}; there are {', '.join(RULE_NAMES)}")
         from tilewright.memory import exact_kernels
@@ -161,8 +160,11 @@ class _Model:
         self.bounds = [piece.bound_bytes for piece in self.pieces]
         self.best: list[Ints | None] = [None] * len(self.pieces)
         self.greedy_done = [False] * len(self.pieces)
+        self.impossible = self.no_way(problem.capacity_bytes)
+        if first is not None:
+            self.know(first)
 
-    def impossible(self, capacity: int | None) -> str:
+    def no_way(self, capacity: int | None) -> str:
         """Why nothing fits, where that takes no search."""
         buffers = self.problem.buffers
         fixed = [i for i, b in enumerate(buffers) if b.address is not None and b.size_bytes]
@@ -178,7 +180,7 @@ class _Model:
             if (end := (b.address or 0) + b.size_bytes) > capacity:
                 return f"{b.name} at its address {b.address} ends at {end} B, there are {capacity} B"
         if self.live > capacity:
-            return _too_much(self.problem, self.when, self.live, capacity)
+            return too_much(buffers, self.when, self.live, capacity)
         if max(self.bounds, default=0) > capacity:
             return f"aligned offsets need at least {max(self.bounds)} B, there are {capacity} B"
         return ""
@@ -306,19 +308,6 @@ def _collision(buffers: Sequence[Buffer], fixed: Sequence[int], sharing: frozens
 
 def _ruled_out(capacity: int, tried: int) -> str:
     return f"no placement fits within {capacity} B: all were ruled out ({tried} placements tried)"
-
-
-def _too_much(problem: Problem, when: int, live: int, capacity_bytes: int) -> str:
-    """Which buffers are live when they exceed the capacity, largest first."""
-    at_once = [b for b in problem.buffers if b.start <= when < b.end and b.size_bytes]
-    at_once.sort(key=lambda b: -b.size_bytes)
-    named = [f"{b.name} {b.size_bytes} B" for b in at_once[:_NAMED_IN_REASON]]
-    more = [f"{len(at_once) - len(named)} smaller ones"] if len(at_once) > len(named) else []
-    apart = " that cannot share bytes" if sum(b.size_bytes for b in at_once) > live else ""
-    return (
-        f"in sub-step {when} {live} B{apart} are live, {live - capacity_bytes} B more than the {capacity_bytes} B "
-        "there are: " + ", ".join(named + more)
-    )
 
 
 def _pressure(piece: Piece) -> Ints:

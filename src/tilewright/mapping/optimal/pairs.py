@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from tilewright.mapping.optimal.cases import Node
 from tilewright.mapping.optimal.costs import Forest, bare_forest
 from tilewright.mapping.optimal.lattice import least_in_trees
-from tilewright.mapping.optimal.threads import aside
+from tilewright.mapping.optimal.roots import below
 
 BETTER = 1 - 1e-9
 BUDGET = 4_000  # bounds of one search over a pair
@@ -26,7 +27,7 @@ def by_pairs(node: Node, rows: Any, value: float, rounds: int = 3) -> tuple[Node
     quiet = work = 0
     for number in range(rounds * len(pairs)):
         pair = pairs[number % len(pairs)]
-        masks = [_below(node, bare, rows, pair, c, value) for c in range(len(rows))]
+        masks = _masks(node, bare, rows, pair, value)
         work += sum(len(node.numbers[c]) for c in pair)
         quiet += 1
         if all(mask.any() for mask in masks):
@@ -40,29 +41,19 @@ def by_pairs(node: Node, rows: Any, value: float, rounds: int = 3) -> tuple[Node
     return node, rows, value, work
 
 
-def _below(node: Node, bare: Forest, rows: Any, pair: tuple[int, ...], c: int, value: float) -> Any:
-    """Which candidates of a component may be part of something better, if only those of a pair change."""
-    from tilewright.mapping.optimal.branch_kernels import single_bounds
-
-    if c not in pair:
-        mask = np.zeros(len(node.numbers[c]), bool)
-        mask[rows[c]] = True
-        return mask
-    fixed = bare.roots.copy()
-    for other in range(len(rows)):
-        if other not in pair:
-            fixed[other] = bare.starts[other] + rows[other]
-    where, machine = node.origin.where, node.origin.machine
-    with aside():
-        bounds = single_bounds(c, bare.starts[c], len(node.numbers[c]), fixed, bare.table, where, machine)
-    return bounds < value * BETTER
+def _masks(node: Node, bare: Forest, rows: Any, free: Sequence[int], value: float) -> list[Any]:
+    """The candidates of every component that may be part of something better, if only those of ``free`` ones change."""
+    fixed = np.array([bare.roots[c] if c in free else bare.starts[c] + row for c, row in enumerate(rows)])
+    return [
+        below(node, bare, fixed, c, value * BETTER) if c in free else np.arange(len(node.numbers[c])) == row
+        for c, row in enumerate(rows)
+    ]
 
 
 def _hopeful(node: Node, rows: Any, value: float) -> tuple[Node, Any]:
     """The node without candidates that cannot be part of anything better, and where the chosen ones stand in it."""
     bare = bare_forest(list(node.tables), node.origin.kinds, node.origin.where.at_free)
-    everything = tuple(range(len(rows)))
-    masks = [_below(node, bare, rows, everything, c, value) for c in everything]
+    masks = _masks(node, bare, rows, range(len(rows)), value)
     for mask, row in zip(masks, rows, strict=True):
         mask[row] = True
     return node.only(masks), np.array([int(mask[:row].sum()) for mask, row in zip(masks, rows, strict=True)])

@@ -12,7 +12,16 @@ import numpy as np
 from tilewright.mapping.floor import floor
 from tilewright.mapping.optimal.cases import SAME, Node, Origin, explored, solved
 from tilewright.mapping.optimal.chains import Choice
-from tilewright.mapping.optimal.costs import bare_forest, costs, layout, packed, separable, traits, with_fewest_points
+from tilewright.mapping.optimal.costs import (
+    Forest,
+    bare_forest,
+    costs,
+    layout,
+    packed,
+    separable,
+    traits,
+    with_fewest_points,
+)
 from tilewright.mapping.optimal.features import Component, Floats, alike, component
 from tilewright.mapping.optimal.relaxation import Case
 from tilewright.mapping.optimal.structure import Structure
@@ -159,10 +168,20 @@ def _packed(structure: Structure, parts: list[Component]) -> tuple[list[Floats],
     return tables, kinds
 
 
+def below(node: Node, bare: Forest, rows: Any, c: int, limit: float) -> Any:
+    """Which candidates of a component have a bound below the limit, beside the ``rows`` of all others: candidates, or
+    what stands for all of them (``bare.roots``)."""
+    from tilewright.mapping.optimal.branch_kernels import single_bounds
+
+    where, machine = node.origin.where, node.origin.machine
+    with aside():
+        bounds = single_bounds(c, bare.starts[c], len(node.numbers[c]), rows, bare.table, where, machine)
+    return bounds < limit
+
+
 def _without_hopeless(node: Node, limit: float, tally: Tally) -> Node | None:
     """Without candidates whose own bounds are not below the best."""
     from tilewright.mapping.optimal.bound_kernels import bound, scratch_of
-    from tilewright.mapping.optimal.branch_kernels import single_bounds
 
     where, machine = node.origin.where, node.origin.machine
     bare = bare_forest(list(node.tables), node.origin.kinds, where.at_free)
@@ -173,15 +192,10 @@ def _without_hopeless(node: Node, limit: float, tally: Tally) -> Node | None:
     if not np.isfinite(limit):
         return node
 
-    def below(c: int) -> Any:
-        first, number = bare.starts[c], len(node.numbers[c])
-        with aside():
-            bounds = single_bounds(c, first, number, bare.roots, bare.table, where, machine)
-        return bounds < limit
-
     some, other = node.origin.twins or (0, 0)
     alone = some == other or not np.array_equal(node.numbers[some], node.numbers[other])
-    masks = side_by_side(below, [c for c in range(len(node.numbers)) if alone or c != other], node.rows)
+    wanted = [c for c in range(len(node.numbers)) if alone or c != other]
+    masks = side_by_side(lambda c: below(node, bare, bare.roots, c, limit), wanted, node.rows)
     if not alone:
         masks.insert(other, masks[some])
     tally.pruned["candidate"] += sum(int((~mask).sum()) for mask in masks)
