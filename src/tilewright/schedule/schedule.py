@@ -9,6 +9,7 @@ from typing import Literal
 from tilewright.arch.accelerator import Accelerator
 from tilewright.mapping.mapping import Mapping
 from tilewright.mapping.problem import NestCost
+from tilewright.schedule.tiled import GroupCost, Tiled
 from tilewright.workload.storage import PlacedNetwork
 
 Status = Literal["optimal", "feasible", "infeasible", "limit"]
@@ -27,10 +28,11 @@ class PartSchedule:
 
 @dataclass(frozen=True)
 class Group:
-    """Operators that run together without their inner feature maps leaving the chip; one of them in ``layerwise``.
+    """Operators that run together without their inner feature maps leaving the chip.
 
-    ``tile`` is the step tile of the named output, ``resident_in`` and ``resident_out`` the feature maps it finds and
-    leaves on chip.
+    Either ``parts`` are those of one operator, each with a mapping of its own and all feature maps through DRAM; or
+    ``tiled`` says how the operators run tile by tile. ``tile`` is the step tile of the named output; ``resident_in``
+    and ``resident_out`` are the bases that it finds and leaves on chip.
     """
 
     operators: tuple[str, ...]
@@ -39,24 +41,45 @@ class Group:
     resident_in: tuple[str, ...]
     resident_out: tuple[str, ...]
     parts: tuple[PartSchedule, ...]
+    tiled: Tiled | None = None
+
+    @property
+    def costs(self) -> tuple[NestCost | GroupCost, ...]:
+        """What the parts cost, or all of them together."""
+        return tuple(part.cost for part in self.parts) if self.tiled is None else (self.tiled.cost,)
 
     @property
     def cycles(self) -> int:
-        return sum(part.cost.cycles for part in self.parts)
+        return sum(cost.cycles for cost in self.costs)
 
     @property
     def energy_pj(self) -> float:
-        return sum(part.cost.energy_pj for part in self.parts)
+        return sum(cost.energy_pj for cost in self.costs)
 
     @property
     def dram_bytes(self) -> int:
-        return sum(part.cost.dram_bytes for part in self.parts)
+        return sum(cost.dram_bytes for cost in self.costs)
+
+    @property
+    def macs(self) -> int:
+        return sum(cost.macs for cost in self.costs)
+
+    @property
+    def steps(self) -> int:
+        return sum(cost.steps for cost in self.costs)
+
+    @property
+    def traffic(self) -> tuple[tuple[str, str, int], ...]:
+        """DRAM bytes by (tensor, cause); a pair may occur several times."""
+        if self.tiled is not None:
+            return self.tiled.cost.traffic
+        return tuple(entry for part in self.parts for entry in part.traffic)
 
     @property
     def limited_by(self) -> Literal["compute", "memory"]:
         """What takes longer, all tiles' computes or all transfers."""
-        compute = sum(part.cost.compute_cycles for part in self.parts)
-        return "compute" if compute >= sum(part.cost.dma_cycles for part in self.parts) else "memory"
+        compute = sum(cost.compute_cycles for cost in self.costs)
+        return "compute" if compute >= sum(cost.dma_cycles for cost in self.costs) else "memory"
 
 
 @dataclass(frozen=True)
@@ -114,14 +137,14 @@ class Schedule:
 
     @cached_property
     def macs(self) -> int:
-        return sum(part.cost.macs for part in self.parts)
+        return sum(group.macs for group in self.groups)
 
     @cached_property
     def traffic(self) -> tuple[tuple[str, str, int], ...]:
         """DRAM bytes by (tensor, cause), sorted: what an execution must count."""
         found: dict[tuple[str, str], int] = {}
-        for part in self.parts:
-            for tensor, cause, moved in part.traffic:
+        for group in self.groups:
+            for tensor, cause, moved in group.traffic:
                 found[tensor, cause] = found.get((tensor, cause), 0) + moved
         return tuple((tensor, cause, moved) for (tensor, cause), moved in sorted(found.items()) if moved)
 
@@ -129,8 +152,8 @@ class Schedule:
     def accesses(self) -> tuple[tuple[str, int, int], ...]:
         """Bytes at every memory as (memory, read, written), outermost first: what an execution must count too."""
         found = {memory.name: [0, 0] for memory in self.arch.memories}
-        for part in self.parts:
-            for entry in part.cost.accesses:
+        for cost in (cost for group in self.groups for cost in group.costs):
+            for entry in cost.accesses:
                 found[entry.memory][0] += entry.read_bytes
                 found[entry.memory][1] += entry.write_bytes
         return tuple((name, read, written) for name, (read, written) in found.items())
@@ -152,7 +175,7 @@ class Schedule:
 
     @property
     def scratchpad_peak_bytes(self) -> int:
-        return max((part.cost.scratchpad_bytes for part in self.parts), default=0)
+        return max((cost.scratchpad_bytes for group in self.groups for cost in group.costs), default=0)
 
     @property
     def value(self) -> float:
