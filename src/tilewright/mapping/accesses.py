@@ -38,6 +38,11 @@ class Ledger:
     def write(self, memory: str, operand: str, bits: int) -> None:
         self._bits[memory, operand][1] += bits
 
+    @property
+    def bits(self) -> dict[tuple[str, str], tuple[int, int]]:
+        """Bits read and written by (memory, operand), transfers aside."""
+        return {key: (read, written) for key, (read, written) in self._bits.items() if read or written}
+
     def records(self, order: tuple[str, ...]) -> tuple[Accesses, ...]:
         """Everything booked, memories outermost first; bits are rounded up to bytes once per operand and direction."""
         keys = dict.fromkeys((*self._bytes, *self._bits))
