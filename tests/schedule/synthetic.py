@@ -10,34 +10,49 @@ from tilewright.schedule.offers import Offer, Residency
 
 
 def random_graph(seed: int, nodes: int) -> Graph:
-    """Branches, joins, bases with several writers, several outputs; the same for the same seed."""
+    """Branches, joins, bases of two or three writers with other nodes between these, readers of a part of a base,
+    results that may take an input's place, several inputs and outputs; the same for the same seed.
+    """
     rng = random.Random(seed)
-    bases = [Base("in0", rng.randint(1, 9), given=True)]
+    sizes = {"in0": rng.randint(1, 9)}
     if rng.random() < 0.3:
-        bases.append(Base("in1", rng.randint(1, 9), given=True))
+        sizes["in1"] = rng.randint(1, 9)
+    given = set(sizes)
     made: list[Node] = []
-    writers: dict[str, set[int]] = {b.name: set() for b in bases}
+    writers: dict[str, set[int]] = {b: set() for b in sizes}
     before: list[frozenset[int]] = []
-    shared: str | None = None
+    shared: str | None = None  # a base of which parts are missing
+    missing = 0
     for k in range(nodes):
-        known = [b.name for b in bases if b.name != shared]
+        partly = shared is not None and rng.random() < 0.2
+        known = [b for b in sizes if b != shared]
         reads = tuple(dict.fromkeys(rng.choice(known[-3:]) for _ in range(rng.choice([1, 1, 2]))))
-        name = f"b{k}"
-        if shared is not None:
-            name, shared = shared, None
+        if partly and shared is not None:
+            reads = tuple(dict.fromkeys((shared, *reads)))[:2]
+        of = {r: writers[r] for r in reads}
+        if partly and shared is not None:  # a view of some parts
+            of[shared] = set(rng.sample(sorted(writers[shared]), rng.randint(1, len(writers[shared]))))
+        over: tuple[str, ...] = ()
+        if shared is not None and not partly and (nodes - k <= missing or rng.random() < 0.7):
+            name, missing = shared, missing - 1
+            shared = name if missing else None
         else:
-            bases.append(Base(name, rng.randint(1, 9)))
-            if k < nodes - 2 and rng.random() < 0.15:
-                shared = name  # the next node writes another part of it
-        over = reads[:1] if rng.random() < 0.3 and len(writers.get(name, ())) == 0 and shared is None else ()
-        before.append(frozenset(w for r in reads for w in writers.get(r, ())))
+            name = f"b{k}"
+            sizes[name] = rng.randint(1, 9)
+            if rng.random() < 0.3:
+                over, sizes[name] = reads[:1], sizes[reads[0]]
+            if shared is None and k < nodes - 2 and rng.random() < 0.2:
+                shared, missing = name, rng.choice([1, 1, min(2, nodes - k - 1)])
+        before.append(frozenset(w for found in of.values() for w in found))
         writers.setdefault(name, set()).add(k)
         made.append(Node(f"n{k}", reads, name, alone=rng.random() < 0.15, over=over))
     read = {r for node in made for r in node.reads}
-    bases = [
-        Base(b.name, b.size_bytes, b.given, not b.given and (b.name not in read or rng.random() < 0.15)) for b in bases
-    ]
-    return Graph(tuple(made), tuple(bases), tuple(before))
+    bases = tuple(
+        Base(b, size, b in given, b not in given and (b not in read or rng.random() < 0.15))
+        for b, size in sizes.items()
+        if b in read or b not in given
+    )
+    return Graph(tuple(made), bases, tuple(before))
 
 
 class Synthetic:

@@ -1,0 +1,68 @@
+"""What is summed along a schedule for each objective, and what sums say about the objective at least."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tilewright.schedule.offers import Offer
+
+Vector = tuple[float, ...]
+
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of delay in the mixed sums; more of them bound closer and cost time
+
+
+@dataclass(frozen=True)
+class Measure:
+    """The sums of an objective: one of its own, or for energy * delay mixed sums (1 - s) E / energy + s C / cycles.
+
+    ``energy`` (pJ) and ``cycles`` are about what the whole network takes, so that the mixed sums are steep where it
+    matters. ``lines``: use all of them in ``value``, not just the first and the last.
+    """
+
+    objective: str
+    energy: float = 1.0
+    cycles: float = 1.0
+    lines: bool = True
+
+    @property
+    def width(self) -> int:
+        return len(SHARES) if self.objective == "edp" else 1
+
+    def vector(self, offer: Offer) -> Vector:
+        """The summands of an offer."""
+        if self.objective == "edp":
+            return self.mixed(offer.energy_pj, offer.cycles)
+        if self.objective == "latency":
+            return (offer.cycles,)
+        return (offer.energy_pj if self.objective == "energy" else offer.dram_bytes,)
+
+    def mixed(self, energy_pj: float, cycles: float) -> Vector:
+        """The mixed sums of an energy and a delay."""
+        e, c = energy_pj / self.energy, cycles / self.cycles
+        return tuple((1 - s) * e + s * c for s in SHARES)
+
+    def value(self, sums: Sequence[float]) -> float:
+        """The least value of the objective where each sum is at least this much.
+
+        For energy * delay the points allowed lie above a chain of lines. A product falls towards both ends of a line,
+        so it is least at a corner of the chain; corners of lines that touch nothing only lower the result.
+
+        >>> Measure("latency").value((7,))
+        7
+        >>> m = Measure("edp", energy=10.0, cycles=5.0)
+        >>> m.value(m.mixed(20.0, 5))  # a single point: its own product
+        100.0
+        """
+        if self.objective != "edp":
+            return sums[0]
+        least = sums[0] * sums[-1]
+        if self.lines:
+            corners = 1e300
+            for k in range(len(SHARES) - 1):
+                s, t = SHARES[k], SHARES[k + 1]
+                low, high = sums[k], sums[k + 1]
+                corner = (low * t - high * s) * ((1 - s) * high - (1 - t) * low) / ((t - s) * (t - s))
+                corners = min(corners, corner)
+            least = max(least, corners)
+        return least * self.energy * self.cycles

@@ -1,0 +1,224 @@
+"""The best schedule of a network over all orders, groups and residencies, or over a part of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import monotonic
+
+from tilewright.errors import InfeasibleError, LimitError
+from tilewright.schedule.offers import Choice, Offers, Solution
+from tilewright.schedule.search.explore import explore
+from tilewright.schedule.search.groups import Group, all_groups, group_of
+from tilewright.schedule.search.labels import Fronts, best_label, exact_rests
+from tilewright.schedule.search.masks import Masks
+from tilewright.schedule.search.measure import Measure
+from tilewright.schedule.search.moves import Moves, Way, all_ways
+from tilewright.schedule.search.rests import After, Rests, shares
+from tilewright.schedule.search.state import INFINITE, Problem, Sweep
+from tilewright.schedule.search.switches import Switches
+
+Progress = Callable[[float | None, float, int], None]
+
+CLOSE = 1 - 1e-12  # sums of the same numbers in another order differ by less
+WIDTHS = (60, 1500)  # states per layer in the first sweeps
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Where the search gives up being complete: numbers of groups, of sets of executed nodes whose rests are computed,
+    of states and of steps of one sweep, of labels of one state.
+    """
+
+    groups: int = 100_000
+    sets: int = 100_000
+    states: int = 400_000
+    steps: int = 3_000_000
+    labels: int = 3_000
+
+
+class Stopped(Exception):  # noqa: N818
+    """The time is over: no error."""
+
+
+def search(
+    offers: Offers,
+    objective: str,
+    *,
+    fusing: bool = True,
+    pinning: bool = True,
+    loading: bool = True,
+    sequence: Sequence[frozenset[int]] | None = None,
+    start: Sequence[Solution] = (),
+    largest: int | None = None,
+    switches: Switches | None = None,
+    limits: Limits | None = None,
+    deadline: float | None = None,
+    progress: Progress | None = None,
+) -> Solution:
+    """The schedule of least ``objective``: latency (cycles), energy (pJ), edp (pJ * cycles) or traffic (DRAM bytes).
+
+    Without ``fusing`` groups are of one node, otherwise of at most ``largest``; without ``pinning`` no base stays on
+    chip between groups; without ``loading`` none is loaded whole; ``sequence`` fixes groups and order. The answer is
+    never worse than those of ``start``. ``deadline`` is a ``time.monotonic`` moment; past it, and at a
+    KeyboardInterrupt, the best so far is returned with what bound is known. ``progress`` gets the least known value,
+    the bound, and how many states were expanded.
+
+    Raises InfeasibleError if no schedule fits, naming nodes that run in no way, and LimitError if the search had to
+    stop before there was one.
+    """
+    run = _Run(objective, switches or Switches(), limits or Limits(), deadline, progress)
+    for solution in start:
+        run.keep(solution.choices)
+    try:
+        masks = Masks(offers.graph)
+        if sequence is None:
+            found = all_groups(masks, largest if fusing else 1, run.limits.groups)
+            groups = found.all
+            run.notes += [found.cut] if found.cut else []
+            after: After = lambda done: found.at(done, masks.frontier(done))  # noqa: E731
+        else:
+            groups, after = _fixed(masks, sequence)
+        ways = all_ways(masks, offers, groups, pinning=pinning, loading=loading, tick=run.tick)
+        run.sweeps(_problem(run, masks, offers.capacity, ways, after))
+    except (KeyboardInterrupt, Stopped):
+        run.notes.append("stopped before the search was complete")
+    if run.best is None:
+        raise _nothing(run, offers, ways if run.complete else {})
+    return Solution(run.best, run.value if run.complete else run.bound, run.complete, tuple(run.notes))
+
+
+class _Run:
+    """The best known schedule and bound, and the clock."""
+
+    def __init__(
+        self, objective: str, switches: Switches, limits: Limits, deadline: float | None, progress: Progress | None
+    ) -> None:
+        self.objective, self.switches, self.limits = objective, switches, limits
+        self.deadline, self.progress = deadline, progress
+        self.best: tuple[Choice, ...] | None = None
+        self.value, self.bound, self.states = INFINITE, 0.0, 0
+        self.complete = False
+        self.notes: list[str] = []
+
+    @property
+    def limit(self) -> float:
+        """Schedules of this much or more need not be found."""
+        return self.value * CLOSE if self.switches.incumbent else INFINITE
+
+    def tick(self) -> None:
+        """End the search when its time is over."""
+        if self.deadline is not None and monotonic() > self.deadline:
+            raise Stopped
+
+    def tick_state(self) -> None:
+        """Count a state."""
+        self.states += 1
+        self.tick()
+        if self.states % 1000 == 0:
+            self.report()
+
+    def report(self) -> None:
+        """Tell how far the search is."""
+        if self.progress is not None:
+            self.progress(None if self.best is None else self.value, self.bound, self.states)
+
+    def keep(self, choices: tuple[Choice, ...]) -> None:
+        """Take a schedule if it is the best so far."""
+        value = Solution(choices, 0.0).value(self.objective)
+        if self.best is None or value < self.value:
+            self.best, self.value = choices, value
+
+    def raise_bound(self, bound: float) -> None:
+        """Nothing costs less than this but perhaps what is known."""
+        self.bound = max(self.bound, min(self.value, bound * CLOSE))
+
+    def sweeps(self, problem: Problem) -> None:
+        """Explore with more and more states per layer until none is left out for lack of room."""
+        nothing_done = problem.rest(0)
+        if nothing_done[0] < INFINITE:
+            self.raise_bound(problem.measure.value(nothing_done))
+        most = max(1, self.limits.states // (1 + len(problem.masks.before)))
+        for width in [*(w for w in WIDTHS if self.switches.narrow and w < most), most]:
+            lost = self._sweep(problem, width)
+            self.complete = lost >= self.limit
+            self.raise_bound(lost)
+            self.report()
+            if self.complete:
+                return
+        self.notes.append(f"stopped at the limit of {self.limits.states:,} states in one sweep")
+
+    def _sweep(self, problem: Problem, width: int) -> float:
+        """Take the best schedule of one exploration; returns the least that those it left out can cost."""
+        sweep = Sweep([{} for _ in range(len(problem.masks.before) + 1)])
+        try:
+            explore(problem, sweep, self.limit, width, self.limits.steps, self.tick_state)
+        except (KeyboardInterrupt, Stopped):
+            self.raise_bound(sweep.bound(problem))
+            raise
+        if sweep.final is None:
+            return sweep.lost
+        for number in range(problem.measure.width):
+            self.keep(sweep.path(problem, number))
+        if problem.measure.width == 1:
+            return sweep.lost
+        fronts = Fronts(sweep, exact_rests(problem, sweep))
+        try:
+            best_label(problem, fronts, self.limit, self.limits.labels, self.tick)
+        except (KeyboardInterrupt, Stopped):
+            self.raise_bound(min(sweep.lost, fronts.bound(problem)))
+            raise
+        if fronts.best is not None:
+            self.keep(fronts.choices(problem))
+        return min(sweep.lost, fronts.lost)
+
+
+def _fixed(masks: Masks, sequence: Sequence[frozenset[int]]) -> tuple[tuple[Group, ...], After]:
+    """The groups of a fixed sequence, and which is next."""
+    groups: list[Group] = []
+    following: dict[int, list[Group]] = {}
+    done = 0
+    for members in sequence:
+        group = group_of(masks, sum(1 << k for k in members))
+        if group is None or group.nodes & done or group.needs & ~done:
+            names = ", ".join(masks.graph.nodes[k].name for k in sorted(members))
+            raise ValueError(f"not a sequence of groups: {names} cannot be number {len(groups)} of it")
+        groups.append(group)
+        following[done] = [group]
+        done |= group.nodes
+    return tuple(groups), lambda done: following.get(done, [])
+
+
+def _problem(run: _Run, masks: Masks, capacity: int, ways: dict[int, list[Way]], after: After) -> Problem:
+    """The moves and bounds for an objective. Mixed sums are taken about the least energy and delay there could be."""
+    measure = Measure(run.objective)
+    if run.objective == "edp":
+        plain = Moves(masks, ways, measure)
+        low = [min(total, 1e300) for total in map(sum, zip(*shares(masks, plain.least), strict=True))] or [1.0]
+        measure = Measure("edp", low[0] or 1.0, low[-1] or 1.0, run.switches.lines)
+    moves = Moves(masks, ways, measure)
+    rests = Rests(masks, after, moves.least, run.limits.sets, run.tick)
+    if not rests.complete:
+        run.notes.append(f"more than {run.limits.sets:,} sets of executed operators: bounds by shares of operators")
+    return Problem(masks, capacity, measure, moves, rests, after, run.switches)
+
+
+def _nothing(run: _Run, offers: Offers, ways: dict[int, list[Way]]) -> Exception:
+    """Why there is no schedule."""
+    if not run.complete:
+        return LimitError(
+            "the search was stopped before it found a schedule that fits: give it more time, or let it start from the"
+            " schedule of a simpler strategy"
+        )
+    runs = 0
+    for nodes, found in ways.items():
+        runs |= nodes if found else 0
+    never = [node.name for k, node in enumerate(offers.graph.nodes) if not runs >> k & 1]
+    if never:
+        return InfeasibleError(
+            f"the scratchpad of {offers.capacity:,} bytes is too small for {', '.join(never)}: no group with them fits"
+        )
+    return InfeasibleError(
+        f"the scratchpad of {offers.capacity:,} bytes is too small: each operator fits in some group, but no sequence"
+        " of groups fits with what has to stay on chip between them"
+    )
