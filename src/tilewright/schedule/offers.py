@@ -38,6 +38,11 @@ class Residency:
     held: frozenset[str] = frozenset()
     stored: frozenset[str] = frozenset()
 
+    @property
+    def on_chip(self) -> frozenset[str]:
+        """All bases that are held while the group runs."""
+        return self.resident | self.loaded | self.held
+
 
 class Offers(Protocol):
     """A network on a machine. ``capacity`` is the scratchpad's in bytes."""

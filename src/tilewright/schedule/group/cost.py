@@ -12,13 +12,14 @@ from tilewright.arch.accelerator import Accelerator
 from tilewright.mapping.cycles import port_cycles, rate_cycles
 from tilewright.mapping.problem import Accesses
 from tilewright.mapping.tiling import IntArray
-from tilewright.schedule.group.prepared import Places, Prepared, Setting, Transfer
+from tilewright.schedule.group.prepared import Prepared, Setting, Transfer
 from tilewright.schedule.group.room import peak
 from tilewright.schedule.group.steps import Steps
+from tilewright.schedule.offers import Offer, Residency
 from tilewright.schedule.tiled import GroupCost
 
 
-def group_cost(prepared: Prepared, places: Places, held_bytes: int = 0) -> GroupCost:
+def group_cost(prepared: Prepared, places: Residency, held_bytes: int = 0) -> GroupCost:
     """The exact cost of a group; ``held_bytes`` are taken by bases on chip while it runs."""
     at = prepared.at
     arch, dram = at.arch, at.arch.dram
@@ -58,6 +59,26 @@ def group_cost(prepared: Prepared, places: Places, held_bytes: int = 0) -> Group
     )
 
 
+def offer(prepared: Prepared, places: Residency) -> Offer:
+    """What ``group_cost`` says that strategies need to know; energy counts bits exactly, without rounding to bytes."""
+    at = prepared.at
+    arch, dram, pad = at.arch, at.arch.dram, at.arch.scratchpad
+    loads, stores, flows = prepared.loads(places), prepared.stores(places), prepared.flows
+    load, flow = _cycles(at, loads, writing=False), _cycles(at, flows, writing=False)
+    store, tiles = _cycles(at, stores, writing=True), prepared.tile_cycles(places)
+    into, beside, out = (sum(t.total_bytes for t in transfers) for transfers in (loads, flows, stores))
+    if arch.timing == "roofline":
+        total = Counts(at, prepared.work(places)).roofline(into, beside, out)
+    else:
+        total = _pipelined(arch, tiles, load, flow, store)
+    energy = prepared.on_chip_pj(places) + total * arch.leakage_pj_per_cycle
+    energy += (into + beside) * dram.read_pj + out * dram.write_pj + into * pad.write_pj + out * pad.read_pj
+    overlapping = int(load[1:].sum() + flow.sum() + store[:-1].sum())
+    loose = int(load[0]) + max(overlapping, int(tiles.sum())) + int(store[-1])
+    room = peak(prepared.room(places), len(at.group.all))
+    return Offer(room, energy, total, into + beside + out, loose, at.way)
+
+
 def _cycles(at: Setting, transfers: Sequence[Transfer], *, writing: bool) -> IntArray:
     """dma() of every step: all its transfers of one direction together."""
     size, runs = np.zeros(at.shape, dtype=np.int64), np.zeros(at.shape, dtype=np.int64)
@@ -93,7 +114,7 @@ class Counts:
         self._ports: dict[str, list[int]] = {}
         for one, mine in zip(at.group.all, work, strict=True):
             delivered: Counter[str] = Counter()
-            for cost, times in zip(mine.costs.reshape(-1), mine.times().reshape(-1).tolist(), strict=True):
+            for cost, times in mine.times:
                 self.points += times * cost.points
                 self.operations += times * (cost.operations + one.problem.activations * cost.results)
                 self.busy += times * cost.busy

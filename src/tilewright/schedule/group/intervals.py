@@ -209,3 +209,16 @@ def _settle_whole(cached: bool, low: IntArray, high: IntArray, size: int) -> Int
     high = np.maximum.accumulate(np.maximum(high, 0))
     low[1:] = np.minimum(low[1:], high[:-1])
     return _settle(cached, low, high)
+
+
+def merged(loops: Loops, lines: tuple[Boxes, ...], operators: int) -> Boxes:
+    """The intervals under several loops from those under each alone, which do not depend on each other."""
+    bases: dict[Key, tuple[int, Intervals]] = {}
+    inputs: dict[Key, tuple[int, Intervals]] = {}
+    ranges: tuple[dict[str, tuple[int, Intervals]], ...] = tuple({} for _ in range(operators))
+    for place, line in enumerate(lines):
+        bases |= {key: (place, known) for key, (_, known) in line.bases.items()}
+        inputs |= {key: (place, known) for key, (_, known) in line.inputs.items()}
+        for mine, of_line in zip(ranges, line.ranges, strict=True):
+            mine |= {dim: (place, known) for dim, (_, known) in of_line.items()}
+    return Boxes(loops, bases, inputs, ranges)

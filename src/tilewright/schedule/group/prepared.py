@@ -13,10 +13,11 @@ from tilewright.arch.accelerator import Accelerator
 from tilewright.mapping.mapping import Loop, Node
 from tilewright.mapping.tiling import IntArray
 from tilewright.mapping.traffic import contiguous_runs
-from tilewright.schedule.group.intervals import Boxes, Intervals, boxes, shared_loops
+from tilewright.schedule.group.intervals import Boxes, Intervals, Loops, boxes, merged, shared_loops
 from tilewright.schedule.group.members import Member, Members
-from tilewright.schedule.group.room import Ends, Room, rooms
-from tilewright.schedule.group.steps import Steps, adds_up, footprint, largest_box, steps
+from tilewright.schedule.group.room import Room, rooms
+from tilewright.schedule.group.steps import Classes, StepBook, Steps, classes, footprint, largest_box
+from tilewright.schedule.offers import Residency
 from tilewright.schedule.problems import dram_strides
 from tilewright.schedule.tiled import Overlap, Weights
 from tilewright.workload.storage import PlacedNetwork
@@ -37,34 +38,28 @@ class Way:
 
 
 @dataclass(frozen=True)
-class Places:
-    """Bases of a group: ``resident`` and ``loaded`` whole of those it reads, ``held`` and ``stored`` of those it writes
-    (the bases it writes that are needed nowhere else are in neither)."""
-
-    resident: frozenset[str] = frozenset()
-    loaded: frozenset[str] = frozenset()
-    held: frozenset[str] = frozenset()
-    stored: frozenset[str] = frozenset()
-
-    @property
-    def ends(self) -> Ends:
-        return Ends(self.resident | self.loaded | self.held, self.stored)
-
-
-@dataclass(frozen=True)
 class Setting:
-    """A group under a way to run it; ``outputs`` are the bases it writes that are needed elsewhere. ``chunks`` are the
-    bounds of the last operator's own chunks, ``boxed`` the largest box of each operator, ``adding`` says whose results
-    are added up in the scratchpad."""
+    """A group under a way to run it. ``chunks`` are the bounds of the last operator's own chunks, ``boxed`` the largest
+    box of each operator, ``adding`` says whose results are added up in the scratchpad."""
 
-    placed: PlacedNetwork
-    arch: Accelerator
-    group: Members
+    book: Book
     way: Way
     boxes: Boxes
     chunks: tuple[IntArray, IntArray]
     boxed: tuple[dict[str, int], ...]
     adding: tuple[bool, ...]
+
+    @property
+    def placed(self) -> PlacedNetwork:
+        return self.book.placed
+
+    @property
+    def arch(self) -> Accelerator:
+        return self.book.arch
+
+    @property
+    def group(self) -> Members:
+        return self.book.group
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -84,20 +79,73 @@ class Setting:
         return values.reshape([-1 if k == loop else 1 for k in range(len(self.boxes.loops.counts))])
 
 
-def setting(placed: PlacedNetwork, arch: Accelerator, group: Members, way: Way, outputs: frozenset[str]) -> Setting:
+class Book:
+    """A group with what is computed once for all ways to run it; ``outputs`` are the bases it writes that are needed
+    elsewhere."""
+
+    def __init__(self, placed: PlacedNetwork, arch: Accelerator, group: Members, outputs: frozenset[str]) -> None:
+        self.placed, self.arch, self.group, self.outputs = placed, arch, group, outputs
+        self.books = tuple(StepBook(one) for one in group.all)
+        self.sizes = dict(placed.bases)
+        self._lines: dict[tuple[Loop, bool], Boxes] = {}
+        self._classes: dict[tuple[Loop, bool, int], Classes] = {}
+        self._chunks: dict[Loop, Classes] = {}
+
+    def line(self, loop: Loop, cached: bool) -> Boxes:
+        """The intervals along one loop."""
+        if (loop, cached) not in self._lines:
+            alone = Loops((loop,), (self.group.last.nest.extents[loop.dim],), (cached,))
+            self._lines[loop, cached] = boxes(self.group, alone, self.outputs)
+        return self._lines[loop, cached]
+
+    def boxes(self, loops: Loops) -> Boxes:
+        """The intervals along all loops."""
+        lines = tuple(self.line(loop, cached) for loop, cached in zip(loops.loops, loops.cached, strict=True))
+        return merged(loops, lines, len(self.group.all))
+
+    def classes(self, loops: Loops, place: int) -> tuple[Classes, ...]:
+        """The classes of an operator's boxes along every loop."""
+        found = []
+        for loop, cached in zip(loops.loops, loops.cached, strict=True):
+            key = (loop, cached, place)
+            if key not in self._classes:
+                ranges = self.line(loop, cached).ranges[place]
+                spans = {dim: (known.new, known.high) for dim, (_, known) in ranges.items()}
+                count = -(-self.group.last.nest.extents[loop.dim] // loop.tile)
+                self._classes[key] = classes(self.group.all[place].nest, spans, count)
+            found.append(self._classes[key])
+        return tuple(found)
+
+    def chunks(self, loop: Loop | None) -> tuple[IntArray, IntArray]:
+        """The bounds of the last operator's own chunks."""
+        if loop is None:
+            return np.zeros(1, dtype=np.int64), np.ones(1, dtype=np.int64)
+        extent = self.group.last.nest.extents[loop.dim]
+        start = np.arange(0, extent, loop.tile)
+        return start, np.minimum(start + loop.tile, extent)
+
+    def own_classes(self, loop: Loop) -> Classes:
+        """The classes of the last operator's own chunks."""
+        if loop not in self._chunks:
+            start, end = self.chunks(loop)
+            self._chunks[loop] = classes(self.group.last.nest, {loop.dim: (start, end)}, len(start))
+        return self._chunks[loop]
+
+    def largest(self, found: Boxes, channels: Loop | None) -> tuple[dict[str, int], ...]:
+        """The longest range of every dimension of every operator in any step."""
+        last = len(self.group.all) - 1
+        return tuple(
+            largest_box(one, found.ranges[k], (channels.dim, channels.tile) if channels and k == last else None)
+            for k, one in enumerate(self.group.all)
+        )
+
+
+def setting(book: Book, way: Way) -> Setting:
     """A group under a way to run it."""
-    found = boxes(group, shared_loops(group, way.loops, way.overlap), outputs)
-    start, end = np.zeros(1, dtype=np.int64), np.ones(1, dtype=np.int64)
-    if way.channels is not None:
-        extent = group.last.nest.extents[way.channels.dim]
-        start = np.arange(0, extent, way.channels.tile)
-        end = np.minimum(start + way.channels.tile, extent)
-    boxed = []
-    for place, one in enumerate(group.all):
-        own = way.channels if place == len(group.all) - 1 else None
-        boxed.append(largest_box(one, found.ranges[place], None if own is None else (own.dim, own.tile)))
-    adding = tuple(adds_up(one.problem, array) for one, array in zip(group.all, way.arrays, strict=True))
-    return Setting(placed, arch, group, way, found, (start, end), tuple(boxed), adding)
+    found = book.boxes(shared_loops(book.group, way.loops, way.overlap))
+    boxed = book.largest(found, way.channels)
+    adding = tuple(one.adds_up(array) for one, array in zip(book.books, way.arrays, strict=True))
+    return Setting(book, way, found, book.chunks(way.channels), boxed, adding)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,15 +169,16 @@ class Prepared:
         self.at = at
         self._work = {(place, False): self._steps(place, moved=False) for place in range(len(at.group.all))}
         self._parts: dict[tuple[str, str], Transfer] = {}
+        self._on_chip: dict[tuple[int, bool], float] = {}
 
     def _steps(self, place: int, *, moved: bool) -> Steps:
-        at, channels = self.at, None
+        at, book = self.at, self.at.book
+        kinds = book.classes(at.boxes.loops, place)
         if place == at.last and at.way.channels is not None:
-            channels = (at.way.channels.dim, *at.chunks)
-        one, ranges = at.group.all[place], at.boxes.ranges[place]
-        return steps(one, ranges, at.boxes.loops, channels, at.way.arrays[place], moved)
+            kinds = (*kinds, book.own_classes(at.way.channels))
+        return book.books[place].steps(kinds, at.way.arrays[place], moved=moved)
 
-    def work(self, places: Places) -> tuple[Steps, ...]:
+    def work(self, places: Residency) -> tuple[Steps, ...]:
         """The steps of every operator; results that the scratchpad adds up move unless they go to DRAM only."""
         found = []
         for place, one in enumerate(self.at.group.all):
@@ -140,13 +189,28 @@ class Prepared:
             found.append(self._work[key])
         return tuple(found)
 
-    def tile_cycles(self, places: Places) -> IntArray:
+    def tile_cycles(self, places: Residency) -> IntArray:
         """The time of every step."""
         found = np.zeros(self.at.shape, dtype=np.int64)
         for place, mine in enumerate(self.work(places)):
-            where = self.at.steps_of(place)
-            found[where] = mine.table("cycles").reshape(found[where].shape)
+            found[self.at.steps_of(place)] = self._table(place, mine, "cycles")
         return found.reshape(-1)
+
+    def _table(self, place: int, mine: Steps, name: str) -> IntArray:
+        """A field of an operator's step costs, with an axis for the steps of a pass."""
+        own = len(self.at.chunks[0]) if place == self.at.last else 1
+        return mine.table(name).reshape(*self.at.boxes.loops.counts, own)
+
+    def on_chip_pj(self, places: Residency) -> float:
+        """Dynamic energy of all steps, transfers with DRAM aside."""
+        total = 0.0
+        for place, mine in enumerate(self.work(places)):
+            key = (place, mine is self._work.get((place, True)))
+            if key not in self._on_chip:
+                activations = self.at.group.all[place].problem.activations
+                self._on_chip[key] = sum(n * cost.energy_pj(self.at.arch, activations) for cost, n in mine.times)
+            total += self._on_chip[key]
+        return total
 
     @cached_property
     def flows(self) -> tuple[Transfer, ...]:
@@ -155,7 +219,7 @@ class Prepared:
         for place, one in enumerate(at.group.all):
             if at.way.weights[place] == "pass" and one.weights is not None:
                 mine = self._work[place, False]
-                size, runs = mine.table("stream_bytes"), mine.table("stream_runs")
+                size, runs = (self._table(place, mine, f"stream_{what}") for what in ("bytes", "runs"))
                 found.append(
                     self._transfer(one.part.tensor(one.weights.name), "weight", at.steps_of(place), size, runs)
                 )
@@ -177,7 +241,7 @@ class Prepared:
             if at.way.weights[place] == "stay":
                 found.append(self._transfer(tensor, "weight", (*first, where[-1]), sizes, 1))
             else:
-                there = (self._work[place, False].table("results") > 0).astype(np.int64)
+                there = (self._table(place, self._work[place, False], "results") > 0).astype(np.int64)
                 found.append(self._transfer(tensor, "weight", where, there * sizes, there))
         return tuple(found)
 
@@ -190,14 +254,10 @@ class Prepared:
 
     def _transfer(self, tensor: str, cause: str, where: Where, size: IntArray | int, runs: IntArray | int) -> Transfer:
         sizes, many = np.zeros(self.at.shape, dtype=np.int64), np.zeros(self.at.shape, dtype=np.int64)
-        if not isinstance(size, int) and size.ndim > 1:
-            size = size.reshape(sizes[where].shape)
-        if not isinstance(runs, int) and runs.ndim > 1:
-            runs = runs.reshape(many[where].shape)
         sizes[where], many[where] = size, runs
         return Transfer(tensor, cause, sizes, many)
 
-    def loads(self, places: Places) -> tuple[Transfer, ...]:
+    def loads(self, places: Residency) -> tuple[Transfer, ...]:
         """What comes from DRAM into the scratchpad."""
         here = places.resident | places.loaded | self.at.group.written
         maps = [self._streamed(tensor) for tensor in self.reads if self.at.group.blocks[tensor].base not in here]
@@ -216,7 +276,7 @@ class Prepared:
     def _whole(self, base: str) -> Transfer:
         """A base that is loaded whole with the first step."""
         at = self.at
-        size = -(-dict(at.placed.bases)[base] * at.arch.widths.input // 8)
+        size = -(-at.book.sizes[base] * at.arch.widths.input // 8)
         return self._transfer(base, "load", (0,) * len(at.shape), size, 1)
 
     def _streamed(self, tensor: str) -> Transfer:
@@ -235,7 +295,7 @@ class Prepared:
             self._parts[key] = self._transfer(tensor, "load", (*first, self.reads[tensor]), sizes, runs)
         return self._parts[key]
 
-    def stores(self, places: Places) -> tuple[Transfer, ...]:
+    def stores(self, places: Residency) -> tuple[Transfer, ...]:
         """What goes to DRAM."""
         blocks = self.at.group.blocks
         return tuple(
@@ -267,10 +327,10 @@ class Prepared:
                 return at.along(known[0], known[1].stored)
         return np.array([size])
 
-    def room(self, places: Places) -> list[Room]:
+    def room(self, places: Residency) -> list[Room]:
         """The buffers of the group beside held bases."""
         at = self.at
-        return rooms(at.arch, at.group, at.boxes, places.ends, at.way.weights, at.boxed, at.adding)
+        return rooms(at.arch, at.group, at.boxes, places, at.way.weights, at.boxed, at.adding)
 
 
 def _box(at: Setting, counts: list[IntArray], strides: Sequence[int], bits: int) -> tuple[IntArray, IntArray]:

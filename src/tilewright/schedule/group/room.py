@@ -13,6 +13,7 @@ from tilewright.mapping.problem import NestProblem
 from tilewright.schedule.group.intervals import Boxes, Key
 from tilewright.schedule.group.members import Members
 from tilewright.schedule.group.steps import footprint, pad_keeps
+from tilewright.schedule.offers import Residency
 from tilewright.schedule.tiled import Weights
 
 
@@ -31,20 +32,11 @@ def peak(rooms: list[Room], phases: int) -> int:
     return max(sum(r.size_bytes for r in rooms if r.first <= phase <= r.last) for phase in range(phases))
 
 
-@dataclass(frozen=True)
-class Ends:
-    """Where maps are: ``chip`` are bases found or loaded on chip or held afterwards, ``stored`` those that go to
-    DRAM."""
-
-    chip: frozenset[str]
-    stored: frozenset[str]
-
-
 def rooms(
     arch: Accelerator,
     group: Members,
     boxes: Boxes,
-    ends: Ends,
+    places: Residency,
     weights: tuple[Weights, ...],
     boxed: tuple[dict[str, int], ...],
     adding: tuple[bool, ...],
@@ -52,14 +44,14 @@ def rooms(
     """All buffers of a group; ``boxed`` is the largest box of each operator, ``adding`` says whose results are added
     up in the scratchpad."""
     double = arch.timing == "pipelined" and arch.buffering == "double"
-    found = [*_inner(arch, group, boxes, ends), *_streamed(arch, group, boxes, ends, double)]
+    found = [*_inner(arch, group, boxes, places), *_streamed(arch, group, boxes, places, double)]
     last, widths = len(group.all) - 1, arch.widths
     passes = boxes.loops.passes
     chunks = prod(-(-group.last.nest.extents[d] // t) for d, t in boxed[last].items() if d in group.channel_dims)
     for place, one in enumerate(group.all):
         results = prod(boxed[place][dim] for dim in one.nest.output.dims)
         base = group.blocks[one.writes].base
-        if place == last and base not in ends.chip:
+        if place == last and base not in places.on_chip:
             slots = 2 if double and passes * chunks > 1 else 1
             bits = widths.accumulator if adding[place] else widths.output
             found.append(Room(one.writes, _bytes(arch, results * slots, bits), 0, last))
@@ -85,7 +77,7 @@ def _bytes(arch: Accelerator, elements: int, bits: int) -> int:
     return aligned(-(-elements * bits // 8), arch.alignment_bytes)
 
 
-def _inner(arch: Accelerator, group: Members, boxes: Boxes, ends: Ends) -> Iterator[Room]:
+def _inner(arch: Accelerator, group: Members, boxes: Boxes, places: Residency) -> Iterator[Room]:
     """Maps between operators, and maps that go to DRAM only besides."""
     writers: dict[str, list[int]] = {}
     readers: dict[str, list[int]] = {}
@@ -94,14 +86,14 @@ def _inner(arch: Accelerator, group: Members, boxes: Boxes, ends: Ends) -> Itera
         for _, tensor in one.reads:
             readers.setdefault(group.blocks[tensor].base, []).append(place)
     last = len(group.all) - 1
-    for base, places in writers.items():
-        if base in ends.chip or last in places:
+    for base, by in writers.items():
+        if base in places.on_chip or last in by:
             continue
-        shape = group.blocks[group.all[places[0]].writes].outer
+        shape = group.blocks[group.all[by[0]].writes].outer
         lengths = [_length(boxes, base, axis, size) for axis, size in enumerate(shape)]
-        first, until = places[0], readers[base][-1]
-        if base in ends.stored:
-            until = max(until, places[-1] + 1)
+        first, until = by[0], readers[base][-1]
+        if base in places.stored:
+            until = max(until, by[-1] + 1)
         if boxes.loops.caches:
             first, until = 0, last
         yield Room(base, _bytes(arch, prod(lengths), arch.widths.output), first, until)
@@ -120,12 +112,12 @@ def _inside(boxes: Boxes, place: int) -> bool:
     return ring is not None and ring < place
 
 
-def _streamed(arch: Accelerator, group: Members, boxes: Boxes, ends: Ends, double: bool) -> Iterator[Room]:
+def _streamed(arch: Accelerator, group: Members, boxes: Boxes, places: Residency, double: bool) -> Iterator[Room]:
     """Maps from outside that come in tile by tile."""
     loops, ring = boxes.loops, boxes.loops.ring
     for tensor in dict.fromkeys(t for one in group.all for _, t in one.reads):
         block = group.blocks[tensor]
-        if block.base in group.written or block.base in ends.chip:
+        if block.base in group.written or block.base in places.on_chip:
             continue
         lengths, slots = [], 1
         for axis, size in enumerate(block.shape):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import product
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from tilewright.mapping.problem import NestProblem
 from tilewright.mapping.streams import stream_moves
 from tilewright.mapping.tiling import IntArray, Tiling
 from tilewright.mapping.work import vector_passes
-from tilewright.schedule.group.intervals import Intervals, Loops
+from tilewright.schedule.group.intervals import Intervals
 from tilewright.schedule.group.members import Member
 from tilewright.workload.nest import Axis, LoopNest, Operand
 
@@ -45,6 +46,17 @@ class StepCost:
     results: int = 0
     stream_bytes: int = 0
     stream_runs: int = 0
+
+    def energy_pj(self, arch: Accelerator, activations: int) -> float:
+        """Dynamic energy, transfers with DRAM and leakage aside; bits count exactly."""
+        operations = self.operations + activations * self.results
+        total = self.points * arch.array.mac_pj + operations * arch.vector.operation_pj
+        total += sum(number for _, number in self.delivered) / 8 * arch.array.link_pj
+        for memory in arch.memories:
+            for (name, _), (read, written) in self.bits:
+                if name == memory.name:
+                    total += read / 8 * memory.read_pj + written / 8 * memory.write_pj
+        return total
 
 
 NOTHING = StepCost()
@@ -158,81 +170,34 @@ def _with_move(sides: tuple[Side, ...], arch: Accelerator, read_bits: int, write
 
 @dataclass(frozen=True, eq=False)
 class Classes:
-    """Chunks of a loop in which an operator's box counts alike: the class of each chunk, and a chunk of each class."""
+    """Chunks of a loop in which an operator's box counts alike: the class of each chunk, how many chunks each class
+    has, what tells it from others, and the ranges (start, length) of one of its chunks."""
 
     of: IntArray
-    examples: tuple[int, ...]
+    number: IntArray
+    keys: tuple[tuple[int, ...], ...]
+    examples: tuple[dict[str, tuple[int, int]], ...]
 
 
-@dataclass(frozen=True, eq=False)
-class Steps:
-    """All steps of one operator. ``costs`` has one for every combination of classes, loops in order, the chunks of its
-    own loop (channels) last; ``empty`` where its box is."""
-
-    classes: tuple[Classes, ...]
-    costs: np.ndarray  # of StepCost
-
-    def table(self, name: str) -> IntArray:
-        """A field of the cost over all passes (an axis per loop) and chunks."""
-        values = np.array([getattr(cost, name) for cost in self.costs.reshape(-1)], dtype=np.int64)
-        found: IntArray = values.reshape(self.costs.shape)[np.ix_(*(one.of for one in self.classes))]
-        return found
-
-    def times(self) -> IntArray:
-        """How often each cost occurs."""
-        total = np.ones(1, dtype=np.int64)
-        for one in self.classes:
-            total = np.multiply.outer(total, np.bincount(one.of, minlength=len(one.examples)))
-        return total.reshape(self.costs.shape)
+Bounds = Dict[str, tuple[IntArray, IntArray]]  # first index and one past the last of each dimension, per chunk
 
 
-def steps(
-    one: Member,
-    ranges: Dict[str, tuple[int, Intervals]],
-    loops: Loops,
-    channels: tuple[str, IntArray, IntArray] | None,
-    array: tuple[Node, ...],
-    moved: bool,
-) -> Steps:
-    """The steps of an operator; ``channels`` are the dimension of its own loop and the bounds of its chunks."""
-    classes = []
-    spans: list[dict[str, tuple[IntArray, IntArray]]] = []
-    for place, count in enumerate(loops.counts):
-        mine = {dim: (known.new, known.high) for dim, (at, known) in ranges.items() if at == place}
-        classes.append(_classes(one.nest, mine, count))
-        spans.append(mine)
-    if channels is not None:
-        dim, start, end = channels
-        classes.append(_classes(one.nest, {dim: (start, end)}, len(start)))
-        spans.append({dim: (start, end)})
-    costs = np.empty([len(c.examples) for c in classes], dtype=object)
-    for index in product(*(range(len(c.examples)) for c in classes)):
-        box: dict[str, tuple[int, int]] = {}
-        for number, (place, mine) in enumerate(zip(index, spans, strict=True)):
-            chunk = classes[number].examples[place]
-            box |= {dim: (int(low[chunk]), int(high[chunk] - low[chunk])) for dim, (low, high) in mine.items()}
-        if any(length <= 0 for _, length in box.values()):
-            costs[index] = NOTHING
-        else:
-            problem = replace(one.problem, nest=boxed(one.nest, box), parameters=(), held_parameters=())
-            costs[index] = step_cost(problem, array, moved)
-    return Steps(tuple(classes), costs)
-
-
-def _classes(nest: LoopNest, spans: Dict[str, tuple[IntArray, IntArray]], count: int) -> Classes:
-    if not spans:
-        return Classes(np.zeros(count, dtype=np.int64), (0,))
+def classes(nest: LoopNest, spans: Bounds, count: int) -> Classes:
+    """The classes of the chunks of a loop; ``spans`` bound what an operator computes along the dimensions it moves."""
     rows = [high - low for low, high in spans.values()]
     for operand in nest.inputs:
-        rows += [
-            row for axis in operand.axes if any(dim in spans for dim in axis.dims) for row in _cut(axis, nest, spans)
-        ]
-    table = np.stack([np.broadcast_to(row, count) for row in rows])
-    _, examples, of = np.unique(table, axis=1, return_index=True, return_inverse=True)
-    return Classes(of.reshape(-1), tuple(int(k) for k in examples))
+        rows += [r for axis in operand.axes if any(dim in spans for dim in axis.dims) for r in _cut(axis, nest, spans)]
+    table = np.array([np.broadcast_to(row, count) for row in rows]).T.reshape(count, -1).tolist()
+    known: dict[tuple[int, ...], int] = {}
+    of = np.array([known.setdefault(tuple(row), len(known)) for row in table], dtype=np.int64)
+    examples: list[dict[str, tuple[int, int]]] = []
+    for kind in range(len(known)):
+        chunk = int(np.argmax(of == kind))
+        examples.append({dim: (int(low[chunk]), int(high[chunk] - low[chunk])) for dim, (low, high) in spans.items()})
+    return Classes(of, np.bincount(of, minlength=len(known)), tuple(known), tuple(examples))
 
 
-def _cut(axis: Axis, nest: LoopNest, spans: Dict[str, tuple[IntArray, IntArray]]) -> tuple[IntArray, ...]:
+def _cut(axis: Axis, nest: LoopNest, spans: Bounds) -> tuple[IntArray, ...]:
     """What of an axis' indices lies outside the array, before and behind."""
     first = last = np.asarray(axis.offset)
     for dim, coefficient in axis.terms:
@@ -241,6 +206,77 @@ def _cut(axis: Axis, nest: LoopNest, spans: Dict[str, tuple[IntArray, IntArray]]
     if axis.divisor > 1 or axis.reach or axis.clamp:
         return first, last
     return np.minimum(first, 0), np.maximum(last - axis.size + 1, 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """All steps of one operator. ``costs`` has one for every combination of classes: an axis for each shared loop, then
+    one for the chunks of its own loop (channels) if it has any."""
+
+    classes: tuple[Classes, ...]
+    costs: np.ndarray[Any, np.dtype[np.object_]]
+
+    def table(self, name: str) -> IntArray:
+        """A field of the cost over all passes (an axis per loop) and chunks."""
+        values = np.array([getattr(cost, name) for cost in self.costs.flat], dtype=np.int64).reshape(self.costs.shape)
+        for axis, one in enumerate(self.classes):
+            values = values.take(one.of, axis=axis)
+        return values
+
+    @cached_property
+    def times(self) -> tuple[tuple[StepCost, int], ...]:
+        """Every cost and how often it occurs."""
+        total = np.ones((), dtype=np.int64)
+        for one in self.classes:
+            total = np.multiply.outer(total, one.number)
+        return tuple(zip(self.costs.reshape(-1).tolist(), total.reshape(-1).tolist(), strict=True))
+
+
+class StepBook:
+    """The steps of one operator, each box evaluated once."""
+
+    def __init__(self, one: Member) -> None:
+        self._one = one
+        self._bare = replace(one.problem, parameters=(), held_parameters=())
+        self._known: dict[tuple[object, ...], StepCost] = {}
+        self._adding: dict[tuple[Node, ...], bool] = {}
+
+    def adds_up(self, array: tuple[Node, ...]) -> bool:
+        """Whether results are added up in the scratchpad itself."""
+        if array not in self._adding:
+            self._adding[array] = adds_up(self._bare, array)
+        return self._adding[array]
+
+    def steps(self, kinds: tuple[Classes, ...], array: tuple[Node, ...], *, moved: bool) -> Steps:
+        """The steps of boxes that are products of classes."""
+        costs = np.empty([len(c.keys) for c in kinds], dtype=object)
+        for index in product(*(range(len(c.keys)) for c in kinds)):
+            costs[index] = self.cost(
+                tuple(c.keys[k] for c, k in zip(kinds, index, strict=True)), kinds, index, array, moved
+            )
+        return Steps(kinds, costs)
+
+    def cost(
+        self,
+        key: tuple[tuple[int, ...], ...],
+        kinds: tuple[Classes, ...],
+        index: tuple[int, ...],
+        array: tuple[Node, ...],
+        moved: bool,
+    ) -> StepCost:
+        """The cost of one combination of classes."""
+        dims = tuple(tuple(c.examples[k]) for c, k in zip(kinds, index, strict=True))
+        known = self._known.get((key, dims, array, moved))
+        if known is None:
+            box: dict[str, tuple[int, int]] = {}
+            for kind, place in zip(kinds, index, strict=True):
+                box |= kind.examples[place]
+            if any(length <= 0 for _, length in box.values()):
+                known = NOTHING
+            else:
+                known = step_cost(replace(self._bare, nest=boxed(self._one.nest, box)), array, moved)
+            self._known[key, dims, array, moved] = known
+        return known
 
 
 def largest_box(

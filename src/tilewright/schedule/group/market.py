@@ -1,0 +1,119 @@
+"""Offers of real groups on a real machine: every way to run each, the best of them for each residency."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as Dict
+from functools import cached_property
+
+from tilewright.arch.accelerator import Accelerator
+from tilewright.mapping.mapping import Mapping, Node
+from tilewright.schedule.graph import Graph
+from tilewright.schedule.group.arrays import ArrayMapper
+from tilewright.schedule.group.cost import offer
+from tilewright.schedule.group.intervals import shared_loops
+from tilewright.schedule.group.members import Members, NoGroupError, members
+from tilewright.schedule.group.prepared import Book, Prepared, Way, setting
+from tilewright.schedule.group.room import peak
+from tilewright.schedule.group.ways import Frame, frames, weight_choices
+from tilewright.schedule.offers import Offer, Residency
+from tilewright.workload.network import Operator
+from tilewright.workload.storage import PlacedNetwork
+
+
+class Market:
+    """Implements ``offers.Offers``. ``alone`` are offers of single nodes all of whose maps go through DRAM, ``found`` the
+    mappings behind them by operator."""
+
+    def __init__(
+        self,
+        placed: PlacedNetwork,
+        arch: Accelerator,
+        graph: Graph,
+        objective: str,
+        alone: Dict[int, tuple[Offer, ...]],
+        found: Dict[str, Mapping],
+    ) -> None:
+        self.placed, self.arch, self.graph = placed, arch, graph
+        self.capacity = arch.scratchpad.size_bytes or 1 << 62
+        self._alone = alone
+        self._mapper = ArrayMapper(objective, found)
+        self._groups: dict[frozenset[int], tuple[Prepared, ...]] = {}
+        self._fronts: dict[tuple[frozenset[int], Residency], tuple[Offer, ...]] = {}
+
+    @cached_property
+    def _operators(self) -> dict[str, Operator]:
+        return {operator.name: operator for operator in self.placed.network.operators}
+
+    def of(self, nodes: frozenset[int], residency: Residency) -> tuple[Offer, ...]:
+        """The front of a group: offers of which none is beaten in room, energy, cycles and bytes at once."""
+        key = (nodes, residency)
+        if key not in self._fronts:
+            held = sum(self.graph.base[base].size_bytes for base in residency.on_chip)
+            found = [offer(way, residency) for way in self.ways(nodes)] if held <= self.capacity else []
+            if len(nodes) == 1 and not residency.on_chip:
+                found += self._alone.get(next(iter(nodes)), ())
+            self._fronts[key] = front([one for one in found if one.room_bytes + held <= self.capacity])
+        return self._fronts[key]
+
+    def ways(self, nodes: frozenset[int]) -> tuple[Prepared, ...]:
+        """All ways to run a group that may fit beside nothing else; none if these nodes are no group."""
+        if nodes not in self._groups:
+            try:
+                self._groups[nodes] = tuple(self._prepare(self.group(nodes), self._outputs(nodes), nodes))
+            except NoGroupError:
+                self._groups[nodes] = ()
+        return self._groups[nodes]
+
+    def group(self, nodes: frozenset[int]) -> Members:
+        """The operators of a group in the network's order; NoGroupError if they are none."""
+        return members(self.placed, self.arch, [self._operators[self.graph.nodes[k].name] for k in sorted(nodes)])
+
+    def _outputs(self, nodes: frozenset[int]) -> frozenset[str]:
+        """Bases that a group writes and that are needed elsewhere."""
+        graph = self.graph
+        return frozenset(
+            base
+            for base in {graph.nodes[k].writes for k in nodes}
+            if graph.base[base].wanted or not graph.readers[base] | graph.writers[base] <= nodes
+        )
+
+    def _prepare(self, group: Members, outputs: frozenset[str], nodes: frozenset[int]) -> list[Prepared]:
+        book = Book(self.placed, self.arch, group, outputs)
+        everything = frozenset(base for k in nodes for base in self.graph.nodes[k].reads) - group.written
+        least = Residency(resident=everything, held=outputs)
+        found = []
+        for frame in frames(group):
+            arrays = self._arrays(book, frame)
+            if arrays is None:
+                continue
+            for weights in weight_choices(group, frame):
+                way = Way(frame.loops, frame.channels, frame.overlap, arrays, weights)
+                prepared = Prepared(setting(book, way))
+                if peak(prepared.room(least), len(group.all)) <= self.capacity:
+                    found.append(prepared)
+        return found
+
+    def _arrays(self, book: Book, frame: Frame) -> tuple[tuple[Node, ...], ...] | None:
+        boxed = book.largest(book.boxes(shared_loops(book.group, frame.loops, frame.overlap)), frame.channels)
+        found = []
+        for one, box in zip(book.group.all, boxed, strict=True):
+            array = self._mapper.of(one, box)
+            if array is None:
+                return None
+            found.append(array)
+        return tuple(found)
+
+
+def front(offers: list[Offer]) -> tuple[Offer, ...]:
+    """The offers that no other equals or beats in everything, least room first."""
+    kept: list[Offer] = []
+    for one in sorted(offers, key=lambda o: (o.room_bytes, o.energy_pj, o.cycles, o.dram_bytes, o.loose_cycles)):
+        if not any(
+            o.energy_pj <= one.energy_pj
+            and o.cycles <= one.cycles
+            and o.dram_bytes <= one.dram_bytes
+            and o.loose_cycles <= one.loose_cycles
+            for o in kept
+        ):
+            kept.append(one)
+    return tuple(kept)

@@ -1,0 +1,102 @@
+"""The ways to run a group that are searched (docs/model.md, section 8): loops, overlap modes, channels, weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tilewright.mapping.mapping import Loop
+from tilewright.schedule.group.members import Members
+from tilewright.schedule.group.steps import footprint
+from tilewright.schedule.tiled import Overlap, Weights
+
+FINE = (2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 48, 64, 96, 128, 192, 256)
+COARSE = (2, 4, 8, 16, 32, 64, 128)
+OWN = (2, 4, 8, 16, 32)
+
+
+def even_tiles(extent: int, chunks: tuple[int, ...]) -> tuple[int, ...]:
+    """The least tiles that make as many chunks, largest first; one index at last.
+
+    >>> even_tiles(14, COARSE)
+    (7, 4, 2, 1)
+    """
+    return tuple(dict.fromkeys(-(-extent // number) for number in (*chunks, extent) if 1 < number <= extent))
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Shared loops with their overlap mode, and the last operator's own loop."""
+
+    loops: tuple[Loop, ...]
+    overlap: Overlap
+    channels: Loop | None
+
+
+def frames(group: Members) -> Iterator[Frame]:
+    """All loops that are searched: one over rows, or two over rows and columns in both orders; even tiles; every
+    overlap mode that makes a difference; without a second loop also channels."""
+    extents = group.last.nest.extents
+    batch = tuple(Loop(dim, 1) for dim in group.batch)
+    own: list[Loop | None] = [None]
+    if group.channel_dims:
+        dim = max(group.channel_dims, key=lambda d: extents[d])
+        own += [Loop(dim, tile) for tile in even_tiles(extents[dim], OWN)]
+    for channels in own:
+        if not batch or len(group.all) == 1:
+            yield Frame((), "recompute", channels)
+        if batch:
+            yield Frame(batch, "recompute", channels)
+    for dim in group.dims[:1]:
+        for tile in even_tiles(extents[dim], FINE):
+            for overlap in _modes(group, (dim,)):
+                for channels in own:
+                    yield Frame((*batch, Loop(dim, tile)), overlap, channels)
+    if len(group.dims) == 2:
+        for dims in (group.dims, group.dims[::-1]):
+            for outer in even_tiles(extents[dims[0]], COARSE):
+                for inner in even_tiles(extents[dims[1]], COARSE):
+                    for overlap in _modes(group, dims):
+                        yield Frame((*batch, Loop(dims[0], outer), Loop(dims[1], inner)), overlap, None)
+
+
+def _modes(group: Members, dims: tuple[str, ...]) -> tuple[Overlap, ...]:
+    """The overlap modes that differ: something must be shared along the loop that one caches and the other does not."""
+    shared = _windows(group)
+    found: list[Overlap] = ["recompute"]
+    if dims[-1] in shared:
+        found.append("cache_rows")
+    if len(dims) > 1 and dims[0] in shared:
+        found.append("cache_all")
+    return tuple(found)
+
+
+def _windows(group: Members) -> frozenset[str]:
+    """The dimensions along which some operator reads windows."""
+    return frozenset(
+        tie
+        for one in group.all
+        for operand, tensor in one.reads
+        for axis in operand.axes
+        if axis.is_window and (tie := group.ties[tensor][axis.tensor_axis]) is not None
+    )
+
+
+def weight_choices(group: Members, frame: Frame) -> tuple[tuple[Weights, ...], ...]:
+    """What becomes of weights: all stay, or those from some size on are streamed."""
+    sizes = {
+        k: footprint(one.weights, one.nest.extents)
+        for k, one in enumerate(group.all)
+        if one.weights is not None and one.problem.arch.scratchpad.holds("weight")
+    }
+    plain: list[Weights] = ["none" if one.weights is None else "pass" for one in group.all]
+    last = len(group.all) - 1
+    repeated = bool(frame.loops)
+    choices: dict[tuple[Weights, ...], None] = {}
+    for least in (None, *sorted(set(sizes.values()), reverse=True)):
+        mine = list(plain)
+        for k, size in sizes.items():
+            again = repeated or (k == last and frame.channels is not None)
+            mine[k] = "stream" if least is not None and size >= least and again else "stay"
+        choices[tuple(mine)] = None
+    return tuple(choices)
