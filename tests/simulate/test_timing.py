@@ -17,7 +17,7 @@ from tilewright.plan.plan import Access, Buffer, Compute, Program, Transfer
 from tilewright.plan.step import Move, Region, Staying, Step, View
 from tilewright.simulate.arraytime import ArrayTime
 from tilewright.simulate.tiletime import ArraySteps, StepCost, VectorSteps
-from tilewright.simulate.timing import Clock, runs
+from tilewright.simulate.timing import Clock, Meter, runs
 from tilewright.workload.nest import Axis, LoopNest, Operand, VectorWork
 from tilewright.workload.part import Part
 
@@ -241,7 +241,7 @@ def clock(arch: Accelerator) -> Clock:
     accesses = tuple(Access(name, name, (), (), (), ONE) for name in BITS)
     program = Program("gemm", 0, (), ONE, PARS, (), transfers, Compute((), accesses, ONE, ONE))
     part = Part("", GEMM, (("input", "a"), ("weight", "b"), ("output", "c")))
-    found = Clock(arch, program, part, buffers, {})
+    found = Clock(arch, [Meter(arch, program, part, buffers)], buffers, {})
     for step in STEPS:
         assert found.add(step) == ()
     return found

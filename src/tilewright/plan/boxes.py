@@ -121,7 +121,8 @@ def _inside(axis: Axis, whole: dict[str, Range]) -> bool:
     return low >= 0 and high < axis.size
 
 
-def _axis_box(axis: Axis, ranges: dict[str, Range], whole: dict[str, Range]) -> tuple[Expr, Expr, Expr]:
+def axis_box(axis: Axis, ranges: dict[str, Range], whole: dict[str, Range]) -> tuple[Expr, Expr, Expr]:
+    """First index, count and step of a footprint along an axis (docs/model.md, section 3)."""
     first, last = _term(axis, ranges)
     step = _step(axis, ranges)
     if axis.divisor > 1 or axis.reach:
@@ -136,7 +137,7 @@ def _axis_box(axis: Axis, ranges: dict[str, Range], whole: dict[str, Range]) -> 
 
 def box(operand: Operand, ranges: dict[str, Range], whole: dict[str, Range]) -> Box:
     """The footprint of an operand for given ranges (docs/model.md, section 3)."""
-    parts = [_axis_box(axis, ranges, whole) for axis in operand.axes]
+    parts = [axis_box(axis, ranges, whole) for axis in operand.axes]
     return Box(tuple(p[0] for p in parts), tuple(p[1] for p in parts), tuple(p[2] for p in parts))
 
 

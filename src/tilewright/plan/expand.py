@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from tilewright.plan.expr import Expr, evaluate
-from tilewright.plan.plan import Access, Buffer, Plan, Program, Stay, Transfer
+from tilewright.plan.plan import Access, Buffer, Plan, Program, Section, Spot, Stay, Transfer
 from tilewright.plan.step import DimRanges, Move, Region, Staying, Step, View
 
 _CHUNK = 1 << 14
@@ -87,6 +88,14 @@ def iterations(program: Program) -> int:
     return sum(rows for _, rows in _chunks(program))
 
 
+def rounds(plan: Plan, section: Section) -> Iterator[tuple[int, int]]:
+    """The sequence of the steps of a section of several programs: (which of them, how many of its steps in a row)."""
+    shared = len(section.shared)
+    own = [prod(c.trips for c in plan.programs[number].counters[shared:]) for number in section.programs]
+    for _ in range(prod(counter.trips for counter in section.shared)):
+        yield from enumerate(own)
+
+
 def _chunks(program: Program) -> Iterator[tuple[dict[str, Any], int]]:
     """The iterations that exist, in order, some thousands at a time."""
     trips = [counter.trips for counter in program.counters]
@@ -105,7 +114,7 @@ def expand(plan: Plan, program: Program) -> Iterator[Step]:
     """Every step of a program, in order, with all boxes and places concrete."""
     compute = program.compute
     places: dict[str, _Place] = {}
-    names = {a.buffer for a in compute.accesses} | {t.buffer for t in program.transfers}
+    names = {a.buffer for a in compute.accesses if a.at is None} | {t.buffer for t in program.transfers if t.at is None}
     for name in names:
         buffer = plan.buffer[name]
         footprint = 1
@@ -124,8 +133,13 @@ def _steps(
     compute = program.compute
     ranges = [(r.dim, at(r.start), at(r.count)) for r in compute.ranges]
     first, last = at(compute.first), at(compute.last)
-    accesses = [_AccessRows(a, places[a.buffer], loads.get(a.operand), at) for a in compute.accesses]
-    moves = [_TransferRows(t, places[t.buffer], at) for t in program.transfers]
+    accesses = [
+        _AccessRows(a, places[a.buffer], loads.get(a.operand), at) if a.at is None else _SpotRows(a, a.at, at)
+        for a in compute.accesses
+    ]
+    tile = compute.through
+    through = None if tile is None or tile.at is None else _SpotRows(tile, tile.at, at)
+    moves = [_TransferRows(t, places.get(t.buffer), at) for t in program.transfers]
     stays = [_StayRows(stay, at) for stay in program.stays]
     for row in range(rows):
         for access in accesses:
@@ -145,6 +159,7 @@ def _steps(
             first=bool(first[row]),
             last=bool(last[row]),
             stays=tuple(stay.in_step(row) for stay in stays),
+            through=None if through is None else through.view(row),
         )
 
 
@@ -195,16 +210,50 @@ class _AccessRows:
         return self._view
 
 
+class _SpotRows:
+    """An access whose place does not depend on what was accessed before."""
+
+    def __init__(self, access: Access, spot: Spot, at: _Rows) -> None:
+        self.access, self.spot = access, _Regions(access.buffer, spot, at)
+        self.starts, self.counts, self.steps = (at.table(e) for e in (access.starts, access.counts, access.steps))
+
+    def turn(self, row: int) -> None:
+        """Nothing changes from refill to refill."""
+
+    def view(self, row: int) -> View:
+        starts, counts, steps = self.starts[row], self.counts[row], self.steps[row]
+        return View(self.access.operand, starts, counts, steps, self.spot.region(row, starts, steps))
+
+
+class _Regions:
+    """Where boxes lie by a ``Spot``."""
+
+    def __init__(self, buffer: str, spot: Spot, at: _Rows) -> None:
+        self.buffer, self.spot = buffer, spot
+        self.base, self.shift = at(spot.base), at(spot.shift)
+
+    def region(self, row: int, starts: tuple[int, ...], steps: tuple[int, ...]) -> Region:
+        spot = self.spot
+        linear = [k for k in range(len(starts)) if k != spot.axis]
+        base = self.base[row] + sum(starts[k] * spot.strides[k] for k in linear)
+        if spot.axis is None:
+            return Region(self.buffer, base, tuple(a * b for a, b in zip(spot.strides, steps, strict=True)))
+        strides = [stride * step for stride, step in zip(spot.strides, steps, strict=True)]
+        strides[spot.axis] = spot.strides[spot.axis]
+        place = (starts[spot.axis] + self.shift[row]) % spot.length
+        return Region(self.buffer, base, tuple(strides), spot.axis, place, spot.length, steps[spot.axis])
+
+
 class _TransferRows:
-    def __init__(self, transfer: Transfer, place: _Place, at: _Rows) -> None:
+    def __init__(self, transfer: Transfer, place: _Place | None, at: _Rows) -> None:
         self.transfer, self.place = transfer, place
+        self.spot = None if transfer.at is None else _Regions(transfer.buffer, transfer.at, at)
         self.when, self.offset = at(transfer.when), at(transfer.offset)
         tables = (transfer.starts, transfer.counts, transfer.steps, transfer.strides)
         self.starts, self.counts, self.steps, self.strides = (at.table(e) for e in tables)
 
     def move(self, row: int) -> Move:
-        t, ring = self.transfer, self.place.buffer.ring_axis or 0
-        starts, steps = self.starts[row], self.steps[row]
+        t, starts, steps = self.transfer, self.starts[row], self.steps[row]
         return Move(
             operand=t.operand,
             cause=t.cause,
@@ -214,5 +263,12 @@ class _TransferRows:
             counts=self.counts[row],
             starts=starts,
             steps=steps,
-            region=self.place.region(starts[ring] if starts else 0, steps[ring] if steps else 1),
+            region=self._region(row, starts, steps),
         )
+
+    def _region(self, row: int, starts: tuple[int, ...], steps: tuple[int, ...]) -> Region:
+        if self.spot is not None:
+            return self.spot.region(row, starts, steps)
+        assert self.place is not None
+        ring = self.place.buffer.ring_axis or 0
+        return self.place.region(starts[ring] if starts else 0, steps[ring] if steps else 1)

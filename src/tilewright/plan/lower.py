@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from tilewright.arch.accelerator import Accelerator
-from tilewright.errors import InfeasibleError
 from tilewright.mapping.buffers import OperandBuffer, operand_buffers
-from tilewright.memory.allocate import packed
-from tilewright.memory.buffer import Buffer as Room
-from tilewright.memory.validate import problems
+from tilewright.plan.addresses import addressed
 from tilewright.plan.arrays import ArrayTable
 from tilewright.plan.expand import iterations
-from tilewright.plan.plan import Buffer, Plan, PlannedOperator, Program, TensorPlace
+from tilewright.plan.fused import lower_group
+from tilewright.plan.held import Life, lives, shared_places
+from tilewright.plan.layouts import buffer as held_buffer
+from tilewright.plan.plan import Buffer, Plan, PlannedOperator, Program, Section, TensorPlace
 from tilewright.plan.program import lower_part
 from tilewright.schedule.problems import nest_problem, vectors
 from tilewright.schedule.schedule import Group, Schedule
@@ -21,24 +21,35 @@ from tilewright.workload.part import Part
 from tilewright.workload.storage import executed_parts
 
 
+@dataclass(frozen=True)
+class _Lowered:
+    """A group, or an operator: buffers with lifetimes from its own beginning, and how many sub-steps it takes."""
+
+    buffers: tuple[Buffer, ...]
+    programs: tuple[Program, ...]
+    sections: tuple[Section, ...]
+    length: int
+
+
 def lower(schedule: Schedule) -> Plan:
     """The executable plan of a schedule. Raises InfeasibleError if buffers that fit by sum cannot be placed."""
     placed, arch = schedule.placed, schedule.arch
     arrays = ArrayTable(placed, arch)
     operators: list[PlannedOperator] = []
-    buffers: list[Buffer] = []
     programs: list[Program] = []
+    sections: list[Section] = []
+    found: list[tuple[Buffer, ...]] = []
+    begins = [0]
     by_name = {operator.name: operator for operator in placed.network.operators}
-    clock = 0
-    for group in schedule.groups:
-        for name in group.operators:
-            operator = by_name[name]
-            parts = executed_parts(placed, operator)
-            lowered = _lower_operator(schedule, arrays, operator, parts, group, clock)
-            operators.append(PlannedOperator(operator, parts))
-            buffers.extend(lowered.buffers)
-            programs.extend(lowered.programs)
-            clock = lowered.clock
+    stays = lives(placed, schedule.groups)
+    for number, group in enumerate(schedule.groups):
+        mine = [by_name[name] for name in group.operators]
+        operators += [PlannedOperator(operator, executed_parts(placed, operator)) for operator in mine]
+        lowered = _lower_group(schedule, arrays, group, number, stays, len(programs))
+        programs += lowered.programs
+        sections += lowered.sections
+        found.append(tuple(_later(b, begins[-1]) for b in lowered.buffers))
+        begins.append(begins[-1] + lowered.length)
     network = placed.network
     return Plan(
         model=network.reference,
@@ -50,16 +61,69 @@ def lower(schedule: Schedule) -> Plan:
         operators=tuple(operators),
         arrays=arrays.arrays(),
         places=tuple(TensorPlace(s.tensor, s.base, s.offset, s.strides) for s in placed.storages),
-        buffers=tuple(buffers),
+        buffers=_placed(schedule, found, stays, begins),
         programs=tuple(programs),
+        sections=tuple(sections),
     )
 
 
-@dataclass(frozen=True)
-class _Lowered:
-    buffers: tuple[Buffer, ...]
-    programs: tuple[Program, ...]
-    clock: int
+def _placed(
+    schedule: Schedule, found: list[tuple[Buffer, ...]], stays: tuple[Life, ...], begins: list[int]
+) -> tuple[Buffer, ...]:
+    """All buffers with addresses; groups between which nothing is held are placed apart from each other."""
+    arch, sizes = schedule.arch, dict(schedule.placed.bases)
+    held = [
+        held_buffer(
+            arch,
+            life.name,
+            life.base,
+            "input",
+            (sizes[life.base],),
+            arch.widths.output,
+            (begins[life.first], begins[life.last + 1]),
+        )
+        for life in stays
+    ]
+    places = [[stays[k].name for k in chain] for chain in shared_places(schedule.groups, stays) if len(chain) > 1]
+    result: list[Buffer] = []
+    start = 0
+    for end in range(1, len(found) + 1):
+        if any(life.first < end <= life.last for life in stays):
+            continue
+        here = [b for life, b in zip(stays, held, strict=True) if start <= life.first < end]
+        names = {b.name for b in here}
+        label = " + ".join(name for group in schedule.groups[start:end] for name in group.operators)
+        mine = [b for buffers in found[start:end] for b in buffers]
+        result += addressed(arch, label, [*here, *mine], [chain for chain in places if chain[0] in names])
+        start = end
+    return tuple(result)
+
+
+def _later(found: Buffer, by: int) -> Buffer:
+    return replace(found, start=found.start + by, end=found.end + by)
+
+
+def _lower_group(
+    schedule: Schedule, arrays: ArrayTable, group: Group, number: int, stays: tuple[Life, ...], first: int
+) -> _Lowered:
+    """A group's programs, numbered from ``first``."""
+    placed = schedule.placed
+    if group.tiled is not None:
+        mine = {*group.resident_in, *group.resident_out, *group.tiled.loaded}
+        held = {life.base: life.name for life in stays if life.during(number) and life.base in mine}
+        fused = lower_group(placed, schedule.arch, arrays, group, held, first)
+        return _Lowered(fused.buffers, fused.programs, (fused.section,), len(fused.programs))
+    by_name = {operator.name: operator for operator in placed.network.operators}
+    buffers: list[Buffer] = []
+    programs: list[Program] = []
+    clock = 0
+    for name in group.operators:
+        lowered = _lower_operator(schedule, arrays, by_name[name], group)
+        buffers += (_later(b, clock) for b in lowered.buffers)
+        programs += lowered.programs
+        clock += lowered.length
+    sections = tuple(Section((first + k,)) for k in range(len(programs)))
+    return _Lowered(tuple(buffers), tuple(programs), sections, clock)
 
 
 def substeps(arch: Accelerator, steps: int) -> int:
@@ -68,12 +132,11 @@ def substeps(arch: Accelerator, steps: int) -> int:
     return 2 * steps + 2 if overlapped else 3 * steps
 
 
-def _lower_operator(
-    schedule: Schedule, arrays: ArrayTable, operator: Operator, parts: tuple[Part, ...], group: Group, clock: int
-) -> _Lowered:
+def _lower_operator(schedule: Schedule, arrays: ArrayTable, operator: Operator, group: Group) -> _Lowered:
     """All parts of one operator, one after the other; its parameters stay on chip for all of them."""
     arch = schedule.arch
-    began = clock
+    parts: tuple[Part, ...] = executed_parts(schedule.placed, operator)
+    clock = 0
     parameters: list[Buffer] = []
     buffers: list[Buffer] = []
     programs: list[Program] = []
@@ -97,8 +160,8 @@ def _lower_operator(
         buffers += [replace(b, start=clock, end=clock + length) for b in own]
         programs.append(program)
         clock += length
-    buffers = [replace(b, start=began, end=clock) for b in parameters] + buffers
-    return _Lowered(_addressed(arch, operator.name, buffers), tuple(programs), clock)
+    buffers = [replace(b, start=0, end=clock) for b in parameters] + buffers
+    return _Lowered(tuple(buffers), tuple(programs), (), clock)
 
 
 def _is_parameter(buffer: OperandBuffer) -> bool:
@@ -122,30 +185,3 @@ def _buffer(name: str, found: OperandBuffer) -> Buffer:
         start=0,
         end=0,
     )
-
-
-def _addressed(arch: Accelerator, operator: str, buffers: list[Buffer]) -> tuple[Buffer, ...]:
-    """Every scratchpad buffer with its address; partitions are packed each by itself, one after the other."""
-    scratchpad = arch.scratchpad
-    regions: list[tuple[str | None, int, int]] = [(None, 0, scratchpad.size_bytes or 0)]
-    if scratchpad.partitions:
-        regions, base = [], 0
-        for kind, size in scratchpad.partitions:
-            regions.append((kind, base, size))
-            base += size
-    offsets: dict[str, int] = {}
-    for region, base, size in regions:
-        rooms = [
-            Room(b.name, b.size_bytes, b.start, b.end)
-            for b in buffers
-            if b.memory == scratchpad.name and region in (None, b.kind_class)
-        ]
-        packing = packed(rooms, size, arch.alignment_bytes)
-        if packing.status != "feasible":
-            place = f"partition {region} of {scratchpad.name}" if region else scratchpad.name
-            raise InfeasibleError(f"{operator}: no addresses in {place} ({size} B): {packing.reason}")
-        wrong = problems(rooms, packing.offsets, size, arch.alignment_bytes)
-        if wrong:  # a defect of the packer: the validator shares no code with it
-            raise RuntimeError(f"{operator}: wrong addresses: {'; '.join(wrong)}")
-        offsets.update({r.name: base + o for r, o in zip(rooms, packing.offsets, strict=True)})
-    return tuple(replace(b, address_bytes=offsets.get(b.name)) for b in buffers)

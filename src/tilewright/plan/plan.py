@@ -4,10 +4,11 @@ A plan keeps the tile loops of each operator as loops; boxes are expressions of 
 with the number of operators and not of tiles. ``expand`` turns a program into its list of steps. How a schedule was
 found is not known here.
 
-Two rules say where data lies in a buffer. A *slot* buffer has one or two footprints; each refill (for outputs: each
-visit) takes the next slot in turn. A *ring* buffer holds a window that slides along one axis: a refill appends the
-new indices behind the last ones, modulo the ring's length, and the window is what was appended last. Inside a slot,
-elements lie row-major over ``counts``; in a ring, over (ring axis, the other axes in order).
+Two rules say where the data of a mapping lies in a buffer. A *slot* buffer has one or two footprints; each refill (for
+outputs: each visit) takes the next slot in turn. A *ring* buffer holds a window that slides along one axis: a refill
+appends the new indices behind the last ones, modulo the ring's length, and the window is what was appended last. Inside
+a slot, elements lie row-major over ``counts``; in a ring, over (ring axis, the other axes in order). In a fused group,
+where several programs share a buffer, a ``Spot`` says where each element lies.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 from tilewright.arch.accelerator import Accelerator
 from tilewright.mapping.mapping import Node
-from tilewright.plan.expr import Expr, parse
+from tilewright.plan.expr import ZERO, Expr, parse
 from tilewright.workload.network import Derived, ModelReference, Operator, Tensor
 from tilewright.workload.part import Part
 
@@ -61,7 +62,7 @@ class TensorPlace:
 
 @dataclass(frozen=True)
 class Buffer:
-    """Room for one operand of one operator in an on-chip memory.
+    """Room for one operand of one operator, or for a feature map that several share, in an on-chip memory.
 
     ``counts`` are the largest footprint's extents per operand axis. ``ring_axis`` None: ``slots`` footprints side by
     side; otherwise the buffer is a ring of ``ring_length`` places along that axis, neighbouring places being
@@ -96,6 +97,18 @@ class Counter:
 
 
 @dataclass(frozen=True)
+class Spot:
+    """Where the elements of a box lie in their buffer: (i0, i1, ...) at ``base + sum(i * stride)``, except that along
+    ``axis`` (if there is one) ``(i + shift) % length`` stands for i. Indices are those of the box's own axes."""
+
+    base: ExprText
+    strides: tuple[int, ...]
+    axis: int | None = None
+    length: int = 0
+    shift: ExprText = ZERO
+
+
+@dataclass(frozen=True)
 class Transfer:
     """A box moved between DRAM and a buffer in every step in which ``when`` is not 0.
 
@@ -104,7 +117,8 @@ class Transfer:
     operand's axes; its first element is element ``offset`` of the array and neighbours along axis k lie
     ``strides[k]`` elements apart in DRAM. For a ring, the box holds only the new indices. Operands that bypass the
     scratchpad are streamed (results: stored) box by box too; how often its parts move, and to which positions, follows
-    from the program's array part.
+    from the program's array part. With ``at`` the box has a place of its own, and where it is a feature map that is
+    loaded, indices are those of the tensor's axes; a whole base names itself as ``operand`` and has one axis.
     """
 
     direction: Literal["load", "stream", "store"]
@@ -118,13 +132,15 @@ class Transfer:
     steps: Exprs
     offset: ExprText
     strides: Exprs
+    at: Spot | None = None
 
 
 @dataclass(frozen=True)
 class Access:
     """What a compute sees of an operand: the box in its buffer, in indices of the operand's axes.
 
-    ``turn`` is not 0 in the first step of each refill (for outputs: of each visit), where slots change.
+    ``turn`` is not 0 in the first step of each refill (for outputs: of each visit), where slots change. With ``at``
+    the box has a place of its own instead.
     """
 
     operand: str
@@ -133,6 +149,7 @@ class Access:
     counts: Exprs
     steps: Exprs
     turn: ExprText
+    at: Spot | None = None
 
 
 @dataclass(frozen=True)
@@ -170,7 +187,9 @@ class Stay:
 class Compute:
     """The tile each step computes. ``first``: its output elements start from zero; ``last``: they are complete and
     the epilogue is applied. Accesses are in the nest's operand order, the output last. ``temporaries`` name buffers
-    for statistics and exponentials, ``parameters`` pair roles (or slope tensors) with buffers."""
+    for statistics and exponentials, ``parameters`` pair roles (or slope tensors) with buffers. Results that are added
+    up in a tile of their own before they move to their place are accessed ``through`` it; ``over`` names the operand
+    whose elements they replace one by one."""
 
     ranges: tuple[DimRange, ...]
     accesses: tuple[Access, ...]
@@ -178,6 +197,8 @@ class Compute:
     last: ExprText
     temporaries: tuple[str, ...] = ()
     parameters: tuple[tuple[str, str], ...] = ()
+    through: Access | None = None
+    over: str = ""
 
 
 @dataclass(frozen=True)
@@ -186,7 +207,9 @@ class Program:
 
     ``exists`` is 0 for counter values that a ragged outer chunk does not have. ``array`` is what happens within a step:
     loops, unrollings and keeps of memories below the scratchpad, outermost first; keeps that stand between tile loops
-    come before all else. ``stays`` has an entry for each of those keeps.
+    come before all else. ``stays`` has an entry for each of those keeps. In a fused group the loops may be over another
+    operator's dimensions; then ``largest`` are the most indices of each dimension that a step has. A step with no index
+    of some dimension computes nothing.
     """
 
     operator: str
@@ -197,6 +220,16 @@ class Program:
     stays: tuple[Stay, ...]
     transfers: tuple[Transfer, ...]
     compute: Compute
+    largest: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class Section:
+    """Programs, by number, whose steps are one sequence: for every combination of the ``shared`` counters, with which
+    the counters of each begin, each in turn runs its steps of that combination. Sections follow one another."""
+
+    programs: tuple[int, ...]
+    shared: tuple[Counter, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -222,6 +255,7 @@ class Plan:
     places: tuple[TensorPlace, ...]
     buffers: tuple[Buffer, ...]
     programs: tuple[Program, ...]
+    sections: tuple[Section, ...]
 
     @cached_property
     def buffer(self) -> dict[str, Buffer]:

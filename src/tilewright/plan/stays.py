@@ -7,10 +7,12 @@ first to the last of an iteration of the innermost tile loop above it that the o
 
 from __future__ import annotations
 
+from collections.abc import Mapping as Dict
 from collections.abc import Sequence
 from math import prod
 
-from tilewright.mapping.mapping import Keep, Loop, Mapping, Node
+from tilewright.arch.accelerator import Accelerator
+from tilewright.mapping.mapping import Keep, Loop, Mapping, Node, Par
 from tilewright.plan.boxes import LoopLevel, LoopTree, Range, loop_tree, substitute
 from tilewright.plan.expr import ONE, ZERO, Expr, at_most, equal
 from tilewright.plan.plan import DimRange, Stay
@@ -37,17 +39,11 @@ def array_nodes(nest: LoopNest, mapping: Mapping, scratchpad: str) -> tuple[Node
     """The keeps of other memories above the innermost one of the scratchpad, then everything inside that; loops and
     pars of one chunk are left out."""
     place = mapping.array_place(scratchpad)
-    found: list[Node] = [n for n in mapping.nodes[:place] if isinstance(n, Keep) and n.memory != scratchpad]
+    between = [n for n in mapping.nodes[:place] if isinstance(n, Keep) and n.memory != scratchpad]
     ranges = dict(nest.dims)
     for loop in mapping.tile_loops(scratchpad):
         ranges[loop.dim] = min(loop.tile, ranges[loop.dim])
-    for node in mapping.nodes[place:]:
-        if isinstance(node, Keep):
-            found.append(node)
-        elif node.tile < ranges[node.dim]:
-            found.append(node)
-            ranges[node.dim] = node.tile
-    return tuple(found)
+    return (*between, *without_single_chunks(mapping.nodes[place:], ranges))
 
 
 def levels_above(nest: LoopNest, mapping: Mapping, keep: Keep, scratchpad: str) -> int:
@@ -110,6 +106,40 @@ def _windows(operand: Operand) -> frozenset[str]:
 
 def _dim_range(dim: str, at: Range, values: dict[str, Expr]) -> DimRange:
     return DimRange(dim, substitute(at.start, values), substitute(at.count, values))
+
+
+def without_single_chunks(array: Sequence[Node], largest: Dict[str, int]) -> tuple[Node, ...]:
+    """An array part without the loops and pars that have one chunk in the largest step."""
+    ranges = dict(largest)
+    found: list[Node] = []
+    for node in array:
+        if isinstance(node, Keep):
+            found.append(node)
+        elif node.tile < ranges[node.dim]:
+            found.append(node)
+            ranges[node.dim] = node.tile
+    return tuple(found)
+
+
+def every_step(array: Sequence[Node], ranges: tuple[DimRange, ...]) -> tuple[Stay, ...]:
+    """The stays of an array part of which nothing stays from step to step."""
+    keeps = [node for node in array if isinstance(node, Keep)]
+    return tuple(Stay(k.operand, k.memory, 0, ONE, ONE, ONE, ranges, ZERO, ()) for k in keeps)
+
+
+def adds_up_outside(arch: Accelerator, nest: LoopNest, array: Sequence[Node]) -> bool:
+    """Whether a step's results are added up in the scratchpad: no memory further in holds them until they are complete
+    (docs/model.md, sections 4 and 8)."""
+    if nest.work is not None:
+        return nest.work.kind == "reduce"
+    keeps = [k for k, node in enumerate(array) if isinstance(node, Keep) and node.operand == nest.output.name]
+    if not keeps:
+        return True
+    above = array[: keeps[0]]
+    refill = max((k for k, n in enumerate(above) if isinstance(n, Loop) and n.dim in nest.output.dims), default=-1)
+    split = any(isinstance(n, Loop) and n.dim in nest.reduction_dims for n in above[: refill + 1])
+    shares = any(isinstance(n, Par) and n.dim in nest.reduction_dims and n.axis not in arch.array.reduce for n in above)
+    return split or shares
 
 
 def largest_box(operand: Operand, tree: LoopTree, level: int) -> tuple[int, ...]:

@@ -80,7 +80,7 @@ class Staying:
 class Step:
     """One tile step. ``loads`` are first needed here, ``streams`` flow in during it, ``stores`` drain visits that end
     here; ``ranges`` are (dimension, start, count). Views are in the nest's operand order, the output last; ``stays``
-    in the order of the program's."""
+    in the order of the program's. ``through`` is the tile in which results are added up before they move."""
 
     ranges: DimRanges
     loads: tuple[Move, ...]
@@ -90,3 +90,9 @@ class Step:
     first: bool
     last: bool
     stays: tuple[Staying, ...] = ()
+    through: View | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to compute."""
+        return any(count == 0 for _, _, count in self.ranges)

@@ -46,7 +46,8 @@ class ArrayTime:
     each keep of it, and these.
 
     ``kept`` names the operands that the scratchpad holds, ``constants`` those stored tile by tile; ``bits`` gives the
-    width of every operand in the scratchpad (or, if it bypasses it, as it comes from DRAM).
+    width of every operand in the scratchpad (or, if it bypasses it, as it comes from DRAM); ``largest`` are the ranges
+    of the largest step where these loops do not say.
     """
 
     def __init__(
@@ -59,9 +60,10 @@ class ArrayTime:
         kept: Sequence[str],
         constants: Collection[str],
         bits: Mapping[str, int],
+        largest: Mapping[str, int] | None = None,
     ) -> None:
         self._arch, self._nest, self._constants = arch, nest, constants
-        largest = dict(nest.dims)
+        largest = dict(largest or nest.dims)
         for counter in counters:
             largest[counter.dim] = min(largest[counter.dim], counter.tile)
         self._splits = splits_of(array, largest, dict(arch.array.axes))

@@ -27,6 +27,7 @@ class Computation:
         self._reads: list[Room] = []
         self._writes: list[Room] = []
         self._temporaries: list[Room] = []
+        self._replaced: Room | None = None
         tensor = next(t for t in plan.tensors if t.name == running.planned.operator.output)
         self._shape = tensor.shape
         self._integer = not tensor.dtype.startswith(("float", "bfloat"))
@@ -42,6 +43,9 @@ class Computation:
     def run(self, step: Step) -> None:
         """Compute one step's tile."""
         self._reads, self._writes, self._temporaries = [], [], []
+        self._replaced = None
+        if step.empty:
+            return
         ranges = {dim: (start, count) for dim, start, count in step.ranges}
         tile = self._tile(step, ranges)
         if tile is None:
@@ -55,14 +59,19 @@ class Computation:
             self._rows.used.clear()
         else:
             result = epilogue(tile, MAPS[tile.operator.kind](tile))
-            self._put(tile, step.views[-1], result, self.running.tally.of(ranges))
+            self._put(tile, step, result, self.running.tally.of(ranges))
         self._check_apart()
 
     def _check_apart(self) -> None:
-        """What a compute reads, its temporaries and its results must not share bytes."""
+        """What a compute reads, its temporaries and its results must not share bytes, but that results may take the
+        very places of the operand that they replace element by element."""
         pairs = ((self._writes, self._reads), (self._temporaries, self._reads), (self._writes, self._temporaries))
-        if any(share(a, b) for left, right in pairs for a in left for b in right):
+        if any(share(a, b) for left, right in pairs for a in left for b in right if not self._in_place(a, b)):
             self.machine.log.report("shared in one step", "results or temporaries lie on what the same compute uses")
+
+    def _in_place(self, written: Room, read: Room) -> bool:
+        """Whether results replace what was read at the same places, one by one."""
+        return self._kind == "map" and read is self._replaced and written.segments == read.segments
 
     def _note(self, rooms: list[Room], room: Room) -> None:
         if room.cells is self.machine.scratchpad:
@@ -77,6 +86,8 @@ class Computation:
             if room is None:
                 return None
             self._note(self._reads, room)
+            if operand.name == running.program.compute.over:
+                self._replaced = room
             machine.demand(room, running.of_view(view), what)
             box = machine.values(room, view.counts)
             try:
@@ -119,8 +130,9 @@ class Computation:
         self._note(self._writes, room)
         return room, self.running.identities(view.operand, starts, counts, steps)
 
-    def _put(self, tile: Tile, view: View, result: Array, tally: Array | int) -> None:
+    def _put(self, tile: Tile, step: Step, result: Array, tally: Array | int) -> None:
         """Write finished elements, after checking that they are complete."""
+        view, through = step.views[-1], step.through
         found = self._output(tile, view)
         if found is None:
             return
@@ -129,7 +141,19 @@ class Computation:
             self.machine.log.report(
                 "incomplete", f"'{view.operand}' is finished without every point of its reduction exactly once"
             )
-        self.machine.write(room, ids, np.broadcast_to(result, tile.out_extents).reshape(ids.shape))
+        values = np.broadcast_to(result, tile.out_extents).reshape(ids.shape)
+        if through is not None and not self._move(through, ids, values):
+            return
+        self.machine.write(room, ids, values)
+
+    def _move(self, through: View, ids: Array, values: Array) -> bool:
+        """Put results into the tile in which they were added up, from which they move on; False outside its buffer."""
+        tile = self.machine.room(through.region, through.counts, f"the sums of '{through.operand}'")
+        if tile is None:
+            return False
+        self._note(self._temporaries, tile)
+        self.machine.write(tile, ids, values)
+        return True
 
     def _accumulate(self, tile: Tile, step: Step) -> None:
         machine, view = self.machine, step.views[-1]
@@ -144,7 +168,7 @@ class Computation:
             total = combine(tile, machine.values(room, ids.shape).reshape(tile.out_extents), total)
             tally = machine.tallies(room, ids.shape) + tally
         if step.last:
-            self._put(tile, view, epilogue(tile, finish(tile, total)), tally)
+            self._put(tile, step, epilogue(tile, finish(tile, total)), tally)
             return
         found = self._output(tile, view)
         if found is not None:
@@ -174,7 +198,7 @@ class Computation:
     def _put_normalised(self, tile: Tile, step: Step, values: Array, first: Array, second: Array | None) -> None:
         if second is not None:
             result = epilogue(tile, normalise.scaled(tile, values, first, second))
-            self._put(tile, step.views[-1], result, self.running.tally.whole)
+            self._put(tile, step, result, self.running.tally.whole)
 
 
 def _part_of(

@@ -125,11 +125,12 @@ def operand_strides(place: TensorPlace, operand: Operand) -> tuple[int, ...]:
 
 
 def last_uses(plan: Plan) -> dict[int, list[str]]:
-    """For each program's number, the arrays that no later program touches; outputs of the network stay."""
+    """For each section's number, the arrays that no later section touches; outputs of the network stay."""
     last: dict[str, int] = {}
-    for number, program in enumerate(plan.programs):
-        for transfer in program.transfers:
-            last[transfer.array] = number
+    for number, section in enumerate(plan.sections):
+        for program in section.programs:
+            for transfer in plan.programs[program].transfers:
+                last[transfer.array] = number
     keep = {plan.place[name].array for name in plan.outputs if name in plan.place}
     found: dict[int, list[str]] = {}
     for name, number in last.items():

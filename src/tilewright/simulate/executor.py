@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 
-from tilewright.plan.plan import Plan, Program
+from tilewright.plan.expand import rounds
+from tilewright.plan.plan import Plan, Program, Section
 from tilewright.plan.step import Move, Step
 from tilewright.simulate.blas import one_thread
 from tilewright.simulate.compute import Computation
@@ -16,7 +18,7 @@ from tilewright.simulate.machine import Machine, share
 from tilewright.simulate.program import Constant, RunningProgram
 from tilewright.simulate.regions import Array
 from tilewright.simulate.tiletime import Ports
-from tilewright.simulate.timing import Clock, PartTime
+from tilewright.simulate.timing import Clock, Meter, SectionTime
 
 Expand = Callable[[Program], Iterable[Step]]
 Progress = Callable[[int, int, str], None]
@@ -54,7 +56,7 @@ class _Totals:
     traffic: dict[tuple[str, str], int] = field(default_factory=dict)
     outputs: dict[str, Array] = field(default_factory=dict)
 
-    def add(self, time: PartTime, clock: Clock) -> None:
+    def add(self, time: SectionTime, clock: Clock) -> None:
         self.cycles += time.cycles
         self.dma += time.dma_cycles
         self.array += time.array_cycles
@@ -76,7 +78,8 @@ def run_plan(
 ) -> Execution:
     """Execute a plan. ``constant`` gives the values of weights and parameters, ``inputs`` those of network inputs.
 
-    ``progress`` is called before each program with its number, how many there are, and its operator.
+    ``progress`` is called before each section with the number of its first program, how many programs there are, and
+    the operator of that one.
     """
     log = HazardLog(stop=stop_at_hazard)
     totals = _Totals()
@@ -113,17 +116,20 @@ def _run(
 
     machine = Machine(plan, log, initial)
     vectors = [array for array in plan.arrays if array.kind == "parameter"]
+    tensors = {array.name: array.tensor for array in vectors}
     parameters = {array.name: machine.ids.take(array.name, array.elements) for array in vectors}
     finished = last_uses(plan)
-    for number, program in enumerate(plan.programs):
+    for number, section in enumerate(plan.sections):
+        programs = [plan.programs[k] for k in section.programs]
         if progress is not None:
-            progress(number, len(plan.programs), program.operator)
-        log.at(program.operator, program.part, -1)
-        running = RunningProgram(machine, program, constant, parameters)
-        clock = Clock(plan.arch, program, running.part, plan.buffer, {array.name: array.tensor for array in vectors})
+            progress(section.programs[0], len(plan.programs), programs[0].operator)
+        log.at(programs[0].operator, programs[0].part, -1)
+        running = [RunningProgram(machine, program, constant, parameters) for program in programs]
+        meters = [Meter(plan.arch, one.program, one.part, plan.buffer, len(section.shared)) for one in running]
+        clock = Clock(plan.arch, meters, plan.buffer, tensors)
         try:
             with one_thread():
-                _Sequencer(running, clock, log).run(expand(program))
+                _Sequencer(machine, running, clock, log).run(_sequence(plan, section, expand))
         finally:
             totals.add(clock.finish(), clock)
         machine.maps.forget(finished.get(number, ()))
@@ -135,72 +141,97 @@ def _run(
             log.report("dram unwritten", f"output '{name}' has elements that nothing has written")
 
 
+@dataclass(frozen=True)
+class _Turn:
+    """A step of a section: whose it is of the section's programs, and its number among the program's."""
+
+    program: int
+    number: int
+    step: Step
+
+
+def _sequence(plan: Plan, section: Section, expand: Expand) -> Iterator[_Turn]:
+    """The steps of all programs of a section, in order."""
+    steps = [enumerate(expand(plan.programs[k])) for k in section.programs]
+    if len(steps) == 1:
+        yield from (_Turn(0, number, step) for number, step in steps[0])
+        return
+    for which, count in rounds(plan, section):
+        yield from (_Turn(which, number, step) for number, step in islice(steps[which], count))
+
+
 class _Sequencer:
-    """Runs the steps of one program in the order of the machine's timing."""
+    """Runs the steps of one section in the order of the machine's timing."""
 
-    def __init__(self, running: RunningProgram, clock: Clock, log: HazardLog) -> None:
-        self._running, self._clock, self._log = running, clock, log
-        self._machine = running.machine
-        self._computation = Computation(running)
+    def __init__(self, machine: Machine, running: Sequence[RunningProgram], clock: Clock, log: HazardLog) -> None:
+        self._machine, self._running, self._clock, self._log = machine, running, clock, log
+        self._computations = [Computation(one) for one in running]
 
-    def run(self, steps: Iterable[Step]) -> None:
+    def run(self, turns: Iterator[_Turn]) -> None:
         arch = self._machine.plan.arch
         if arch.timing == "pipelined" and arch.buffering == "double":
-            self._overlapped(iter(steps))
+            self._overlapped(turns)
             return
-        for number, step in enumerate(steps):
-            self._at(number)
-            self._load(step.loads)
-            self._compute(step)
-            self._store(step.stores)
+        for turn in turns:
+            self._at(turn)
+            self._load(turn)
+            self._compute(turn)
+            self._store(turn)
 
-    def _overlapped(self, steps: Iterator[Step]) -> None:
+    def _overlapped(self, turns: Iterator[_Turn]) -> None:
         """Beside the compute of a step run the stores of the one before it, then the loads of the one after.
 
         As these must share no bytes with the compute, which is checked, it does not matter that it comes first here.
         """
-        self._at(0)
-        step = next(steps, None)
-        stores: tuple[Move, ...] = ()
-        if step is not None:
-            self._load(step.loads)
-        number = 0
-        while step is not None:
-            self._at(number)
-            following = next(steps, None)
-            loads = following.loads if following is not None else ()
-            self._compute(step)
-            self._check_apart((*stores, *loads))
-            self._store(stores)
-            self._load(loads)
-            stores = step.stores
-            step, number = following, number + 1
-        self._store(stores)
+        turn, before = next(turns, None), None
+        if turn is not None:
+            self._at(turn)
+            self._load(turn)
+        while turn is not None:
+            self._at(turn)
+            following = next(turns, None)
+            self._compute(turn)
+            stores = before.step.stores if before is not None else ()
+            loads = following.step.loads if following is not None else ()
+            self._check_apart(turn, (*stores, *loads))
+            self._store(before)
+            self._load(following)
+            before, turn = turn, following
+        self._store(before)
 
-    def _at(self, number: int) -> None:
-        self._log.at(self._running.program.operator, self._running.program.part, number)
+    def _at(self, turn: _Turn) -> None:
+        program = self._running[turn.program].program
+        self._log.at(program.operator, program.part, turn.number)
 
-    def _load(self, moves: Sequence[Move]) -> None:
-        for move in moves:
-            self._running.load(move)
+    def _load(self, turn: _Turn | None) -> None:
+        if turn is None:
+            return
+        for move in turn.step.loads:
+            self._running[turn.program].load(move)
 
-    def _store(self, moves: Sequence[Move]) -> None:
-        for move in moves:
-            self._running.store(move)
+    def _store(self, turn: _Turn | None) -> None:
+        if turn is None:
+            return
+        for move in turn.step.stores:
+            self._running[turn.program].store(move)
 
-    def _compute(self, step: Step) -> None:
-        self._load(step.streams)
-        self._computation.run(step)
-        for fault in self._clock.add(step):
+    def _compute(self, turn: _Turn) -> None:
+        if self._running[turn.program].program.largest:
+            self._machine.forget()  # a fused group's step begins with nothing there
+        for move in turn.step.streams:
+            self._running[turn.program].load(move)
+        self._computations[turn.program].run(turn.step)
+        for fault in self._clock.add(turn.step, turn.program):
             self._log.report("array part", fault)
 
-    def _check_apart(self, moves: Sequence[Move]) -> None:
+    def _check_apart(self, turn: _Turn, moves: Sequence[Move]) -> None:
         """No transfer may touch what the compute beside it reads or writes."""
+        used = self._computations[turn.program].used
         for move in moves:
             if not self._machine.in_scratchpad(move.region.buffer):
                 continue
             room = self._machine.room(move.region, move.counts, f"{move.cause} of '{move.operand}'")
-            if room is not None and any(share(room, other) for other in self._computation.used):
+            if room is not None and any(share(room, other) for other in used):
                 self._log.report(
                     "shared in one step", f"{move.cause} of '{move.operand}' touches what the compute beside it uses"
                 )

@@ -58,9 +58,9 @@ class Machine:
         return self.plan.buffer[name].address_bytes is not None
 
     def forget(self) -> None:
-        """Empty the memories below the scratchpad: nothing stays there from one program to the next."""
+        """Empty the memories below the scratchpad: nothing stays there from one program to the next, nor from step to
+        step of a group."""
         self._below.clear()
-        self._trusted.clear()
 
     def _space(self, buffer: Buffer) -> tuple[Cells, int]:
         if buffer.address_bytes is not None:

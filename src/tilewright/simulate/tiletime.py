@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, prod
 
 from tilewright.arch.accelerator import Accelerator, Memory
@@ -15,6 +15,20 @@ from tilewright.simulate.geometry import Ranges, in_bounds
 from tilewright.workload.nest import LoopNest
 
 Bits = tuple[tuple[tuple[str, str], tuple[int, int]], ...]
+
+
+@dataclass(frozen=True)
+class Moved:
+    """Results that move within a memory, from where they are added up to where they stay: bits read and written."""
+
+    memory: str
+    operand: str
+    read_bits: int
+    write_bits: int
+
+    def added(self, to: tuple[int, int]) -> tuple[int, int]:
+        """Bits read and written with these."""
+        return to[0] + self.read_bits, to[1] + self.write_bits
 
 
 @dataclass
@@ -67,23 +81,29 @@ class ArraySteps:
     def __init__(self, arch: Accelerator, time: ArrayTime) -> None:
         self._time = time
         self._memories = {memory.name: memory for memory in arch.memories[1:]}
-        self._known: dict[int, StepCost] = {}
+        self._known: dict[tuple[int, Moved | None], StepCost] = {}
 
-    def of(self, ranges: Ranges, stays: Sequence[Staying], *, first: bool) -> StepCost:
-        """The cost of a step; ``first`` if its outputs start from zero."""
+    def of(self, ranges: Ranges, stays: Sequence[Staying], *, first: bool, moved: Moved | None = None) -> StepCost:
+        """The cost of a step; ``first`` if its outputs start from zero, ``moved`` what results move in the step."""
         cost = self._time.of(ranges, stays, first=first)
-        if id(cost) not in self._known:
-            ports = [(name, ports_of(self._memories[name], *bits)) for name, bits in cost.busiest]
+        key = id(cost), moved
+        if key not in self._known:
+            busiest, bits = dict(cost.busiest), dict(cost.bits)
+            if moved is not None:
+                pair = (moved.memory, moved.operand)
+                busiest[moved.memory] = moved.added(busiest.get(moved.memory, (0, 0)))
+                bits[pair] = moved.added(bits.get(pair, (0, 0)))
+            ports = [(name, ports_of(self._memories[name], *sides)) for name, sides in busiest.items()]
             slowest = max((side.cycles(self._memories[name]) for name, side in ports), default=0)
-            self._known[id(cost)] = StepCost(
+            self._known[key] = StepCost(
                 max(cost.compute_cycles, slowest),
                 cost.compute_cycles,
                 tuple(ports),
-                cost.bits,
+                tuple(bits.items()),
                 cost.passing,
                 cost.faults,
             )
-        return self._known[id(cost)]
+        return self._known[key]
 
 
 @dataclass(frozen=True)
@@ -102,16 +122,28 @@ class VectorSteps:
         self._arch, self._nest, self._operand_bits, self._output_bits = arch, nest, operand_bits, output_bits
         self._known: dict[tuple[object, ...], StepCost] = {}
 
-    def of(self, ranges: Ranges, stays: Sequence[Staying] = (), *, first: bool) -> StepCost:  # noqa: ARG002
-        """The cost of a step; ``first`` if its outputs start from zero. Nothing stays below the scratchpad."""
+    def of(
+        self,
+        ranges: Ranges,
+        stays: Sequence[Staying] = (),  # noqa: ARG002
+        *,
+        first: bool,
+        moved: Moved | None = None,
+    ) -> StepCost:
+        """The cost of a step; ``first`` if its outputs start from zero, ``moved`` what results move in the step.
+        Nothing stays below the scratchpad."""
         work = self._nest.work
         counts = tuple(count for _, count in ranges.values())
         footprints = tuple(in_bounds(operand, ranges) for operand in self._nest.operands)
         if work is not None and work.kind == "normalise":
             first = all(ranges[d][0] == 0 for d in work.reduced)
-        key = (counts, footprints, first, ranges.get("pass", (0, 0))[0])
+        key = (counts, footprints, first, ranges.get("pass", (0, 0))[0], moved)
         if key not in self._known:
-            self._known[key] = self._cost(self._passes(ranges, footprints, first))
+            passes = self._passes(ranges, footprints, first)
+            if moved is not None:
+                reads, writes = (moved.operand, moved.read_bits), (moved.operand, moved.write_bits)
+                passes[-1] = replace(passes[-1], reads=(*passes[-1].reads, reads), writes=(*passes[-1].writes, writes))
+            self._known[key] = self._cost(passes)
         return self._known[key]
 
     def _passes(self, ranges: Ranges, footprints: tuple[int, ...], first: bool) -> list[_Pass]:

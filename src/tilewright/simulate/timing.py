@@ -19,10 +19,10 @@ from tilewright.simulate.arraycost import Passing
 from tilewright.simulate.arraytime import ArrayTime
 from tilewright.simulate.geometry import Ranges
 from tilewright.simulate.sharing import Stretch
-from tilewright.simulate.tiletime import ArraySteps, Ports, StepCost, VectorSteps
+from tilewright.simulate.tiletime import ArraySteps, Moved, Ports, StepCost, VectorSteps
 from tilewright.workload.part import Part
 
-WRITES = ("store", "spill")
+NOTHING = StepCost(0, 0, (), ())  # what an empty step takes
 
 
 def ceil_div(total: int | Fraction, by: Fraction | int | None) -> int:
@@ -113,8 +113,8 @@ class DmaGroup:
 
 
 @dataclass(frozen=True)
-class PartTime:
-    """Cycles of a part, in all and those each engine was busy."""
+class SectionTime:
+    """Cycles of a section, in all and those each engine was busy."""
 
     cycles: int
     dma_cycles: int
@@ -122,49 +122,86 @@ class PartTime:
     vector_cycles: int
 
 
+class Meter:
+    """What the steps of one program take on the array or the vector unit.
+
+    ``shared`` of its counters are those of its section, over dimensions that need not be its own.
+    """
+
+    def __init__(
+        self, arch: Accelerator, program: Program, part: Part, buffers: Mapping[str, Buffer], shared: int = 0
+    ) -> None:
+        self.part, self.operator = part, program.operator
+        self._arch = arch
+        self._steps = _steps(arch, program, part, buffers, shared)
+        self._roles = {operand.name: operand.role for operand in part.nest.operands}
+        self._sums = None if program.compute.through is None else buffers[program.compute.through.buffer]
+
+    def of(self, step: Step) -> StepCost:
+        """The cost of a step: nothing if it is empty."""
+        if step.empty:
+            return NOTHING
+        ranges: Ranges = {dim: (start, count) for dim, start, count in step.ranges}
+        return self._steps.of(ranges, step.stays, first=step.first, moved=self._moved(step))
+
+    def _moved(self, step: Step) -> Moved | None:
+        if step.through is None or self._sums is None:
+            return None
+        elements = prod(step.through.counts)
+        output = self._arch.widths.output
+        return Moved(self._sums.memory, step.through.operand, elements * self._sums.bits, elements * output)
+
+    def role(self, move: Move) -> str:
+        """The role of what a transfer moves."""
+        return self._roles.get(move.operand, "weight")
+
+    def tensor(self, move: Move) -> str:
+        """The tensor that a transfer moves: that of an operand, or a whole base by its name."""
+        return self.part.tensor(move.operand) if move.operand in self._roles else move.operand
+
+
 class Clock:
-    """Collects the steps of one program; ``finish`` gives its cycles, ``traffic`` its bytes by (tensor, cause)."""
+    """Collects the steps of one section; ``finish`` gives its cycles, ``traffic`` its bytes by (tensor, cause)."""
 
     def __init__(
         self,
         arch: Accelerator,
-        program: Program,
-        part: Part,
+        meters: Sequence[Meter],
         buffers: Mapping[str, Buffer],
-        parameter_tensors: dict[str, str],
+        parameter_tensors: Mapping[str, str],
     ) -> None:
-        self._arch, self._part = arch, part
+        self._arch, self._meters, self._buffers = arch, meters, buffers
         self._parameters = parameter_tensors
-        self._steps = _steps(arch, program, part, buffers)
-        self._roles = {operand.name: operand.role for operand in part.nest.operands}
-        self._pad = {t.operand for t in program.transfers if buffers[t.buffer].memory == arch.scratchpad.name}
         self._loads: list[int] = []
         self._stores: list[int] = []
         self._streams: list[int] = []
         self._tiles: list[int] = []
-        self._costs: dict[int, tuple[StepCost, int]] = {}
-        self._moved: Counter[tuple[str, bool]] = Counter()
+        self._costs: dict[tuple[int, int], tuple[StepCost, int]] = {}
+        self._busy: Counter[bool] = Counter()
+        self._moved: Counter[bool] = Counter()
         self._dram = Ports()
         self.traffic: dict[tuple[str, str], int] = {}
 
-    def add(self, step: Step) -> tuple[str, ...]:
-        """Count one step; gives what is wrong with its array part, the first time that it is seen."""
-        ranges: Ranges = {dim: (start, count) for dim, start, count in step.ranges}
-        cost = self._steps.of(ranges, step.stays, first=step.first)
+    def add(self, step: Step, number: int = 0) -> tuple[str, ...]:
+        """Count one step of a program; gives what is wrong with its array part, the first time that it is seen."""
+        meter = self._meters[number]
+        cost = meter.of(step)
         passing = {one.operand: one for one in cost.passing}
-        self._loads.append(self._group(step.loads, passing, write=False))
-        self._streams.append(self._group(step.streams, passing, write=False))
-        self._stores.append(self._group(step.stores, passing, write=True))
+        self._loads.append(self._group(meter, step.loads, passing, write=False))
+        self._streams.append(self._group(meter, step.streams, passing, write=False))
+        self._stores.append(self._group(meter, step.stores, passing, write=True))
         self._tiles.append(cost.cycles)
-        _, times = self._costs.get(id(cost), (cost, 0))
-        self._costs[id(cost)] = cost, times + 1
+        self._busy[meter.part.nest.work is not None] += cost.cycles
+        key = number, id(cost)
+        _, times = self._costs.get(key, (cost, 0))
+        self._costs[key] = cost, times + 1
         return () if times else cost.faults
 
-    def _group(self, moves: Sequence[Move], passing: Mapping[str, Passing], *, write: bool) -> int:
+    def _group(self, meter: Meter, moves: Sequence[Move], passing: Mapping[str, Passing], *, write: bool) -> int:
         group = DmaGroup()
         for move in moves:
             past = passing.get(move.operand)
-            size = move_bytes(move, self._arch, self._roles.get(move.operand, "weight"), past)
+            size = move_bytes(move, self._arch, meter.role(move), past)
             group.total_bytes += size
             if past is not None:
                 group.total_runs += passing_runs(move, past)
@@ -172,40 +209,41 @@ class Clock:
                 group.total_runs += 1 if move.elements else 0
             else:
                 group.total_runs += runs(move.counts, move.strides)
-            self._count(move, size, write)
+            self._count(meter, move, size, write)
         if write:
             self._dram.write_bytes += group.total_bytes
         else:
             self._dram.read_bytes += group.total_bytes
         return group.cycles(self._arch.dram, write=write)
 
-    def _count(self, move: Move, size: int, write: bool) -> None:
-        tensor = self._parameters.get(move.array) or self._part.tensor(move.operand)
+    def _count(self, meter: Meter, move: Move, size: int, write: bool) -> None:
+        tensor = self._parameters.get(move.array) or meter.tensor(move)
         self.traffic[tensor, move.cause] = self.traffic.get((tensor, move.cause), 0) + size
-        if move.operand in self._pad:
-            self._moved[self._arch.scratchpad.name, write] += size
+        if self._buffers[move.region.buffer].memory == self._arch.scratchpad.name:
+            self._moved[write] += size
 
     def accesses(self) -> dict[str, Ports]:
         """Bytes read and written at every memory so far: bits of one operand add up before they are rounded."""
-        bits: Counter[tuple[str, str, bool]] = Counter()
-        for cost, times in self._costs.values():
+        bits: Counter[tuple[int, str, str, bool]] = Counter()
+        for (number, _), (cost, times) in self._costs.items():
             for (memory, operand), (read, written) in cost.bits:
-                bits[memory, operand, False] += times * read
-                bits[memory, operand, True] += times * written
+                bits[number, memory, operand, False] += times * read
+                bits[number, memory, operand, True] += times * written
         found = {memory.name: Ports() for memory in self._arch.memories}
         found[self._arch.dram.name].add(self._dram)
-        for (memory, _, writing), number in bits.items():
-            size = -(-number // 8)
+        for (_, memory, _, writing), total in bits.items():
+            size = -(-total // 8)
             found[memory].add(Ports(0, size) if writing else Ports(size, 0))
-        for (memory, storing), size in self._moved.items():
-            found[memory].add(Ports(size, 0) if storing else Ports(0, size))
+        found[self._arch.scratchpad.name].add(self._passed())
         return found
 
-    def finish(self) -> PartTime:
-        """The part's cycles by the machine's timing."""
+    def _passed(self) -> Ports:
+        """What transfers between DRAM and the scratchpad read and write there."""
+        return Ports(self._moved[True], self._moved[False])
+
+    def finish(self) -> SectionTime:
+        """The section's cycles by the machine's timing."""
         dma = sum(self._loads) + sum(self._stores) + sum(self._streams)
-        busy = sum(self._tiles)
-        vector = self._part.nest.work is not None
         if self._arch.timing == "roofline":
             total = self._roofline()
         elif self._arch.buffering == "single":
@@ -215,14 +253,13 @@ class Clock:
             )
         else:
             total = self._overlapped()
-        return PartTime(total, dma, 0 if vector else busy, busy if vector else 0)
+        return SectionTime(total, dma, self._busy[False], self._busy[True])
 
     def _roofline(self) -> int:
         """The longest of all computing and of all bytes through each memory."""
         through = {memory.name: Ports() for memory in self._arch.memories}
         through[self._arch.dram.name].add(self._dram)
-        for (memory, storing), size in self._moved.items():
-            through[memory].add(Ports(size, 0) if storing else Ports(0, size))
+        through[self._arch.scratchpad.name].add(self._passed())
         compute = 0
         for cost, times in self._costs.values():
             compute += times * cost.compute_cycles
@@ -239,17 +276,23 @@ class Clock:
         return self._loads[0] + sum(max(t, s + b + q) for t, s, b, q in steps) + self._stores[-1]
 
 
-def _steps(arch: Accelerator, program: Program, part: Part, buffers: Mapping[str, Buffer]) -> ArraySteps | VectorSteps:
+def _steps(
+    arch: Accelerator, program: Program, part: Part, buffers: Mapping[str, Buffer], shared: int
+) -> ArraySteps | VectorSteps:
     """What times the steps of a program."""
     nest = part.nest
     constant = {t.operand for t in program.transfers if t.cause == "weight"}
     bits = {o.name: arch.widths.weight if o.name in constant else arch.widths.input for o in nest.inputs}
     held = {access.operand: buffers[access.buffer] for access in program.compute.accesses}
-    output = held[nest.output.name].bits
+    sums = program.compute.through
+    output = held[nest.output.name].bits if sums is None else buffers[sums.buffer].bits
     if nest.work is not None:
         return VectorSteps(arch, nest, bits, output)
     kept = [name for name, buffer in held.items() if buffer.memory == arch.scratchpad.name]
     levels = [stay.level for stay in program.stays]
     held_bits = bits | {nest.output.name: output}
-    time = ArrayTime(arch, nest, program.array, levels, program.counters, kept, constant, held_bits)
+    counters = program.counters[shared:]
+    time = ArrayTime(
+        arch, nest, program.array, levels, counters, kept, constant, held_bits, largest=dict(program.largest)
+    )
     return ArraySteps(arch, time)
