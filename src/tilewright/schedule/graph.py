@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from tilewright.arch.accelerator import Accelerator
 from tilewright.mapping.buffers import aligned
 from tilewright.schedule.problems import is_packed
 from tilewright.workload.storage import PlacedNetwork, executed_parts
+
+NEVER = 1 << 60  # bytes
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,8 @@ class Node:
 
 @dataclass(frozen=True)
 class Base:
-    """Storage of a feature map with all its views. ``size_bytes`` is the aligned room that holding it takes.
+    """Storage of a feature map with all its views. ``size_bytes`` is the aligned room that holding it takes, or more
+    than any memory has where an operator reads one part of it and writes another: then it is never held.
 
     ``given``: an input of the network, in DRAM from the start; ``wanted``: an output, to be in DRAM at the end.
     """
@@ -84,19 +87,22 @@ def graph_of(placed: PlacedNetwork, arch: Accelerator) -> Graph:
                 operator.name,
                 tuple(read),
                 base,
-                alone=whole or bool(arch.scratchpad.partitions),
+                alone=whole or base in read or bool(arch.scratchpad.partitions),
                 over=_over(placed, operator.name, tuple(read)) if not whole else (),
             )
         )
         before.append(frozenset(number[p] for p in _producers(placed, operator.reads)))
     sizes = dict(placed.bases)
+    outputs = {placed.of[name].base for name in network.outputs}
+    mixed = {node.writes for node in nodes if node.writes in node.reads}
+    nodes = [replace(node, reads=tuple(b for b in node.reads if b != node.writes)) for node in nodes]
     used = dict.fromkeys(base for node in nodes for base in (*node.reads, node.writes))
     bases = tuple(
         Base(
             name,
-            aligned(-(-sizes[name] * arch.widths.output // 8), arch.alignment_bytes),
+            NEVER if name in mixed else aligned(-(-sizes[name] * arch.widths.output // 8), arch.alignment_bytes),
             given=name in network.inputs,
-            wanted=name in network.outputs,
+            wanted=name in outputs,
         )
         for name in used
     )

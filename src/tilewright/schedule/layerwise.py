@@ -23,10 +23,13 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Found:
-    """What a strategy hands back: its groups in order of execution, and a lower bound over its space."""
+    """What a strategy hands back: its groups in order of execution, a lower bound over its space, and in words which
+    space that is and what else is worth telling."""
 
     groups: tuple[Group, ...]
     bound: float
+    space: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def layerwise(
@@ -68,7 +71,7 @@ def layerwise(
         raise InfeasibleError("\n".join(reasons))
     if progress is not None:
         progress("", len(todo), len(todo))
-    return Found(tuple(groups), _bound(problems_of_all, objective, solver))
+    return Found(tuple(groups), _bound(problems_of_all, objective, solver), "every operator by itself through DRAM")
 
 
 class _Solver:

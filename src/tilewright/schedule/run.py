@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
 
 from tilewright.arch.accelerator import Accelerator
@@ -11,13 +10,14 @@ from tilewright.errors import InputError, UsageError
 from tilewright.mapping.problem import OBJECTIVES
 from tilewright.mapping.search import Effort
 from tilewright.schedule.floor import network_floor
-from tilewright.schedule.layerwise import Found, Progress, layerwise
+from tilewright.schedule.layerwise import Progress
 from tilewright.schedule.schedule import Schedule
+from tilewright.schedule.strategies import LARGEST, Options
+from tilewright.schedule.strategies import strategy as named
 from tilewright.workload.network import Network
 from tilewright.workload.rewrite import rewrite
 from tilewright.workload.storage import place
 
-STRATEGIES: dict[str, Callable[..., Found]] = {"layerwise": layerwise}
 DEFAULT_STRATEGY = "layerwise"
 
 
@@ -31,19 +31,21 @@ def schedule(
     cache: bool = True,
     timeout: float | None = None,
     progress: Progress | None = None,
+    seed: int = 0,
+    largest: int = LARGEST,
 ) -> Schedule:
-    """The best schedule of a network on a machine under a strategy of ``STRATEGIES``.
+    """The best schedule of a network on a machine under a strategy of ``strategies()``.
 
     ``objective`` is one of latency (cycles), energy (pJ), edp (pJ * cycles), traffic (DRAM bytes); ``effort`` and
-    ``cache`` are those of ``map_nest`` for every operator; ``timeout`` is in seconds for all of them. Raises UsageError
-    for unknown names, InputError for a machine whose feature maps have two widths, and InfeasibleError, naming
-    operator, memory and buffers, where something fits in no way.
+    ``cache`` are those of ``map_nest`` for every operator; ``timeout`` is in seconds for everything. Groups have at
+    most ``largest`` operators; ``seed`` is for strategies that throw dice. Raises UsageError for unknown names,
+    InputError for a machine whose feature maps have two widths, and InfeasibleError, naming operator, memory and
+    buffers, where something fits in no way.
     """
     began = time.monotonic()
     if objective not in OBJECTIVES:
         raise UsageError(f"unknown objective '{objective}'; there are {', '.join(OBJECTIVES)}")
-    if strategy not in STRATEGIES:
-        raise UsageError(f"unknown strategy '{strategy}'; there are {', '.join(STRATEGIES)}")
+    run = named(strategy)
     if arch.widths.input != arch.widths.output:
         raise InputError(
             f"{arch.name}: a network needs one width of feature maps, since what one operator writes the next reads;"
@@ -51,9 +53,7 @@ def schedule(
         )
     placed = place(rewrite(network), arch.layout)
     deadline = None if timeout is None else began + timeout
-    found = STRATEGIES[strategy](
-        placed, arch, objective, effort=effort, cache=cache, deadline=deadline, progress=progress
-    )
+    found = run(placed, arch, objective, Options(effort, cache, deadline, progress, seed, largest))
     floor = network_floor(placed, arch, objective)
     result = Schedule(
         placed=placed,
@@ -65,6 +65,8 @@ def schedule(
         bound=max(found.bound, floor),
         floor=floor,
         seconds=time.monotonic() - began,
+        space=found.space,
+        notes=found.notes,
     )
     return _settled(result)
 

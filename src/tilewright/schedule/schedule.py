@@ -117,6 +117,8 @@ class Schedule:
     bound: float
     floor: float
     seconds: float
+    space: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def parts(self) -> tuple[PartSchedule, ...]:

@@ -76,14 +76,14 @@ def offer(prepared: Prepared, places: Residency) -> Offer:
     overlapping = int(load[1:].sum() + flow.sum() + store[:-1].sum())
     loose = int(load[0]) + max(overlapping, int(tiles.sum())) + int(store[-1])
     room = peak(prepared.room(places), len(at.group.all))
-    return Offer(room, energy, total, into + beside + out, loose, at.way)
+    return Offer(room, energy, total, into + beside + out, loose, prepared)
 
 
 def _cycles(at: Setting, transfers: Sequence[Transfer], *, writing: bool) -> IntArray:
     """dma() of every step: all its transfers of one direction together."""
     size, runs = np.zeros(at.shape, dtype=np.int64), np.zeros(at.shape, dtype=np.int64)
     for transfer in transfers:
-        size, runs = size + transfer.size, runs + transfer.runs
+        transfer.add_to(size, runs)
     dram = at.arch.dram
     rate = dram.write_bandwidth if writing else dram.read_bandwidth
     found: IntArray = dram.setup_cycles * runs + rate_cycles(size, rate)

@@ -14,6 +14,7 @@ from tilewright.schedule.group.intervals import shared_loops
 from tilewright.schedule.group.members import Members, NoGroupError, members
 from tilewright.schedule.group.prepared import Book, Prepared, Way, setting
 from tilewright.schedule.group.room import peak
+from tilewright.schedule.group.steps import StepBook
 from tilewright.schedule.group.ways import Frame, frames, weight_choices
 from tilewright.schedule.offers import Offer, Residency
 from tilewright.workload.network import Operator
@@ -21,8 +22,8 @@ from tilewright.workload.storage import PlacedNetwork
 
 
 class Market:
-    """Implements ``offers.Offers``. ``alone`` are offers of single nodes all of whose maps go through DRAM, ``found`` the
-    mappings behind them by operator."""
+    """Implements ``offers.Offers``. ``alone`` are offers of single nodes all of whose maps go through DRAM, ``found``
+    the mappings behind them by operator."""
 
     def __init__(
         self,
@@ -37,6 +38,7 @@ class Market:
         self.capacity = arch.scratchpad.size_bytes or 1 << 62
         self._alone = alone
         self._mapper = ArrayMapper(objective, found)
+        self._steps: dict[str, StepBook] = {}
         self._groups: dict[frozenset[int], tuple[Prepared, ...]] = {}
         self._fronts: dict[tuple[frozenset[int], Residency], tuple[Offer, ...]] = {}
 
@@ -68,6 +70,13 @@ class Market:
         """The operators of a group in the network's order; NoGroupError if they are none."""
         return members(self.placed, self.arch, [self._operators[self.graph.nodes[k].name] for k in sorted(nodes)])
 
+    def space(self, largest: int) -> str:
+        """What is searched, in words."""
+        return (
+            f"groups of at most {largest} operators in the network's order under the loops of schedule/group/ways.py, "
+            "single operators through DRAM also at the mappings found for them"
+        )
+
     def _outputs(self, nodes: frozenset[int]) -> frozenset[str]:
         """Bases that a group writes and that are needed elsewhere."""
         graph = self.graph
@@ -78,7 +87,8 @@ class Market:
         )
 
     def _prepare(self, group: Members, outputs: frozenset[str], nodes: frozenset[int]) -> list[Prepared]:
-        book = Book(self.placed, self.arch, group, outputs)
+        books = tuple(self._steps.setdefault(one.name, StepBook(one)) for one in group.all)
+        book = Book(self.placed, self.arch, group, outputs, books)
         everything = frozenset(base for k in nodes for base in self.graph.nodes[k].reads) - group.written
         least = Residency(resident=everything, held=outputs)
         found = []

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from itertools import product
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -12,17 +14,17 @@ import numpy as np
 from tilewright.arch.accelerator import Accelerator
 from tilewright.mapping.mapping import Loop, Node
 from tilewright.mapping.tiling import IntArray
-from tilewright.mapping.traffic import contiguous_runs
-from tilewright.schedule.group.intervals import Boxes, Intervals, Loops, boxes, merged, shared_loops
+from tilewright.schedule.group.intervals import Boxes, Loops, boxes, merged, shared_loops
 from tilewright.schedule.group.members import Member, Members
 from tilewright.schedule.group.room import Room, rooms
-from tilewright.schedule.group.steps import Classes, StepBook, Steps, classes, footprint, largest_box
+from tilewright.schedule.group.steps import Classes, StepBook, StepCost, Steps, classes, footprint, largest_box
 from tilewright.schedule.offers import Residency
 from tilewright.schedule.problems import dram_strides
 from tilewright.schedule.tiled import Overlap, Weights
 from tilewright.workload.storage import PlacedNetwork
 
 Where = Any  # an index into the array of steps
+_ZERO = np.zeros(1, dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -74,22 +76,26 @@ class Setting:
         """The steps of an operator in an array of all steps."""
         return (..., slice(place, None)) if place == self.last else (..., slice(place, place + 1))
 
-    def along(self, loop: int, values: IntArray) -> IntArray:
-        """Values over the chunks of a loop, shaped for the array of passes."""
-        return values.reshape([-1 if k == loop else 1 for k in range(len(self.boxes.loops.counts))])
-
 
 class Book:
     """A group with what is computed once for all ways to run it; ``outputs`` are the bases it writes that are needed
     elsewhere."""
 
-    def __init__(self, placed: PlacedNetwork, arch: Accelerator, group: Members, outputs: frozenset[str]) -> None:
+    def __init__(
+        self,
+        placed: PlacedNetwork,
+        arch: Accelerator,
+        group: Members,
+        outputs: frozenset[str],
+        books: tuple[StepBook, ...] | None = None,
+    ) -> None:
         self.placed, self.arch, self.group, self.outputs = placed, arch, group, outputs
-        self.books = tuple(StepBook(one) for one in group.all)
+        self.books = books or tuple(StepBook(one) for one in group.all)
         self.sizes = dict(placed.bases)
         self._lines: dict[tuple[Loop, bool], Boxes] = {}
         self._classes: dict[tuple[Loop, bool, int], Classes] = {}
         self._chunks: dict[Loop, Classes] = {}
+        self._counts: dict[tuple[Loop, bool, str, bool], Counted] = {}
 
     def line(self, loop: Loop, cached: bool) -> Boxes:
         """The intervals along one loop."""
@@ -115,6 +121,27 @@ class Book:
                 self._classes[key] = classes(self.group.all[place].nest, spans, count)
             found.append(self._classes[key])
         return tuple(found)
+
+    def counted(self, loop: Loop, cached: bool, tensor: str, *, stored: bool) -> Counted:
+        """How many indices of a map are new in each chunk of a loop, along every axis that depends on it: what is
+        loaded of a map from outside, or stored of one that the group writes."""
+        key = (loop, cached, tensor, stored)
+        if key not in self._counts:
+            line, base = self.line(loop, cached), self.group.blocks[tensor].base
+            rows = {
+                axis: known.stored if stored else known.high - known.new
+                for (name, axis), (_, known) in (line.bases if stored else line.inputs).items()
+                if name == (base if stored else tensor)
+            }
+            table = np.array(list(rows.values())).T.tolist() if rows else []
+            kinds: dict[tuple[int, ...], int] = {}
+            of = np.array([kinds.setdefault(tuple(row), len(kinds)) for row in table], dtype=np.int64)
+            if not rows:
+                kinds, of = {(): 0}, np.zeros(-(-self.group.last.nest.extents[loop.dim] // loop.tile), dtype=np.int64)
+            self._counts[key] = Counted(
+                of, np.bincount(of), tuple(dict(zip(rows, kind, strict=True)) for kind in kinds)
+            )
+        return self._counts[key]
 
     def chunks(self, loop: Loop | None) -> tuple[IntArray, IntArray]:
         """The bounds of the last operator's own chunks."""
@@ -149,17 +176,52 @@ def setting(book: Book, way: Way) -> Setting:
 
 
 @dataclass(frozen=True, eq=False)
+class Counted:
+    """Chunks of a loop by how many indices they bring: the kind of each chunk, how many chunks each kind has, and for
+    each kind the indices along the axes that depend on the loop."""
+
+    of: IntArray
+    number: IntArray
+    kinds: tuple[dict[int, int], ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Transfer:
-    """Transfers of one tensor for one cause: bytes and runs in every step (an axis per shared loop, steps last)."""
+    """Transfers of one tensor for one cause. ``size`` and ``runs`` are bytes and runs by kinds of chunks (an axis for
+    each shared loop), then by the steps of a pass from ``first`` on; ``of`` gives the kind of every chunk. If ``once``,
+    they happen in the first pass only."""
 
     tensor: str
     cause: str
+    first: int
+    of: tuple[IntArray, ...]
     size: IntArray
     runs: IntArray
+    once: bool = False
 
-    @property
+    @cached_property
     def total_bytes(self) -> int:
-        return int(self.size.sum())
+        if self.once:
+            return int(self.size.sum())
+        total = self.size
+        for of in self.of:
+            total = np.tensordot(np.bincount(of, minlength=len(total)), total, axes=1)
+        return int(total.sum())
+
+    def add_to(self, size: IntArray, runs: IntArray) -> None:
+        """Add bytes and runs to arrays over all passes and steps."""
+        steps = slice(self.first, self.first + self.size.shape[-1])
+        if self.once:
+            where: Where = (*(0,) * len(self.of), steps)
+            size[where] += self.size.reshape(-1)
+            runs[where] += self.runs.reshape(-1)
+            return
+        mine, many = self.size, self.runs
+        for axis, of in enumerate(self.of):
+            if mine.shape[axis] > 1:
+                mine, many = mine.take(of, axis=axis), many.take(of, axis=axis)
+        size[..., steps] += mine
+        runs[..., steps] += many
 
 
 class Prepared:
@@ -169,6 +231,7 @@ class Prepared:
         self.at = at
         self._work = {(place, False): self._steps(place, moved=False) for place in range(len(at.group.all))}
         self._parts: dict[tuple[str, str], Transfer] = {}
+        self._times: dict[tuple[int, bool], IntArray] = {}
         self._on_chip: dict[tuple[int, bool], float] = {}
 
     def _steps(self, place: int, *, moved: bool) -> Steps:
@@ -193,13 +256,14 @@ class Prepared:
         """The time of every step."""
         found = np.zeros(self.at.shape, dtype=np.int64)
         for place, mine in enumerate(self.work(places)):
-            found[self.at.steps_of(place)] = self._table(place, mine, "cycles")
+            key = (place, mine is self._work.get((place, True)))
+            if key not in self._times:
+                values = self._by_class(mine, lambda cost: cost.cycles)
+                for axis, of in enumerate(self._of(place)):
+                    values = values.take(of, axis=axis)
+                self._times[key] = values
+            found[self.at.steps_of(place)] = self._times[key]
         return found.reshape(-1)
-
-    def _table(self, place: int, mine: Steps, name: str) -> IntArray:
-        """A field of an operator's step costs, with an axis for the steps of a pass."""
-        own = len(self.at.chunks[0]) if place == self.at.last else 1
-        return mine.table(name).reshape(*self.at.boxes.loops.counts, own)
 
     def on_chip_pj(self, places: Residency) -> float:
         """Dynamic energy of all steps, transfers with DRAM aside."""
@@ -212,6 +276,18 @@ class Prepared:
             total += self._on_chip[key]
         return total
 
+    def _of(self, place: int) -> tuple[IntArray, ...]:
+        at = self.at
+        return tuple(one.of for one in at.book.classes(at.boxes.loops, place))
+
+    def _by_class(self, mine: Steps, values: Callable[[StepCost], int]) -> IntArray:
+        """Values of an operator's steps by the classes of its boxes, then by its steps of a pass."""
+        loops = len(self.at.boxes.loops.counts)
+        shape = mine.costs.shape[:loops]
+        table = np.array([values(cost) for cost in mine.costs.reshape(-1).tolist()], dtype=np.int64)
+        table = table.reshape(*shape, -1)
+        return table.take(mine.classes[-1].of, axis=-1) if len(mine.classes) > loops else table
+
     @cached_property
     def flows(self) -> tuple[Transfer, ...]:
         """Weights that pass the scratchpad by."""
@@ -219,31 +295,34 @@ class Prepared:
         for place, one in enumerate(at.group.all):
             if at.way.weights[place] == "pass" and one.weights is not None:
                 mine = self._work[place, False]
-                size, runs = (self._table(place, mine, f"stream_{what}") for what in ("bytes", "runs"))
-                found.append(
-                    self._transfer(one.part.tensor(one.weights.name), "weight", at.steps_of(place), size, runs)
-                )
+                size = self._by_class(mine, lambda cost: cost.stream_bytes)
+                runs = self._by_class(mine, lambda cost: cost.stream_runs)
+                found.append(Transfer(one.part.tensor(one.weights.name), "weight", place, self._of(place), size, runs))
         return tuple(found)
 
     @cached_property
     def constants(self) -> tuple[Transfer, ...]:
         """Parameters, and weights that stay or are streamed."""
         at, found = self.at, []
-        first: Where = (0,) * len(at.boxes.loops.counts)
         for place, one in enumerate(at.group.all):
             for tensor, size in one.vectors:
-                found.append(self._transfer(tensor, "parameter", (*first, place), size, int(size > 0)))
+                found.append(self._once(tensor, "parameter", place, np.array([size])))
             if one.weights is None or at.way.weights[place] == "pass":
                 continue
-            tensor, where = one.part.tensor(one.weights.name), at.steps_of(place)
-            sizes = np.array([self._weight_bytes(one, place, k) for k in range(len(at.chunks[0]))])
-            sizes = sizes if place == at.last else sizes[:1]
+            tensor = one.part.tensor(one.weights.name)
+            chunks = len(at.chunks[0]) if place == at.last else 1
+            sizes = np.array([self._weight_bytes(one, place, k) for k in range(chunks)])
             if at.way.weights[place] == "stay":
-                found.append(self._transfer(tensor, "weight", (*first, where[-1]), sizes, 1))
+                found.append(self._once(tensor, "weight", place, sizes))
             else:
-                there = (self._table(place, self._work[place, False], "results") > 0).astype(np.int64)
-                found.append(self._transfer(tensor, "weight", where, there * sizes, there))
+                there = self._by_class(self._work[place, False], lambda cost: int(cost.results > 0))
+                found.append(Transfer(tensor, "weight", place, self._of(place), there * sizes, there))
         return tuple(found)
+
+    def _once(self, tensor: str, cause: str, place: int, sizes: IntArray) -> Transfer:
+        """Transfers with the steps of the first pass, one run each."""
+        nothing = (_ZERO,) * len(self.at.boxes.loops.counts)
+        return Transfer(tensor, cause, place, nothing, sizes, (sizes > 0).astype(np.int64), once=True)
 
     def _weight_bytes(self, one: Member, place: int, chunk: int) -> int:
         assert one.weights is not None
@@ -251,11 +330,6 @@ class Prepared:
         if place == at.last and at.way.channels is not None:
             extents[at.way.channels.dim] = int(at.chunks[1][chunk] - at.chunks[0][chunk])
         return -(-footprint(one.weights, extents) * at.arch.widths.weight // 8)
-
-    def _transfer(self, tensor: str, cause: str, where: Where, size: IntArray | int, runs: IntArray | int) -> Transfer:
-        sizes, many = np.zeros(self.at.shape, dtype=np.int64), np.zeros(self.at.shape, dtype=np.int64)
-        sizes[where], many[where] = size, runs
-        return Transfer(tensor, cause, sizes, many)
 
     def loads(self, places: Residency) -> tuple[Transfer, ...]:
         """What comes from DRAM into the scratchpad."""
@@ -275,25 +349,32 @@ class Prepared:
 
     def _whole(self, base: str) -> Transfer:
         """A base that is loaded whole with the first step."""
-        at = self.at
-        size = -(-at.book.sizes[base] * at.arch.widths.input // 8)
-        return self._transfer(base, "load", (0,) * len(at.shape), size, 1)
+        size = -(-self.at.book.sizes[base] * self.at.arch.widths.input // 8)
+        return self._once(base, "load", 0, np.array([size]))
 
     def _streamed(self, tensor: str) -> Transfer:
         """A map that comes in tile by tile."""
         key = (tensor, "load")
         if key not in self._parts:
-            at, counts, moves = self.at, [], False
-            for axis, size in enumerate(at.group.blocks[tensor].shape):
-                known = at.boxes.inputs.get((tensor, axis))
-                moves |= known is not None
-                counts.append(np.array([size]) if known is None else at.along(known[0], known[1].high - known[1].new))
-            sizes, runs = _box(at, counts, at.placed.of[tensor].strides, at.arch.widths.input)
-            first: Where = (...,) if moves else (0,) * len(at.boxes.loops.counts)
-            if not moves:
-                sizes, runs = sizes.reshape(-1)[0], runs.reshape(-1)[0]
-            self._parts[key] = self._transfer(tensor, "load", (*first, self.reads[tensor]), sizes, runs)
+            at, loops = self.at, self.at.boxes.loops
+            counted = self._counted(tensor, stored=False)
+            shape, strides = at.group.blocks[tensor].shape, at.placed.of[tensor].strides
+            size, runs = _boxes(
+                counted, [(axis, whole) for axis, whole in enumerate(shape)], strides, at.arch.widths.input
+            )
+            once = not any(kind for one in counted for kind in one.kinds)
+            place, of = self.reads[tensor], tuple(one.of for one in counted)
+            if once:
+                of, size, runs = (_ZERO,) * len(loops.counts), size.reshape(-1), runs.reshape(-1)
+            self._parts[key] = Transfer(tensor, "load", place, of, size, runs, once)
         return self._parts[key]
+
+    def _counted(self, tensor: str, *, stored: bool) -> tuple[Counted, ...]:
+        loops = self.at.boxes.loops
+        return tuple(
+            self.at.book.counted(loop, cached, tensor, stored=stored)
+            for loop, cached in zip(loops.loops, loops.cached, strict=True)
+        )
 
     def stores(self, places: Residency) -> tuple[Transfer, ...]:
         """What goes to DRAM."""
@@ -307,25 +388,19 @@ class Prepared:
     def _stored(self, place: int, one: Member) -> Transfer:
         key = (one.writes, "store")
         if key not in self._parts:
-            at, output = self.at, one.nest.output
-            strides = dram_strides(at.placed, one.part, output)
-            sizes, many = np.zeros(at.shape, dtype=np.int64), np.zeros(at.shape, dtype=np.int64)
-            for chunk in range(len(at.chunks[0]) if place == at.last else 1):
-                counts = [self._new(place, axis.dims, axis.size, chunk) for axis in output.axes]
-                sizes[..., place + chunk], many[..., place + chunk] = _box(at, counts, strides, at.arch.widths.output)
-            self._parts[key] = Transfer(one.writes, "store", sizes, many)
+            at, output, own = self.at, one.nest.output, self.at.way.channels
+            counted = self._counted(one.writes, stored=True)
+            strides, bits = dram_strides(at.placed, one.part, output), at.arch.widths.output
+            tables = []
+            for length in (at.chunks[1] - at.chunks[0]).tolist() if place == at.last else [0]:
+                axes = [
+                    (axis.tensor_axis, length if own is not None and length and own.dim in axis.dims else axis.size)
+                    for axis in output.axes
+                ]
+                tables.append(_boxes(counted, axes, strides, bits))
+            size, runs = (np.concatenate([table[k] for table in tables], axis=-1) for k in (0, 1))
+            self._parts[key] = Transfer(one.writes, "store", place, tuple(c.of for c in counted), size, runs)
         return self._parts[key]
-
-    def _new(self, place: int, dims: tuple[str, ...], size: int, chunk: int) -> IntArray:
-        """How many indices of an output axis a step brings that none before it did."""
-        at = self.at
-        for dim in dims:
-            if place == at.last and at.way.channels is not None and dim == at.way.channels.dim:
-                return at.chunks[1][chunk : chunk + 1] - at.chunks[0][chunk : chunk + 1]
-            known: tuple[int, Intervals] | None = at.boxes.ranges[place].get(dim)
-            if known is not None:
-                return at.along(known[0], known[1].stored)
-        return np.array([size])
 
     def room(self, places: Residency) -> list[Room]:
         """The buffers of the group beside held bases."""
@@ -333,12 +408,32 @@ class Prepared:
         return rooms(at.arch, at.group, at.boxes, places, at.way.weights, at.boxed, at.adding)
 
 
-def _box(at: Setting, counts: list[IntArray], strides: Sequence[int], bits: int) -> tuple[IntArray, IntArray]:
-    """Bytes and runs of boxes with those counts along each axis."""
-    shape = np.broadcast_shapes(*(c.shape for c in counts), (1,) * len(at.boxes.loops.counts))
-    whole = [np.broadcast_to(c, shape) for c in counts]
-    elements = np.ones(shape, dtype=np.int64)
-    for count in whole:
-        elements = elements * count
-    runs = contiguous_runs(whole, [np.minimum(count, 1) for count in whole], strides, elements)
-    return -(-elements * bits // 8), np.broadcast_to(runs, shape)
+def _boxes(
+    counted: tuple[Counted, ...], axes: Sequence[tuple[int, int]], strides: tuple[int, ...], bits: int
+) -> tuple[IntArray, IntArray]:
+    """Bytes and runs of boxes by kinds of chunks, and one axis more. ``axes`` are the tensor's axes behind those of the
+    box with the indices of a whole one; loops that an axis depends on say otherwise."""
+    shape = tuple(len(one.kinds) for one in counted)
+    size, runs = np.empty((*shape, 1), dtype=np.int64), np.empty((*shape, 1), dtype=np.int64)
+    for index in product(*(range(n) for n in shape)):
+        some: dict[int, int] = {}
+        for one, kind in zip(counted, index, strict=True):
+            some |= one.kinds[kind]
+        size[index], runs[index] = box_transfer(tuple(some.get(axis, whole) for axis, whole in axes), strides, bits)
+    return size, runs
+
+
+@lru_cache(maxsize=1 << 16)
+def box_transfer(counts: tuple[int, ...], strides: tuple[int, ...], bits: int) -> tuple[int, int]:
+    """Bytes and runs of a box in DRAM.
+
+    >>> box_transfer((4, 56, 16), (56 * 64, 64, 1), 8), box_transfer((4, 56, 64), (56 * 64, 64, 1), 8)
+    ((3584, 224), (14336, 1))
+    """
+    elements = prod(counts)
+    run = 1
+    for stride, count in sorted((stride, count) for stride, count in zip(strides, counts, strict=True) if count > 1):
+        if stride != run:
+            break
+        run *= count
+    return -(-elements * bits // 8), elements // run

@@ -10,18 +10,18 @@ from tilewright.schedule.group.members import Members
 from tilewright.schedule.group.steps import footprint
 from tilewright.schedule.tiled import Overlap, Weights
 
-FINE = (2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 48, 64, 96, 128, 192, 256)
-COARSE = (2, 4, 8, 16, 32, 64, 128)
-OWN = (2, 4, 8, 16, 32)
+FINE = (2, 3, 4, 6, 8, 14, 16, 28, 32, 56, 64, 112, 128, 224, 256)
+COARSE = (2, 4, 8, 16)
+OWN = (2, 4, 8, 16)
 
 
 def even_tiles(extent: int, chunks: tuple[int, ...]) -> tuple[int, ...]:
-    """The least tiles that make as many chunks, largest first; one index at last.
+    """The least tiles that make so many chunks, largest first.
 
     >>> even_tiles(14, COARSE)
-    (7, 4, 2, 1)
+    (7, 4, 2)
     """
-    return tuple(dict.fromkeys(-(-extent // number) for number in (*chunks, extent) if 1 < number <= extent))
+    return tuple(dict.fromkeys(-(-extent // number) for number in chunks if number <= extent))
 
 
 @dataclass(frozen=True)

@@ -102,20 +102,22 @@ def _step(
     limit: float,
 ) -> None:
     """A move with each set of chip copies whose loss gives it more offers."""
-    way, group, masks = move.way, move.way.group, problem.masks
-    during = (state.chip & ~group.inputs) | way.resident | way.loaded | way.held
+    group, masks = move.group, problem.masks
+    resident, loaded, held, stored = move.places
+    during = (state.chip & ~group.inputs) | resident | loaded | held
     free = problem.capacity - masks.bytes_of(during)
     over, spare = None, 0
-    for written, resident in move.over:
-        if not (written & (state.chip | state.dram) or resident & live):
-            over, spare = (written, resident), masks.bytes_of(written)
+    for written, taken in move.over:
+        if not (written & (state.chip | state.dram) or taken & live):
+            over, spare = (written, taken), masks.bytes_of(written)
             break
     idle = state.chip & state.dram & ~partly & ~(group.inputs | group.outputs)
     for gone, index in _drops(problem, move, idle, free + spare):
         new = [s + m for s, m in zip(state.sums, move.least[index], strict=True)]
-        if problem.measure.value([n + r for n, r in zip(new, rest, strict=True)]) >= limit:
+        fewer = index + 1 < len(move.rooms)  # with all its offers the move is known to stay below the limit
+        if fewer and problem.measure.value([n + r for n, r in zip(new, rest, strict=True)]) >= limit:
             continue
-        key = (then, during & ~gone & live, (state.dram | way.stored) & live)
+        key = (then, during & ~gone & live, (state.dram | stored) & live)
         layer = sweep.layers[then.bit_count()]
         target = layer.get(key)
         if target is None:

@@ -46,6 +46,7 @@ class Masks:
             for a in bits(ancestors):
                 self.descendants[a] |= 1 << k
         self._bytes: dict[int, int] = {0: 0}
+        self._named: dict[int, frozenset[str]] = {}
 
     @staticmethod
     def union(masks: list[int], of: int) -> int:
@@ -57,7 +58,10 @@ class Masks:
 
     def named(self, bases: int) -> frozenset[str]:
         """The names of a mask of bases."""
-        return frozenset(self.names[b] for b in bits(bases))
+        found = self._named.get(bases)
+        if found is None:
+            found = self._named[bases] = frozenset(self.names[b] for b in bits(bases))
+        return found
 
     def bytes_of(self, bases: int) -> int:
         """The room that holding a mask of bases takes, in bytes."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from tilewright.schedule.offers import Offer
 
 Vector = tuple[float, ...]
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of delay in the mixed sums; more of them bound closer and cost time
+NEXT_TO = [(s, t, 1 - s, 1 - t, (t - s) ** -2) for s, t in pairwise(SHARES)]
 
 
 @dataclass(frozen=True)
@@ -59,10 +61,12 @@ class Measure:
         least = sums[0] * sums[-1]
         if self.lines:
             corners = 1e300
-            for k in range(len(SHARES) - 1):
-                s, t = SHARES[k], SHARES[k + 1]
-                low, high = sums[k], sums[k + 1]
-                corner = (low * t - high * s) * ((1 - s) * high - (1 - t) * low) / ((t - s) * (t - s))
-                corners = min(corners, corner)
-            least = max(least, corners)
+            low = sums[0]
+            for high, (s, t, not_s, not_t, scale) in zip(sums[1:], NEXT_TO, strict=True):
+                corner = (low * t - high * s) * (not_s * high - not_t * low) * scale
+                if corner < corners:
+                    corners = corner
+                low = high
+            if corners > least:
+                least = corners
         return least * self.energy * self.cycles

@@ -2,158 +2,180 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import product
+from typing import Protocol, runtime_checkable
 
 from tilewright.schedule.offers import Offer, Offers, Residency
 from tilewright.schedule.search.groups import Group
 from tilewright.schedule.search.masks import Masks, bits
 from tilewright.schedule.search.measure import Measure, Vector
 
+Places = tuple[int, int, int, int]  # masks of bases: resident, loaded, held, stored
 
-@dataclass(frozen=True)
-class Way:
-    """A residency of a group as masks of bases, and its offers by room, none of them of no use on an empty chip."""
 
-    group: Group
-    resident: int
-    loaded: int
-    held: int
-    stored: int
-    residency: Residency
-    offers: tuple[Offer, ...]
+@runtime_checkable
+class Floored(Protocol):
+    """Offers that can tell more cheaply than by all of them what a group costs at least."""
+
+    def floor(self, nodes: frozenset[int]) -> Offer | None:
+        """At most the energy, cycles and bytes of each offer of a group, whatever the residency; None without any."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
 class Move:
-    """A way with what it costs: with ``rooms[i]`` bytes or more it has the offers ``fronts[i]``, at least ``least[i]``.
+    """A residency of a group. With ``rooms[i]`` bytes or more it has the offers ``fronts[i]``, at least ``least[i]``.
 
     ``over`` pairs the held output with resident inputs (as masks) whose place it may take if they are needed no more.
     """
 
-    way: Way
+    group: Group
+    residency: Residency
+    places: Places
     rooms: list[int]
     fronts: list[tuple[Offer, ...]]
     least: list[Vector]
     over: tuple[tuple[int, int], ...]
 
 
-def ways_of(masks: Masks, offers: Offers, group: Group, *, pinning: bool, loading: bool) -> list[Way]:
-    """All residencies of a group that have offers, whatever the state.
+class Market:
+    """The offers of groups by masks, each asked for once. ``tick`` is called before.
 
-    An output is held only if a reader is outside the group, stored if it is wanted, and somewhere in any case. Without
-    ``pinning`` all goes through DRAM; without ``loading`` nothing is loaded whole.
+    Without ``pinning`` all goes through DRAM; without ``loading`` nothing is loaded whole.
     """
-    ins, outs = list(bits(group.inputs)), list(bits(group.outputs))
-    places = [("stream", "resident", "load") if loading else ("stream", "resident") if pinning else ("stream",)] * len(
-        ins
-    )
-    for b in outs:
-        if not pinning or not masks.readers[b] & ~group.nodes:
-            places.append(("store",))
-        else:
-            places.append(("store", "both") if masks.wanted >> b & 1 else ("store", "hold", "both"))
-    found = []
-    spare = max((size for _, _, size in over_pairs(masks, group)), default=0)
-    for chosen in product(*places):
-        at = dict(zip([*ins, *outs], chosen, strict=True))
-        resident, loaded, held, stored = (
-            sum(1 << b for b, place in at.items() if place in names)
-            for names in (("resident",), ("load",), ("hold", "both"), ("store", "both"))
-        )
-        most = offers.capacity - masks.bytes_of(resident | loaded | held) + spare
-        if most < 0:
-            continue
-        residency = Residency(masks.named(resident), masks.named(loaded), masks.named(held), masks.named(stored))
-        fitting = tuple(o for o in offers.of(group.members, residency) if o.room_bytes <= most)
-        if fitting:
-            found.append(Way(group, resident, loaded, held, stored, residency, fitting))
-    return found
 
+    def __init__(self, masks: Masks, offers: Offers, *, pinning: bool, loading: bool, tick: Callable[[], None]) -> None:
+        self._masks, self._offers, self._pinning, self._loading = masks, offers, pinning, loading and pinning
+        self._tick = tick
+        self._known: dict[tuple[int, Places], tuple[Offer, ...]] = {}
 
-def over_pairs(masks: Masks, group: Group) -> list[tuple[int, int, int]]:
-    """Of a node by itself: its output, an input of the same size whose place that may take (masks), and the size."""
-    if len(group.members) > 1:
-        return []
-    (k,) = group.members
-    written = masks.writes[k]
-    number = {name: b for b, name in enumerate(masks.names)}
-    pairs = []
-    for name in masks.graph.nodes[k].over:
-        b = number[name]
-        if group.inputs >> b & 1 and masks.sizes[b] == masks.bytes_of(written):
-            pairs.append((written, 1 << b, masks.sizes[b]))
-    return pairs
+    def least_of(self, group: Group) -> list[Offer]:
+        """Offers that cost no more than any of a group in any state; none if it cannot run."""
+        if isinstance(self._offers, Floored):
+            self._tick()
+            floor = self._offers.floor(group.members)
+            return [] if floor is None else [floor]
+        return [offer for places in self.all_places(group) for offer in self.of(group, places)]
 
+    def of(self, group: Group, places: Places) -> tuple[Offer, ...]:
+        """The offers of a residency that fit on an otherwise empty chip."""
+        key = (group.nodes, places)
+        found = self._known.get(key)
+        if found is None:
+            self._tick()
+            free = self._most(group) - self._masks.bytes_of(places[0] | places[1] | places[2])
+            offers = self._offers.of(group.members, self.residency(places))
+            found = self._known[key] = tuple(offer for offer in offers if offer.room_bytes <= free)
+        return found
 
-def move_of(masks: Masks, way: Way, measure: Measure) -> Move:
-    """The way with its offers by room; those that cost no less than others with no more room are left out."""
-    rooms: list[int] = []
-    fronts: list[tuple[Offer, ...]] = []
-    least: list[Vector] = []
-    for offer in sorted(way.offers, key=lambda o: (o.room_bytes, o.energy_pj, o.cycles, o.dram_bytes)):
-        vector = measure.vector(offer)
-        front = fronts[-1] if fronts else ()
-        if any(all(a <= b for a, b in zip(measure.vector(o), vector, strict=True)) for o in front):
-            continue
-        front = (*(o for o in front if not all(a <= b for a, b in zip(vector, measure.vector(o), strict=True))), offer)
-        low = tuple(map(min, zip(least[-1], vector, strict=True))) if least else vector
-        if rooms and rooms[-1] == offer.room_bytes:
-            fronts[-1], least[-1] = front, low
-        else:
-            rooms.append(offer.room_bytes)
-            fronts.append(front)
-            least.append(low)
-    over = tuple((out, into) for out, into, _ in over_pairs(masks, way.group) if way.held & out and way.resident & into)
-    return Move(way, rooms, fronts, least, over)
+    def residency(self, places: Places) -> Residency:
+        """The same by names."""
+        return Residency(*map(self._masks.named, places))
 
+    def all_places(self, group: Group) -> list[Places]:
+        """All residencies of a group that hold no more than the chip has, whatever the state."""
+        return self._products(group, (self._anywhere(group, 1 << b) for b in bits(group.inputs | group.outputs)))
 
-class Moves:
-    """The moves of every group, by where its bases are."""
-
-    def __init__(self, masks: Masks, ways: dict[int, list[Way]], measure: Measure) -> None:
-        self._all = {nodes: [move_of(masks, way, measure) for way in found] for nodes, found in ways.items()}
-        for moves in self._all.values():
-            moves.sort(key=lambda move: measure.value(move.least[-1]))
-        self.least = {
-            nodes: tuple(map(min, zip(*(move.least[-1] for move in moves), strict=True)))
-            for nodes, moves in self._all.items()
-            if moves
-        }
-        self._fitting: dict[tuple[int, int, int, int], list[Move]] = {}
-
-    def at(self, group: Group, chip: int, dram: int, partly: int) -> list[Move]:
-        """The moves of a group that agree with where the bases are that it touches, those of least cost first.
+    def places(self, group: Group, chip: int, dram: int, partly: int) -> list[Places]:
+        """Those that agree with where the bases are that the group touches.
 
         A base in both places may lose its chip copy first and be streamed or loaded; not if it is written only partly,
         since its place holds for all its writers. Such a base is not loaded whole either.
         """
+        options = []
+        for b in bits(group.inputs | group.outputs):
+            base = 1 << b
+            on_chip, in_dram = chip & base, dram & base
+            if base & group.outputs and (on_chip or in_dram):
+                options.append([(0, 0, on_chip, in_dram)])
+            elif base & group.outputs:
+                options.append(self._anywhere(group, base))
+            elif base & partly:
+                options.append([(on_chip, 0, 0, 0)])
+            else:
+                free = self._anywhere(group, base) if in_dram else [(base, 0, 0, 0)]
+                options.append([place for place in free if on_chip or not place[0]])
+        return self._products(group, options)
+
+    def _anywhere(self, group: Group, base: int) -> list[Places]:
+        """All places of a base that a group touches: held only for a reader outside, stored if it is wanted."""
+        if base & group.inputs:
+            resident = [(base, 0, 0, 0)] if self._pinning else []
+            return [(0, 0, 0, 0), *resident] + ([(0, base, 0, 0)] if self._loading else [])
+        if not self._pinning or not self._masks.readers[base.bit_length() - 1] & ~group.nodes:
+            return [(0, 0, 0, base)]
+        return [(0, 0, 0, base), (0, 0, base, base)] + ([] if self._masks.wanted & base else [(0, 0, base, 0)])
+
+    def _products(self, group: Group, options: Iterable[list[Places]]) -> list[Places]:
+        """One place for each base, as far as the chip is large enough."""
+        most, bytes_of = self._most(group), self._masks.bytes_of
+        chosen = [(0, 0, 0, 0)]
+        for places in options:
+            grown = [(r | p, ld | q, h | t, s | u) for r, ld, h, s in chosen for p, q, t, u in places]
+            chosen = [some for some in grown if bytes_of(some[0] | some[1] | some[2]) <= most]
+        return chosen
+
+    def _most(self, group: Group) -> int:
+        """Bytes that bases and room may take together, counting bases that may share a place twice."""
+        shared = (self._masks.bytes_of(written) for written, _ in over_pairs(self._masks, group))
+        return self._offers.capacity + max(shared, default=0)
+
+
+def over_pairs(masks: Masks, group: Group) -> list[tuple[int, int]]:
+    """Of a node by itself: its output and an input of the same size whose place that may take."""
+    if len(group.members) > 1:
+        return []
+    (k,) = group.members
+    inputs = [1 << b for b in bits(group.inputs) if masks.names[b] in masks.graph.nodes[k].over]
+    return [(masks.writes[k], base) for base in inputs if masks.bytes_of(base) == masks.bytes_of(masks.writes[k])]
+
+
+class Moves:
+    """The moves of groups by where their bases are, for one objective. ``least[nodes]`` bounds all those of a group."""
+
+    def __init__(self, masks: Masks, market: Market, least: dict[int, Vector], measure: Measure) -> None:
+        self._masks, self._market, self.least, self._measure = masks, market, least, measure
+        self._known: dict[tuple[int, Places], Move | None] = {}
+        self._fitting: dict[tuple[int, int, int, int], list[Move]] = {}
+
+    def at(self, group: Group, chip: int, dram: int, partly: int) -> list[Move]:
+        """Those that the places of bases allow (``Market.places``), the cheapest first."""
         touched = group.inputs | group.outputs
         key = (group.nodes, chip & touched, dram & touched, partly & touched)
         found = self._fitting.get(key)
         if found is None:
-            found = self._fitting[key] = list(self._agreeing(group, *key[1:]))
+            moves = (self._move(group, places) for places in self._market.places(group, *key[1:]))
+            found = [move for move in moves if move is not None]
+            found.sort(key=lambda move: self._measure.value(move.least[-1]))
+            self._fitting[key] = found
         return found
 
-    def _agreeing(self, group: Group, chip: int, dram: int, partly: int) -> Iterator[Move]:
-        placed = (chip | dram) & group.outputs
-        for move in self._all[group.nodes]:
-            way = move.way
-            from_dram = group.inputs & ~way.resident
-            if way.resident & ~chip or from_dram & ~dram or from_dram & chip & partly or way.loaded & partly:
-                continue
-            if (way.held ^ chip) & placed or (way.stored ^ dram) & placed:
-                continue
-            yield move
+    def _move(self, group: Group, places: Places) -> Move | None:
+        key = (group.nodes, places)
+        if key not in self._known:
+            offers = self._market.of(group, places)
+            self._known[key] = self._of(group, places, offers) if offers else None
+        return self._known[key]
 
-
-def all_ways(
-    masks: Masks, offers: Offers, groups: tuple[Group, ...], *, pinning: bool, loading: bool, tick: Callable[[], None]
-) -> dict[int, list[Way]]:
-    """The ways of each group, by its mask. ``tick`` is called before every group."""
-    found = {}
-    for group in groups:
-        tick()
-        found[group.nodes] = ways_of(masks, offers, group, pinning=pinning, loading=loading and pinning)
-    return found
+    def _of(self, group: Group, places: Places, offers: tuple[Offer, ...]) -> Move:
+        """Offers by room, without those that cost no less than others of no more room."""
+        rooms: list[int] = []
+        fronts: list[tuple[Offer, ...]] = []
+        least: list[Vector] = []
+        known: list[tuple[Vector, Offer]] = []
+        entries = [(offer.room_bytes, self._measure.vector(offer), offer) for offer in offers]
+        for room, vector, offer in sorted(entries, key=lambda entry: entry[:2]):
+            # The first and the last sum decide about all: those between are mixed of them.
+            if any(v[0] <= vector[0] and v[-1] <= vector[-1] for v, _ in known):
+                continue
+            known = [(v, o) for v, o in known if v[0] < vector[0] or v[-1] < vector[-1]] + [(vector, offer)]
+            low = tuple(map(min, least[-1], vector)) if least else vector
+            if not (rooms and rooms[-1] == room):
+                rooms.append(room)
+                fronts.append(())
+                least.append(low)
+            fronts[-1], least[-1] = tuple(o for _, o in known), low
+        resident, _, held, _ = places
+        over = tuple(pair for pair in over_pairs(self._masks, group) if pair[0] & held and pair[1] & resident)
+        return Move(group, self._market.residency(places), places, rooms, fronts, least, over)

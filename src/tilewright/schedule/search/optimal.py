@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 
 from tilewright.errors import InfeasibleError, LimitError
-from tilewright.schedule.offers import Choice, Offers, Solution
+from tilewright.schedule.offers import Choice, Offer, Offers, Solution
 from tilewright.schedule.search.explore import explore
 from tilewright.schedule.search.groups import Group, all_groups, group_of
 from tilewright.schedule.search.labels import Fronts, best_label, exact_rests
 from tilewright.schedule.search.masks import Masks
-from tilewright.schedule.search.measure import Measure
-from tilewright.schedule.search.moves import Moves, Way, all_ways
+from tilewright.schedule.search.measure import Measure, Vector
+from tilewright.schedule.search.moves import Market, Moves
 from tilewright.schedule.search.rests import After, Rests, shares
 from tilewright.schedule.search.state import INFINITE, Problem, Sweep
 from tilewright.schedule.search.switches import Switches
@@ -21,6 +21,10 @@ from tilewright.schedule.search.switches import Switches
 Progress = Callable[[float | None, float, int], None]
 
 CLOSE = 1 - 1e-12  # sums of the same numbers in another order differ by less
+NO_TIME = (
+    "the search was stopped before it found a schedule that fits: give it more time, or let it start from the schedule"
+    " of a simpler strategy"
+)
 WIDTHS = (60, 1500)  # states per layer in the first sweeps
 
 
@@ -68,23 +72,19 @@ def search(
     stop before there was one.
     """
     run = _Run(objective, switches or Switches(), limits or Limits(), deadline, progress)
+    least: dict[int, list[Offer]] = {}
     for solution in start:
         run.keep(solution.choices)
     try:
         masks = Masks(offers.graph)
-        if sequence is None:
-            found = all_groups(masks, largest if fusing else 1, run.limits.groups)
-            groups = found.all
-            run.notes += [found.cut] if found.cut else []
-            after: After = lambda done: found.at(done, masks.frontier(done))  # noqa: E731
-        else:
-            groups, after = _fixed(masks, sequence)
-        ways = all_ways(masks, offers, groups, pinning=pinning, loading=loading, tick=run.tick)
-        run.sweeps(_problem(run, masks, offers.capacity, ways, after))
+        groups, after = _any(run, masks, largest if fusing else 1) if sequence is None else _fixed(masks, sequence)
+        market = Market(masks, offers, pinning=pinning, loading=loading, tick=run.tick)
+        least = {group.nodes: found for group in groups if (found := market.least_of(group))}
+        run.sweeps(_problem(run, masks, market, offers.capacity, least, after))
     except (KeyboardInterrupt, Stopped):
         run.notes.append("stopped before the search was complete")
     if run.best is None:
-        raise _nothing(run, offers, ways if run.complete else {})
+        raise _nothing(offers, least) if run.complete else LimitError(NO_TIME)
     return Solution(run.best, run.value if run.complete else run.bound, run.complete, tuple(run.notes))
 
 
@@ -173,6 +173,13 @@ class _Run:
         return min(sweep.lost, fronts.lost)
 
 
+def _any(run: _Run, masks: Masks, largest: int | None) -> tuple[tuple[Group, ...], After]:
+    """All groups, and which can be next."""
+    groups = all_groups(masks, largest, run.limits.groups)
+    run.notes += [groups.cut] if groups.cut else []
+    return groups.all, lambda done: groups.at(done, masks.frontier(done))
+
+
 def _fixed(masks: Masks, sequence: Sequence[frozenset[int]]) -> tuple[tuple[Group, ...], After]:
     """The groups of a fixed sequence, and which is next."""
     groups: list[Group] = []
@@ -189,30 +196,31 @@ def _fixed(masks: Masks, sequence: Sequence[frozenset[int]]) -> tuple[tuple[Grou
     return tuple(groups), lambda done: following.get(done, [])
 
 
-def _problem(run: _Run, masks: Masks, capacity: int, ways: dict[int, list[Way]], after: After) -> Problem:
+def _problem(
+    run: _Run, masks: Masks, market: Market, capacity: int, least: dict[int, list[Offer]], after: After
+) -> Problem:
     """The moves and bounds for an objective. Mixed sums are taken about the least energy and delay there could be."""
-    measure = Measure(run.objective)
+    measure = Measure(run.objective, lines=run.switches.lines)
     if run.objective == "edp":
-        plain = Moves(masks, ways, measure)
-        low = [min(total, 1e300) for total in map(sum, zip(*shares(masks, plain.least), strict=True))] or [1.0]
-        measure = Measure("edp", low[0] or 1.0, low[-1] or 1.0, run.switches.lines)
-    moves = Moves(masks, ways, measure)
-    rests = Rests(masks, after, moves.least, run.limits.sets, run.tick)
+        both: dict[int, Vector] = {
+            k: (min(o.energy_pj for o in found), min(o.cycles for o in found)) for k, found in least.items()
+        }
+        energy, cycles = (
+            (min(sum(column), 1e300) for column in zip(*shares(masks, both), strict=True)) if both else (1, 1)
+        )
+        measure = replace(measure, energy=energy or 1.0, cycles=cycles or 1.0)
+    low = {k: tuple(map(min, zip(*map(measure.vector, found), strict=True))) for k, found in least.items()}
+    rests = Rests(masks, after, low, run.limits.sets, run.tick)
     if not rests.complete:
         run.notes.append(f"more than {run.limits.sets:,} sets of executed operators: bounds by shares of operators")
-    return Problem(masks, capacity, measure, moves, rests, after, run.switches)
+    return Problem(masks, capacity, measure, Moves(masks, market, low, measure), rests, after, run.switches)
 
 
-def _nothing(run: _Run, offers: Offers, ways: dict[int, list[Way]]) -> Exception:
+def _nothing(offers: Offers, least: dict[int, list[Offer]]) -> InfeasibleError:
     """Why there is no schedule."""
-    if not run.complete:
-        return LimitError(
-            "the search was stopped before it found a schedule that fits: give it more time, or let it start from the"
-            " schedule of a simpler strategy"
-        )
     runs = 0
-    for nodes, found in ways.items():
-        runs |= nodes if found else 0
+    for nodes in least:
+        runs |= nodes
     never = [node.name for k, node in enumerate(offers.graph.nodes) if not runs >> k & 1]
     if never:
         return InfeasibleError(

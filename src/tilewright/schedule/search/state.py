@@ -77,7 +77,7 @@ class Step:
         if self.over is not None and offer.room_bytes > self.free_bytes:
             written, resident = self.over
             over = (masks.names[written.bit_length() - 1], masks.names[resident.bit_length() - 1])
-        return Choice(self.move.way.group.members, self.move.way.residency, offer, over)
+        return Choice(self.move.group.members, self.move.residency, offer, over)
 
 
 @dataclass(eq=False)

@@ -1,0 +1,84 @@
+"""From choices of a strategy to the groups of a schedule, at their exact cost (docs/model.md, sections 8 and 9)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tilewright.schedule.group.cost import group_cost
+from tilewright.schedule.group.market import Market
+from tilewright.schedule.group.prepared import Prepared, Way
+from tilewright.schedule.offers import Choice
+from tilewright.schedule.schedule import Group
+from tilewright.schedule.tiled import Run, Tiled
+
+
+def assemble(market: Market, choices: Sequence[Choice]) -> tuple[Group, ...]:
+    """The groups of a solution in order."""
+    across = held_bytes(market, choices)
+    return tuple(_group(choice, size) for choice, size in zip(choices, across, strict=True))
+
+
+def held_bytes(market: Market, choices: Sequence[Choice]) -> list[int]:
+    """The bytes of all bases on chip during each group.
+
+    A base is there from the group that first writes or loads it to the last one that finds it there.
+    """
+    size = {base.name: base.size_bytes for base in market.graph.bases}
+    found = [0] * len(choices)
+    for base in size:
+        begin: int | None = None
+        end = 0
+        for number, choice in enumerate(choices):
+            residency = choice.residency
+            if base in residency.loaded or (base in residency.held and begin is None):
+                if begin is not None:
+                    _add(found, begin, end, size[base])
+                begin = end = number
+            elif base in residency.resident or base in residency.held:
+                end = number
+        if begin is not None:
+            _add(found, begin, end, size[base])
+    for number, choice in enumerate(choices):
+        if choice.over is not None:  # one place for both
+            found[number] -= size[choice.over[0]]
+    return found
+
+
+def _add(found: list[int], begin: int, end: int, size: int) -> None:
+    for number in range(begin, end + 1):
+        found[number] += size
+
+
+def _group(choice: Choice, size: int) -> Group:
+    how = choice.offer.how
+    if isinstance(how, Group):
+        return how
+    assert isinstance(how, Prepared)
+    at, way, residency = how.at, how.at.way, choice.residency
+    runs = tuple(
+        Run(one.name, array, weights) for one, array, weights in zip(at.group.all, way.arrays, way.weights, strict=True)
+    )
+    tiled = Tiled(
+        runs=runs,
+        loops=way.loops,
+        channels=way.channels,
+        overlap=way.overlap,
+        loaded=tuple(sorted(residency.loaded)),
+        stored=tuple(sorted(residency.stored)),
+        over=() if choice.over is None else (choice.over,),
+        cost=group_cost(how, residency, size),
+    )
+    return Group(
+        operators=tuple(one.name for one in at.group.all),
+        tile=_tile(way),
+        overlap=way.overlap,
+        resident_in=tuple(sorted(residency.resident)),
+        resident_out=tuple(sorted(residency.held)),
+        parts=(),
+        tiled=tiled,
+    )
+
+
+def _tile(way: Way) -> tuple[tuple[str, int], ...]:
+    loops = (*way.loops, *((way.channels,) if way.channels is not None else ()))
+    return tuple((loop.dim, loop.tile) for loop in loops)

@@ -1,0 +1,152 @@
+"""The strategies for whole networks, all over the same offers (docs/model.md, section 9), and their registry."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from tilewright.arch.accelerator import Accelerator
+from tilewright.errors import UsageError
+from tilewright.mapping.search import Effort
+from tilewright.schedule.assemble import assemble
+from tilewright.schedule.graph import graph_of
+from tilewright.schedule.group.market import Market
+from tilewright.schedule.layerwise import Found, Progress, layerwise
+from tilewright.schedule.offers import Offer, Solution
+from tilewright.schedule.published.genetic import genetic
+from tilewright.schedule.published.pin_or_fuse import pin_or_fuse
+from tilewright.schedule.schedule import Group
+from tilewright.schedule.search.strategies import fuse, fuse_then_pin, optimal, pin
+from tilewright.workload.storage import PlacedNetwork
+
+LARGEST = 5  # operators in a group
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked for. ``largest`` is the most operators in a group, ``deadline`` a moment of
+    ``time.monotonic``."""
+
+    effort: Effort = "good"
+    cache: bool = True
+    deadline: float | None = None
+    progress: Progress | None = None
+    seed: int = 0
+    largest: int = LARGEST
+
+
+class Strategy(Protocol):
+    """Schedules a placed network. Raises InfeasibleError where something fits in no way."""
+
+    def __call__(self, placed: PlacedNetwork, arch: Accelerator, objective: str, options: Options) -> Found: ...
+
+
+_REGISTRY: dict[str, Strategy] = {}
+
+
+def register(name: str, strategy: Strategy) -> None:
+    """Add a strategy under a name of its own; UsageError if the name is taken."""
+    if name in _REGISTRY:
+        raise UsageError(f"there is a strategy '{name}' already")
+    _REGISTRY[name] = strategy
+
+
+def strategy(name: str) -> Strategy:
+    """The strategy of that name; UsageError if there is none."""
+    if name not in _REGISTRY:
+        raise UsageError(f"unknown strategy '{name}'; there are {', '.join(_REGISTRY)}")
+    return _REGISTRY[name]
+
+
+def strategies() -> tuple[str, ...]:
+    """The names of all strategies."""
+    return tuple(_REGISTRY)
+
+
+def _layerwise(placed: PlacedNetwork, arch: Accelerator, objective: str, options: Options) -> Found:
+    return layerwise(
+        placed,
+        arch,
+        objective,
+        effort=options.effort,
+        cache=options.cache,
+        deadline=options.deadline,
+        progress=options.progress,
+    )
+
+
+def market_of(placed: PlacedNetwork, arch: Accelerator, objective: str, options: Options) -> tuple[Market, Found]:
+    """Offers of all groups, and what ``layerwise`` found for single operators, which is among them.
+
+    Half of the time that there is goes to single operators.
+    """
+    now = time.monotonic()
+    half = options if options.deadline is None else _until(options, now + (options.deadline - now) / 2)
+    alone = _layerwise(placed, arch, objective, half)
+    graph = graph_of(placed, arch)
+    number = {node.name: k for k, node in enumerate(graph.nodes)}
+    offers = {number[group.operators[0]]: (_offer(group),) for group in alone.groups}
+    found = {part.operator: part.mapping for group in alone.groups for part in group.parts if part.part == 0}
+    return Market(placed, arch, graph, objective, offers, found), alone
+
+
+def _until(options: Options, deadline: float) -> Options:
+    return Options(options.effort, options.cache, deadline, options.progress, options.seed, options.largest)
+
+
+def _offer(group: Group) -> Offer:
+    room = max(part.cost.scratchpad_bytes for part in group.parts)
+    loose = sum(max(part.cost.compute_cycles, part.cost.dma_cycles) for part in group.parts)
+    return Offer(room, group.energy_pj, group.cycles, group.dram_bytes, min(loose, group.cycles), group)
+
+
+Solve = Callable[[Market, str, Options], Solution]
+
+
+def _over(solve: Solve) -> Strategy:
+    """A strategy over offers as one over networks."""
+
+    def run(placed: PlacedNetwork, arch: Accelerator, objective: str, options: Options) -> Found:
+        market, _ = market_of(placed, arch, objective, options)
+        solution = solve(market, objective, options)
+        return Found(assemble(market, solution.choices), solution.bound, market.space(options.largest), solution.notes)
+
+    return run
+
+
+def _exact(search: Callable[..., Solution]) -> Solve:
+    def solve(market: Market, objective: str, options: Options) -> Solution:
+        return search(market, objective, **_limits(options))
+
+    return solve
+
+
+def _limits(options: Options) -> dict[str, Any]:
+    return {"largest": options.largest, "deadline": options.deadline}
+
+
+def _optimal(market: Market, objective: str, options: Options) -> Solution:
+    """Starts from the answers of the cheaper strategies, so that it is never worse than they are."""
+    limits = _limits(options)
+    fused = fuse(market, objective, **limits)
+    start = (fused, pin(market, objective, **limits), fuse_then_pin(market, objective, fused=fused, **limits))
+    return optimal(market, objective, start=start, **limits)
+
+
+def _pin_or_fuse(market: Market, objective: str, options: Options) -> Solution:  # noqa: ARG001
+    return pin_or_fuse(market, deadline=options.deadline)
+
+
+def _genetic(market: Market, objective: str, options: Options) -> Solution:
+    return genetic(market, objective, seed=options.seed, deadline=options.deadline)
+
+
+register("layerwise", _layerwise)
+register("fuse", _over(_exact(fuse)))
+register("pin", _over(_exact(pin)))
+register("fuse-then-pin", _over(_exact(fuse_then_pin)))
+register("pin-or-fuse", _over(_pin_or_fuse))
+register("genetic", _over(_genetic))
+register("optimal", _over(_optimal))
