@@ -17,12 +17,21 @@ Total = tuple[float, int, int]
 Places = frozenset[tuple[str, str]]  # (base, "chip" or "dram")
 
 
-def totals(offers: Offers, *, fusing: bool = True, pinning: bool = True, loading: bool = True) -> frozenset[Total]:
-    """Unbeaten (energy, cycles, bytes) of all schedules; none if nothing fits."""
+def totals(
+    offers: Offers,
+    *,
+    fusing: bool = True,
+    pinning: bool = True,
+    loading: bool = True,
+    sequence: list[frozenset[int]] | None = None,
+) -> frozenset[Total]:
+    """Unbeaten (energy, cycles, bytes) of all schedules, or of those with this sequence of groups."""
     graph = offers.graph
     everything = frozenset(range(len(graph.nodes)))
     sizes = range(1, len(everything) + 1) if fusing else (1,)
     groups = [frozenset(g) for n in sizes for g in combinations(sorted(everything), n) if is_group(graph, set(g))]
+
+    turn = {frozenset().union(*sequence[:k]): group for k, group in enumerate(sequence or ())} if sequence else {}
 
     @cache
     def rest(done: frozenset[int], places: Places) -> frozenset[Total]:
@@ -34,6 +43,8 @@ def totals(offers: Offers, *, fusing: bool = True, pinning: bool = True, loading
             if {(base.name, "chip"), (base.name, "dram")} <= places and graph.writers[base.name] <= done:
                 found |= rest(done, places - {(base.name, "chip")})
         for group in groups:
+            if sequence and turn[done] != group:
+                continue
             if group & done or not all(graph.before[k] <= done | group for k in group):
                 continue
             for residency in residencies(graph, group, done, places, pinning, pinning and loading):
