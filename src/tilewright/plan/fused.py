@@ -165,14 +165,14 @@ class _Lowering:
         """Whole bases, with the first step of all, and the parts of maps that this operator is the first to read."""
         found = []
         if member.number == 0:
-            found += [self._whole(base) for base in self.tiled.loaded]
+            found += [self._whole(base, member) for base in self.tiled.loaded]
         firsts = {reading.tensor: reading for reading in reversed(self.windows.readings)}
         for tensor, axes in self.windows.streamed.items():
             if firsts[tensor].number == member.number:
                 found.append(self._part(tensor, firsts[tensor].operand, [axis.new for axis in axes], member))
         return found
 
-    def _whole(self, base: str) -> Transfer:
+    def _whole(self, base: str, member: Member) -> Transfer:
         elements = const(dict(self.placed.bases)[base])
         return Transfer(
             direction="load",
@@ -180,7 +180,7 @@ class _Lowering:
             operand=base,
             array=base,
             buffer=self.held[base],
-            when=self._first_pass(),
+            when=self._first_step(member),
             starts=(ZERO,),
             counts=(elements,),
             steps=(ONE,),

@@ -85,10 +85,7 @@ def footprint(axis: Axis, dims: Mapping[str, Span], extents: Mapping[str, int]) 
     Span(loop=0, starts=(0, 1, 3), counts=(3, 4, 2), steps=(1, 1, 1))
     """
     moving = [dims[dim] for dim in axis.dims if dims[dim].loop is not None]
-    loops = sorted({span.loop for span in moving if span.loop is not None})
-    if len(loops) > 1:
-        raise InfeasibleError("an axis that depends on two shared loops cannot be tiled")
-    chunks = len(moving[0].starts) if moving else 1
+    loop, chunks = _loop_of(moving)
     ranges: dict[str, Range] = {}
     numbers: dict[str, np.ndarray[tuple[int], np.dtype[np.int64]] | int] = {}
     for dim in axis.dims:
@@ -107,11 +104,45 @@ def footprint(axis: Axis, dims: Mapping[str, Span], extents: Mapping[str, int]) 
     gone = [any(span.counts[k] == 0 for span in moving) for k in range(chunks)]
     starts, counts, steps = found
     return Span(
-        loops[0] if loops else None,
+        loop,
         tuple(0 if g else int(v) for g, v in zip(gone, starts, strict=True)),
         tuple(0 if g else int(v) for g, v in zip(gone, counts, strict=True)),
         tuple(1 if g or c == 0 else int(v) for g, c, v in zip(gone, counts, steps, strict=True)),
     )
+
+
+def _loop_of(spans: Sequence[Span]) -> tuple[int | None, int]:
+    """The one loop that spans depend on, and its number of chunks; InfeasibleError if there are two."""
+    loops = {span.loop for span in spans if span.loop is not None}
+    if len(loops) > 1:
+        raise InfeasibleError("an axis that depends on two shared loops cannot be tiled")
+    return next(iter(loops), None), max((len(span.starts) for span in spans), default=1)
+
+
+def hull(axis: Axis, dims: Mapping[str, Span]) -> Span:
+    """The indices of an axis from the first to the last that a step touches, padding and holes included, cut at the
+    borders: what a map must hold for it (docs/model.md, section 8).
+
+    >>> columns = intervals(0, [(0, 1), (1, 2), (2, 3)])
+    >>> hull(Axis((("X", 1), ("S", 2)), 6, 0, offset=-1), {"X": columns, "S": whole(4)}).starts
+    (0, 0, 1)
+    """
+    spans = [dims[dim] for dim in axis.dims]
+    loop, chunks = _loop_of(spans)
+    found = []
+    for k in range(chunks):
+        low = high = axis.offset
+        some = True
+        for (_, coefficient), span in zip(axis.terms, spans, strict=True):
+            i = k if span.loop is not None else 0
+            ends = (coefficient * span.starts[i], coefficient * (span.starts[i] + span.counts[i] - 1))
+            low, high, some = low + min(ends), high + max(ends), some and span.counts[i] > 0
+        low, high = low // axis.divisor, high // axis.divisor + axis.reach
+        if axis.clamp:
+            low, high = (min(max(v, 0), axis.size - 1) for v in (low, high))
+        low, high = max(low, 0), min(high, axis.size - 1)
+        found.append((low, high + 1) if some and low <= high else (0, 0))
+    return intervals(loop, found)
 
 
 def joined(parts: Sequence[tuple[Span, int]]) -> Span:
@@ -120,10 +151,7 @@ def joined(parts: Sequence[tuple[Span, int]]) -> Span:
     >>> joined([(intervals(None, [(1, 3)]), 4), (whole(4), 1)])
     Span(loop=None, starts=(4,), counts=(8,), steps=(1,))
     """
-    loops = sorted({span.loop for span, _ in parts if span.loop is not None})
-    if len(loops) > 1:
-        raise InfeasibleError("an axis that depends on two shared loops cannot be tiled")
-    chunks = max(len(span.starts) for span, _ in parts)
+    loop, chunks = _loop_of([span for span, _ in parts])
     at: Callable[[tuple[int, ...], int], int] = lambda values, k: values[k if len(values) > 1 else 0]  # noqa: E731
     found = []
     for k in range(chunks):
@@ -133,4 +161,4 @@ def joined(parts: Sequence[tuple[Span, int]]) -> Span:
         low = sum(scale * at(span.starts, k) for span, scale in parts)
         high = sum(scale * (at(span.ends(), k) - 1) for span, scale in parts) + 1
         found.append((low, high))
-    return intervals(loops[0] if loops else None, found)
+    return intervals(loop, found)

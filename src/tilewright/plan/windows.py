@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 
 from tilewright.errors import InfeasibleError
-from tilewright.plan.spans import Span, footprint, intervals, joined, whole
+from tilewright.plan.spans import Span, footprint, hull, intervals, joined, whole
 from tilewright.schedule.problems import is_packed
 from tilewright.schedule.schedule import Group
 from tilewright.schedule.tiled import Run, Tiled
@@ -202,7 +202,7 @@ def _readings(placed: PlacedNetwork, member: Member, loops: int) -> list[Reading
         spans = []
         for k in range(len(shape_of(placed, tensor))):
             axes = [axis for axis in operand.axes if axis.tensor_axis == k]
-            touched = [(footprint(a, member.dims, member.nest.extents), a.scale) for a in axes]
+            touched = [(hull(axis, member.dims), axis.scale) for axis in axes]
             spans.append(joined(touched) if axes else whole(shape_of(placed, tensor)[k]))
         if any(span.loop is not None and span.loop >= loops for span in spans):
             raise InfeasibleError(f"{member.operator.name}: its input depends on the loop over its channels")

@@ -27,7 +27,9 @@ class Computation:
         self._reads: list[Room] = []
         self._writes: list[Room] = []
         self._temporaries: list[Room] = []
-        self._replaced: Room | None = None
+        self._replaced: list[Room] = []
+        over = running.program.compute.over
+        self._over = {o for o, t in running.part.tensors if over and t == running.part.tensor(over)}
         tensor = next(t for t in plan.tensors if t.name == running.planned.operator.output)
         self._shape = tensor.shape
         self._integer = not tensor.dtype.startswith(("float", "bfloat"))
@@ -38,12 +40,17 @@ class Computation:
 
     @property
     def used(self) -> tuple[Room, ...]:
-        return (*self._reads, *self._writes, *self._temporaries)
+        return (*self._reads, *self.changed)
+
+    @property
+    def changed(self) -> tuple[Room, ...]:
+        """Those of them that it wrote to."""
+        return (*self._writes, *self._temporaries)
 
     def run(self, step: Step) -> None:
         """Compute one step's tile."""
         self._reads, self._writes, self._temporaries = [], [], []
-        self._replaced = None
+        self._replaced = []
         if step.empty:
             return
         ranges = {dim: (start, count) for dim, start, count in step.ranges}
@@ -71,7 +78,8 @@ class Computation:
 
     def _in_place(self, written: Room, read: Room) -> bool:
         """Whether results replace what was read at the same places, one by one."""
-        return self._kind == "map" and read is self._replaced and written.segments == read.segments
+        replaced = any(read is room for room in self._replaced)
+        return replaced and self._kind == "map" and written.segments == read.segments
 
     def _note(self, rooms: list[Room], room: Room) -> None:
         if room.cells is self.machine.scratchpad:
@@ -86,8 +94,8 @@ class Computation:
             if room is None:
                 return None
             self._note(self._reads, room)
-            if operand.name == running.program.compute.over:
-                self._replaced = room
+            if operand.name in self._over:
+                self._replaced.append(room)
             machine.demand(room, running.of_view(view), what)
             box = machine.values(room, view.counts)
             try:

@@ -14,7 +14,7 @@ from tilewright.simulate.blas import one_thread
 from tilewright.simulate.compute import Computation
 from tilewright.simulate.dram import last_uses
 from tilewright.simulate.hazards import Hazard, HazardLog, StopExecution
-from tilewright.simulate.machine import Machine, share
+from tilewright.simulate.machine import Machine, Room, share
 from tilewright.simulate.program import Constant, RunningProgram
 from tilewright.simulate.regions import Array
 from tilewright.simulate.tiletime import Ports
@@ -193,7 +193,9 @@ class _Sequencer:
             self._compute(turn)
             stores = before.step.stores if before is not None else ()
             loads = following.step.loads if following is not None else ()
-            self._check_apart(turn, (*stores, *loads))
+            computation = self._computations[turn.program]
+            self._check_apart(stores, computation.changed)
+            self._check_apart(loads, computation.used)
             self._store(before)
             self._load(following)
             before, turn = turn, following
@@ -224,9 +226,8 @@ class _Sequencer:
         for fault in self._clock.add(turn.step, turn.program):
             self._log.report("array part", fault)
 
-    def _check_apart(self, turn: _Turn, moves: Sequence[Move]) -> None:
-        """No transfer may touch what the compute beside it reads or writes."""
-        used = self._computations[turn.program].used
+    def _check_apart(self, moves: Sequence[Move], used: Sequence[Room]) -> None:
+        """No transfer may touch these rooms: what a compute beside it writes, of a load also what it reads."""
         for move in moves:
             if not self._machine.in_scratchpad(move.region.buffer):
                 continue
