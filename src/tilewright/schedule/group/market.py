@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as Dict
+from dataclasses import replace
 from functools import cached_property
 
 from tilewright.arch.accelerator import Accelerator
@@ -96,9 +97,11 @@ class Market:
             arrays = self._arrays(book, frame)
             if arrays is None:
                 continue
+            first: Prepared | None = None
             for weights in weight_choices(group, frame):
                 way = Way(frame.loops, frame.channels, frame.overlap, arrays, weights)
-                prepared = Prepared(setting(book, way))
+                at = setting(book, way) if first is None else replace(first.at, way=way)
+                first = prepared = Prepared(at, first)
                 if peak(prepared.room(least), len(group.all)) <= self.capacity:
                     found.append(prepared)
         return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import product
 from math import prod
@@ -16,7 +16,7 @@ from tilewright.mapping.mapping import Loop, Node
 from tilewright.mapping.tiling import IntArray
 from tilewright.schedule.group.intervals import Boxes, Loops, boxes, merged, shared_loops
 from tilewright.schedule.group.members import Member, Members
-from tilewright.schedule.group.room import Room, rooms
+from tilewright.schedule.group.room import Room, map_rooms, weight_rooms
 from tilewright.schedule.group.steps import Classes, StepBook, StepCost, Steps, classes, footprint, largest_box
 from tilewright.schedule.offers import Residency
 from tilewright.schedule.problems import dram_strides
@@ -224,15 +224,31 @@ class Transfer:
         runs[..., steps] += many
 
 
-class Prepared:
-    """A group under a way to run it, with everything that places of its maps choose from."""
+@dataclass(frozen=True)
+class _Shared:
+    """What a way has found out that does not depend on weights."""
 
-    def __init__(self, at: Setting) -> None:
+    work: dict[tuple[int, bool], Steps] = field(default_factory=dict)
+    parts: dict[tuple[str, str], Transfer] = field(default_factory=dict)
+    times: dict[tuple[int, bool], IntArray] = field(default_factory=dict)
+    on_chip: dict[tuple[int, bool], float] = field(default_factory=dict)
+    rooms: dict[frozenset[str], list[Room]] = field(default_factory=dict)
+
+
+class Prepared:
+    """A group under a way to run it, with everything that places of its maps choose from.
+
+    ``like`` is the same way but for what becomes of weights: all else is shared with it.
+    """
+
+    def __init__(self, at: Setting, like: Prepared | None = None) -> None:
         self.at = at
-        self._work = {(place, False): self._steps(place, moved=False) for place in range(len(at.group.all))}
-        self._parts: dict[tuple[str, str], Transfer] = {}
-        self._times: dict[tuple[int, bool], IntArray] = {}
-        self._on_chip: dict[tuple[int, bool], float] = {}
+        shared: _Shared = like._shared if like is not None else _Shared()
+        self._shared = shared
+        self._work, self._parts, self._times = shared.work, shared.parts, shared.times
+        self._on_chip, self._rooms = shared.on_chip, shared.rooms
+        if like is None:
+            self._work |= {(place, False): self._steps(place, moved=False) for place in range(len(at.group.all))}
 
     def _steps(self, place: int, *, moved: bool) -> Steps:
         at, book = self.at, self.at.book
@@ -405,7 +421,10 @@ class Prepared:
     def room(self, places: Residency) -> list[Room]:
         """The buffers of the group beside held bases."""
         at = self.at
-        return rooms(at.arch, at.group, at.boxes, places, at.way.weights, at.boxed, at.adding)
+        key = places.on_chip | {f"stored {base}" for base in places.stored}
+        if key not in self._rooms:
+            self._rooms[key] = map_rooms(at.arch, at.group, at.boxes, places, at.boxed, at.adding)
+        return [*self._rooms[key], *weight_rooms(at.arch, at.group, at.boxed, at.way.weights)]
 
 
 def _boxes(

@@ -32,27 +32,25 @@ def peak(rooms: list[Room], phases: int) -> int:
     return max(sum(r.size_bytes for r in rooms if r.first <= phase <= r.last) for phase in range(phases))
 
 
-def rooms(
+def map_rooms(
     arch: Accelerator,
     group: Members,
     boxes: Boxes,
     places: Residency,
-    weights: tuple[Weights, ...],
     boxed: tuple[dict[str, int], ...],
     adding: tuple[bool, ...],
 ) -> list[Room]:
-    """All buffers of a group; ``boxed`` is the largest box of each operator, ``adding`` says whose results are added
-    up in the scratchpad."""
-    double = arch.timing == "pipelined" and arch.buffering == "double"
+    """The buffers of a group's feature maps, parameters and temporaries; ``boxed`` is the largest box of each operator,
+    ``adding`` says whose results are added up in the scratchpad."""
+    double = is_double(arch)
     found = [*_inner(arch, group, boxes, places), *_streamed(arch, group, boxes, places, double)]
     last, widths = len(group.all) - 1, arch.widths
-    passes = boxes.loops.passes
-    chunks = prod(-(-group.last.nest.extents[d] // t) for d, t in boxed[last].items() if d in group.channel_dims)
+    steps = boxes.loops.passes * own_chunks(group, boxed)
     for place, one in enumerate(group.all):
         results = prod(boxed[place][dim] for dim in one.nest.output.dims)
         base = group.blocks[one.writes].base
         if place == last and base not in places.on_chip:
-            slots = 2 if double and passes * chunks > 1 else 1
+            slots = 2 if double and steps > 1 else 1
             bits = widths.accumulator if adding[place] else widths.output
             found.append(Room(one.writes, _bytes(arch, results * slots, bits), 0, last))
         elif adding[place]:
@@ -60,17 +58,37 @@ def rooms(
         for tensor, size in one.vectors:
             found.append(Room(tensor, aligned(size, arch.alignment_bytes), 0, last))
         found += _temporaries(one.problem, place)
+    return found
+
+
+def weight_rooms(
+    arch: Accelerator, group: Members, boxed: tuple[dict[str, int], ...], weights: tuple[Weights, ...]
+) -> list[Room]:
+    """The buffers of weights that stay or are streamed."""
+    last, found = len(group.all) - 1, []
+    for place, one in enumerate(group.all):
         if one.weights is None or weights[place] == "pass":
             continue
+        name = one.part.tensor(one.weights.name)
         if weights[place] == "stay":
-            found.append(
-                Room(one.weights.name, _bytes(arch, footprint(one.weights, one.nest.extents), widths.weight), 0, last)
-            )
+            size = _bytes(arch, footprint(one.weights, one.nest.extents), arch.widths.weight)
+            found.append(Room(name, size, 0, last))
         else:
-            slots = 2 if double and (last == 0 or (place == last and chunks > 1)) else 1
-            size = _bytes(arch, footprint(one.weights, boxed[place]) * slots, widths.weight)
-            found.append(Room(one.weights.name, size, place - 1 if place else 0, place if place else last))
+            slots = 2 if is_double(arch) and (last == 0 or (place == last and own_chunks(group, boxed) > 1)) else 1
+            size = _bytes(arch, footprint(one.weights, boxed[place]) * slots, arch.widths.weight)
+            found.append(Room(name, size, place - 1 if place else 0, place if place else last))
     return found
+
+
+def is_double(arch: Accelerator) -> bool:
+    """Whether transfers run beside computing."""
+    return arch.timing == "pipelined" and arch.buffering == "double"
+
+
+def own_chunks(group: Members, boxed: tuple[dict[str, int], ...]) -> int:
+    """Chunks of the last operator's own loop."""
+    extents = group.last.nest.extents
+    return prod(-(-extents[dim] // boxed[-1][dim]) for dim in group.channel_dims)
 
 
 def _bytes(arch: Accelerator, elements: int, bits: int) -> int:

@@ -10,9 +10,9 @@ from tilewright.schedule.group.members import Members
 from tilewright.schedule.group.steps import footprint
 from tilewright.schedule.tiled import Overlap, Weights
 
-FINE = (2, 3, 4, 6, 8, 14, 16, 28, 32, 56, 64, 112, 128, 224, 256)
-COARSE = (2, 4, 8, 16)
-OWN = (2, 4, 8, 16)
+FINE = (2, 3, 4, 6, 8, 14, 16, 28, 56, 112, 224)
+COARSE = (2, 4, 8)
+OWN = (2, 4, 8)
 
 
 def even_tiles(extent: int, chunks: tuple[int, ...]) -> tuple[int, ...]:
@@ -83,7 +83,7 @@ def _windows(group: Members) -> frozenset[str]:
 
 
 def weight_choices(group: Members, frame: Frame) -> tuple[tuple[Weights, ...], ...]:
-    """What becomes of weights: all stay, or those from some size on are streamed."""
+    """What becomes of weights: all stay, the largest are streamed, or all are."""
     sizes = {
         k: footprint(one.weights, one.nest.extents)
         for k, one in enumerate(group.all)
@@ -93,7 +93,7 @@ def weight_choices(group: Members, frame: Frame) -> tuple[tuple[Weights, ...], .
     last = len(group.all) - 1
     repeated = bool(frame.loops)
     choices: dict[tuple[Weights, ...], None] = {}
-    for least in (None, *sorted(set(sizes.values()), reverse=True)):
+    for least in (None, max(sizes.values(), default=0), 0):
         mine = list(plain)
         for k, size in sizes.items():
             again = repeated or (k == last and frame.channels is not None)

@@ -37,7 +37,7 @@ class Limits:
     groups: int = 100_000
     sets: int = 100_000
     states: int = 400_000
-    steps: int = 3_000_000
+    steps: int = 1_500_000
     labels: int = 3_000
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable
 
 import numpy as np
@@ -41,28 +42,29 @@ class Rests:
         """Fill in all sets, or say that they are too many."""
         layers: list[set[int]] = [set() for _ in range(self._all.bit_count() + 1)]
         layers[0].add(0)
+        groups = {nodes: g for g, nodes in enumerate(least)}
         order: list[int] = []
-        ways: list[list[tuple[int, int]]] = []
+        ways: list[array[int]] = []  # numbers of groups: there can be millions, so they must be small
         for layer in layers:
             for done in sorted(layer):
                 tick()
-                steps = [(group.nodes, done | group.nodes) for group in after(done) if group.nodes in least]
+                steps = [group.nodes for group in after(done) if group.nodes in groups]
                 order.append(done)
-                ways.append(steps)
-                for _, then in steps:
-                    layers[then.bit_count()].add(then)
+                ways.append(array("i", map(groups.__getitem__, steps)))
+                for nodes in steps:
+                    layers[(done | nodes).bit_count()].add(done | nodes)
                 if len(order) > most:
                     return False
         number = {done: k for k, done in enumerate(order)}
-        groups = {nodes: k for k, nodes in enumerate(least)}
+        masks = list(least)
         costs = np.array(list(least.values()), dtype=float).reshape(len(least), self.width)
         rests = np.full((len(order), self.width), np.inf)
         if self._all in number:
             rests[number[self._all]] = 0.0
         for k in range(len(order) - 1, -1, -1):
             if ways[k]:
-                first = costs[[groups[nodes] for nodes, _ in ways[k]]]
-                rests[k] = (first + rests[[number[then] for _, then in ways[k]]]).min(axis=0)
+                then = [number[order[k] | masks[g]] for g in ways[k]]
+                rests[k] = (costs[ways[k]] + rests[then]).min(axis=0)
         self._known = {done: tuple(row) for done, row in zip(order, rests.tolist(), strict=True)}
         return True
 
