@@ -73,6 +73,8 @@ def load_removed(plan: Plan, rng: random.Random) -> Mutation | None:
         for where in ("loads", "streams")
         for move in getattr(step, where)
     ]
+    if not candidates:
+        return None
     at, where, gone = rng.choice(candidates)
     left = tuple(move for move in getattr(steps[at], where) if move is not gone)
     steps[at] = replace(steps[at], **{where: left})

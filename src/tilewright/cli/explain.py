@@ -123,12 +123,18 @@ def _of_folder(folder: Path, operator: str | None, as_json: bool) -> list[tuple[
     schedule: Schedule = load(folder).schedule
     if operator is None:
         if as_json:
-            names = [part.operator for group in schedule.groups for part in group.parts]
+            names = [name for group in schedule.groups for name in group.operators]
             show({"operators": list(dict.fromkeys(names))})
         else:
             print(summary(schedule))
         return []
     parts = [part for group in schedule.groups for part in group.parts if part.operator == operator]
+    tiled = [group for group in schedule.groups if group.tiled is not None and operator in group.operators]
+    if tiled:
+        raise InputError(
+            f"{folder}: '{operator}' runs tile by tile in the group {' + '.join(tiled[0].operators)}; only operators"
+            " that run by themselves, with all their feature maps in DRAM, have a mapping that can be explained"
+        )
     if not parts:
         raise InputError(f"{folder}: there is no operator '{operator}'; `tilewright explain {folder}` lists them")
     found = next(op for op in schedule.placed.network.operators if op.name == operator)

@@ -33,8 +33,8 @@ def _row(schedule: Schedule, group: Group) -> tuple[object, ...]:
         text.shortened(" + ".join(group.operators)),
         "+".join(dict.fromkeys(producers[name].kind for name in group.operators)),
         " ".join(f"{dim}:{size}" for dim, size in group.tile) or "whole",
-        sum(part.cost.steps for part in group.parts),
-        sum(part.cost.macs for part in group.parts),
+        group.steps,
+        group.macs,
         group.cycles,
         text.energy(group.energy_pj),
         group.dram_bytes,
@@ -48,7 +48,7 @@ def _totals(schedule: Schedule) -> str:
     took = f", in {schedule.seconds:.1f} s" if schedule.seconds else ""
     bound = _amount(schedule.bound, schedule.objective)
     pairs = [
-        ("network", f"{network.name}, {len(schedule.groups)} operators, {schedule.macs:,} MACs"),
+        ("network", f"{network.name}, {_counted(schedule)}, {schedule.macs:,} MACs"),
         ("machine", f"{arch.name}, {float(arch.clock_hz) / 1e6:,.0f} MHz"),
         ("strategy", f"{schedule.strategy}, {schedule.status} for {schedule.objective}{took}"),
         ("cycles", f"{schedule.cycles:,} ({text.duration(time)}, {_utilisation(schedule)} of the array's peak)"),
@@ -61,6 +61,12 @@ def _totals(schedule: Schedule) -> str:
         ("floor", f"{_amount(schedule.floor, schedule.objective)} for any schedule (compulsory traffic, peak compute)"),
     ]
     return text.fields(pairs)
+
+
+def _counted(schedule: Schedule) -> str:
+    """How many operators there are, and groups of them if any run together."""
+    operators, groups = sum(len(group.operators) for group in schedule.groups), len(schedule.groups)
+    return f"{operators} operators" if groups == operators else f"{operators} operators in {groups} groups"
 
 
 def _amount(value: float, objective: str) -> str:
