@@ -14,8 +14,8 @@ from tilewright.mapping.buffers import inner_bytes
 from tilewright.mapping.mapping import Keep, Loop, Mapping, Node, Par
 from tilewright.mapping.problem import NestProblem
 from tilewright.mapping.tiling import step_tile
-from tilewright.schedule.group.members import Member
-from tilewright.schedule.group.steps import boxed, pad_keeps, step_cost
+from tilewright.schedule.group.book import StepBook
+from tilewright.schedule.group.steps import boxed, pad_keeps
 
 
 class ArrayMapper:
@@ -25,19 +25,19 @@ class ArrayMapper:
         self._objective, self._found = objective, found
         self._known: dict[tuple[str, tuple[tuple[str, int], ...]], tuple[Node, ...] | None] = {}
 
-    def of(self, one: Member, box: Dict[str, int]) -> tuple[Node, ...] | None:
+    def of(self, book: StepBook, box: Dict[str, int]) -> tuple[Node, ...] | None:
         """The array part for a largest box, or None where none fits the array's memories."""
-        if one.nest.work is not None:
+        if book.one.nest.work is not None:
             return ()
-        key = (one.name, tuple(box.items()))
+        key = (book.one.name, tuple(box.items()))
         if key not in self._known:
-            self._known[key] = self._choose(one, box)
+            self._known[key] = self._choose(book, box)
         return self._known[key]
 
-    def _choose(self, one: Member, box: Dict[str, int]) -> tuple[Node, ...] | None:
-        problem = replace(one.problem, parameters=(), held_parameters=())
-        nest = boxed(one.nest, {dim: ((extent - box[dim]) // 2, box[dim]) for dim, extent in one.nest.dims})
-        problem = replace(problem, nest=nest)
+    def _choose(self, book: StepBook, box: Dict[str, int]) -> tuple[Node, ...] | None:
+        one, arch = book.one, book.one.problem.arch
+        ranges = {d: ((extent - box[d]) // 2, box[d]) for d, extent in one.nest.dims if box[d] < extent}
+        problem = replace(one.problem, nest=boxed(one.nest, ranges), parameters=(), held_parameters=())
         candidates = [_trimmed(default_array_part(problem, box), box)]
         if one.name in self._found:
             candidates.append(transplanted(one.problem, self._found[one.name], box))
@@ -45,8 +45,8 @@ class ArrayMapper:
         for number, nodes in enumerate(dict.fromkeys(candidates)):
             if not fits_inside(problem, nodes):
                 continue
-            cost = step_cost(problem, nodes, False)
-            energy, cycles = cost.energy_pj(problem.arch, 0), cost.cycles
+            cost = book.cost(ranges, nodes, moved=False)
+            energy, cycles = cost.energy_pj(arch, 0), cost.cycles
             rank = {"latency": (cycles, energy), "energy": (energy, cycles), "edp": (energy * cycles, energy)}
             judged.append((*rank.get(self._objective, (energy * cycles, energy)), number, nodes))
         return min(judged)[-1] if judged else None

@@ -12,9 +12,9 @@ from tilewright.arch.accelerator import Accelerator
 from tilewright.mapping.cycles import port_cycles, rate_cycles
 from tilewright.mapping.problem import Accesses
 from tilewright.mapping.tiling import IntArray
+from tilewright.schedule.group.book import Steps
 from tilewright.schedule.group.prepared import Prepared, Setting, Transfer
 from tilewright.schedule.group.room import peak
-from tilewright.schedule.group.steps import Steps
 from tilewright.schedule.offers import Offer, Residency
 from tilewright.schedule.tiled import GroupCost
 

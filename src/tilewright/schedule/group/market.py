@@ -10,12 +10,12 @@ from tilewright.arch.accelerator import Accelerator
 from tilewright.mapping.mapping import Mapping, Node
 from tilewright.schedule.graph import Graph
 from tilewright.schedule.group.arrays import ArrayMapper
+from tilewright.schedule.group.book import StepBook
 from tilewright.schedule.group.cost import offer
 from tilewright.schedule.group.intervals import shared_loops
 from tilewright.schedule.group.members import Members, NoGroupError, members
 from tilewright.schedule.group.prepared import Book, Prepared, Way, setting
 from tilewright.schedule.group.room import peak
-from tilewright.schedule.group.steps import StepBook
 from tilewright.schedule.group.ways import Frame, frames, weight_choices
 from tilewright.schedule.offers import Offer, Residency
 from tilewright.workload.network import Operator
@@ -109,7 +109,7 @@ class Market:
     def _arrays(self, book: Book, frame: Frame) -> tuple[tuple[Node, ...], ...] | None:
         boxed = book.largest(book.boxes(shared_loops(book.group, frame.loops, frame.overlap)), frame.channels)
         found = []
-        for one, box in zip(book.group.all, boxed, strict=True):
+        for one, box in zip(book.books, boxed, strict=True):
             array = self._mapper.of(one, box)
             if array is None:
                 return None

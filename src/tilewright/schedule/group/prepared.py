@@ -14,10 +14,11 @@ import numpy as np
 from tilewright.arch.accelerator import Accelerator
 from tilewright.mapping.mapping import Loop, Node
 from tilewright.mapping.tiling import IntArray
+from tilewright.schedule.group.book import Classes, StepBook, Steps, classes, footprint, largest_box
 from tilewright.schedule.group.intervals import Boxes, Loops, boxes, merged, shared_loops
 from tilewright.schedule.group.members import Member, Members
 from tilewright.schedule.group.room import Room, map_rooms, weight_rooms
-from tilewright.schedule.group.steps import Classes, StepBook, StepCost, Steps, classes, footprint, largest_box
+from tilewright.schedule.group.steps import StepCost
 from tilewright.schedule.offers import Residency
 from tilewright.schedule.problems import dram_strides
 from tilewright.schedule.tiled import Overlap, Weights
@@ -241,10 +242,11 @@ class Prepared:
     ``like`` is the same way but for what becomes of weights: all else is shared with it.
     """
 
+    _shared: _Shared
+
     def __init__(self, at: Setting, like: Prepared | None = None) -> None:
         self.at = at
-        shared: _Shared = like._shared if like is not None else _Shared()
-        self._shared = shared
+        self._shared = shared = like._shared if like is not None else _Shared()
         self._work, self._parts, self._times = shared.work, shared.parts, shared.times
         self._on_chip, self._rooms = shared.on_chip, shared.rooms
         if like is None:
@@ -424,7 +426,12 @@ class Prepared:
         key = places.on_chip | {f"stored {base}" for base in places.stored}
         if key not in self._rooms:
             self._rooms[key] = map_rooms(at.arch, at.group, at.boxes, places, at.boxed, at.adding)
-        return [*self._rooms[key], *weight_rooms(at.arch, at.group, at.boxed, at.way.weights)]
+        return [*self._rooms[key], *self._weight_rooms]
+
+    @cached_property
+    def _weight_rooms(self) -> list[Room]:
+        at = self.at
+        return weight_rooms(at.arch, at.group, at.boxed, at.way.weights)
 
 
 def _boxes(

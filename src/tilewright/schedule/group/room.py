@@ -10,9 +10,10 @@ from tilewright.arch.accelerator import Accelerator
 from tilewright.mapping.buffers import aligned, operand_buffers
 from tilewright.mapping.mapping import Mapping
 from tilewright.mapping.problem import NestProblem
+from tilewright.schedule.group.book import footprint
 from tilewright.schedule.group.intervals import Boxes, Key
 from tilewright.schedule.group.members import Members
-from tilewright.schedule.group.steps import footprint, pad_keeps
+from tilewright.schedule.group.steps import pad_keeps
 from tilewright.schedule.offers import Residency
 from tilewright.schedule.tiled import Weights
 

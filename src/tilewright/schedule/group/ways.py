@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tilewright.mapping.mapping import Loop
+from tilewright.schedule.group.book import footprint
 from tilewright.schedule.group.members import Members
-from tilewright.schedule.group.steps import footprint
 from tilewright.schedule.tiled import Overlap, Weights
 
 FINE = (2, 3, 4, 6, 8, 14, 16, 28, 56, 112, 224)
