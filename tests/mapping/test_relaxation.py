@@ -17,7 +17,7 @@ from tilewright.mapping.optimal.cases import Led, Node, explored, solved
 from tilewright.mapping.optimal.chains import EVEN
 from tilewright.mapping.optimal.costs import turns_taken
 from tilewright.mapping.optimal.optimum import RULES, Search
-from tilewright.mapping.optimal.relaxation import LONGEST, ROOM, TOTAL, relaxed, tangent
+from tilewright.mapping.optimal.relaxation import LONGEST, ROOM, TOTAL, moves_window, relaxed, tangent
 from tilewright.mapping.optimal.roots import Tally, positions_told_apart
 from tilewright.mapping.problem import OBJECTIVES, NestProblem
 
@@ -201,7 +201,7 @@ def _is_as_assumed(case: Node, chosen: list[np.ndarray]) -> bool:
         if known is not None and (inner != known if known <= barrier else inner <= barrier):
             return False
         loops = sum(row[at + LOOPS] for row in chosen)
-        slides = any(row[at + LOOPS] > 0 and where.window[c, j] for c, row in enumerate(chosen))
+        slides = any(moves_window(where, row[None, :], j).all() for row in chosen)
         single = loops == 0 or (loops == 1 and slides)
         if (j in case.case.twice and single) or (j in case.case.once and not single):
             return False

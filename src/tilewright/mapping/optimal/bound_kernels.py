@@ -14,7 +14,7 @@ ROOFLINE, DOUBLE, SINGLE = 0, 1, 2
 
 
 # Where an item's features stand, from its first on; after ITEM its reads for every refilling segment, then its writes.
-FOOTPRINT, WIDEST, LOOPS, INNER, BESIDE, OPENING, READS_SLIDING, WRITES_SLIDING, ITEM = 0, 1, 2, 3, 4, 5, 6, 7, 8
+FOOTPRINT, WIDEST, LOOPS, INNER, BESIDE, OPENING, READS_SLIDING, WRITES_SLIDING, RING, ITEM = range(10)
 
 
 @njit(cache=True, nogil=True)
@@ -56,16 +56,19 @@ def bound(rows, table, s, cost, scratch):
             if s.group[j] != group:
                 continue
             at = s.at_item[j]
-            words, loops, slides = 1.0, 0.0, False
+            words, ahead, loops = 1.0, 1.0, 0.0
             for c in range(n):
                 row = table[rows[c]]
                 words *= row[at + FOOTPRINT]
+                ahead *= row[at + RING]
                 loops += row[at + LOOPS]
-                if row[at + LOOPS] > 0 and s.window[c, j]:
-                    slides = True
+            if s.doubles[j] == 2 or (s.doubles[j] == 1 and loops > 1):
+                words *= 2
+            elif s.doubles[j] == 1:
+                # With one loop there is a ring, or two footprints, in one component alone. While candidates are not
+                # single there may be more loops, and then there are two footprints of all.
+                words = min(ahead, 2 * words)
             size = np.ceil(words * s.narrow_bits[j] / 8 - 1e-9)
-            if s.doubles[j] == 2 or (s.doubles[j] == 1 and loops > 0 and not (loops == 1 and slides)):
-                size *= 2
             total += np.ceil(size / s.aligned[j]) * s.aligned[j]
         if total > s.capacity[group]:
             return np.inf, np.inf, np.inf

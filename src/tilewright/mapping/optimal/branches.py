@@ -10,7 +10,7 @@ import numpy as np
 
 from tilewright.mapping.optimal.bound_kernels import INNER, LOOPS, WIDEST
 from tilewright.mapping.optimal.cases import TIMED, Node
-from tilewright.mapping.optimal.relaxation import Case
+from tilewright.mapping.optimal.relaxation import Case, moves_window
 from tilewright.mapping.optimal.structure import Item, Structure
 
 Inner = tuple[int | None, ...]
@@ -81,18 +81,18 @@ def by_footprints(parts: list[Part], node: Node) -> list[Part] | None:
         if where.doubles[j] != 1 or all(j in case.twice | case.once for case, _ in parts):
             continue
         loops = [table[:, where.at_item[j] + LOOPS] for table in node.tables]
-        slides = [bool(where.window[c, j]) for c in range(len(loops))]
-        if sum(float(own.min()) for own in loops) > (1 if any(slides) else 0):
+        slides = [moves_window(where, table, j) for table in node.tables]
+        if sum(float(own.min()) for own in loops) > (1 if any(own.any() for own in slides) else 0):
             continue
         return [one for part in parts for one in _by_footprint(part, j, loops, slides)]
     return None
 
 
-def _by_footprint(part: Part, j: int, loops: list[Any], slides: list[bool]) -> list[Part]:
+def _by_footprint(part: Part, j: int, loops: list[Any], slides: list[Any]) -> list[Part]:
     case, masks = part
     once = replace(case, once=case.once | {j})
     none = [mask & (own == 0) for own, mask in zip(loops, masks, strict=True)]
-    one = [mask & (own <= slide) for own, slide, mask in zip(loops, slides, masks, strict=True)]
+    one = [mask & ((own == 0) | slide) for own, slide, mask in zip(loops, slides, masks, strict=True)]
     found = [(once, none)]
     if any((own[mask] == 1).any() for own, mask in zip(loops, one, strict=True)):
         found.append((once, one))

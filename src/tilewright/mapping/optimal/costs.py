@@ -97,7 +97,7 @@ class Costs(NamedTuple):
     most_pj: float
 
 
-ITEM_FIELDS = 8
+ITEM_FIELDS = 9
 
 
 class Packing(NamedTuple):
@@ -146,7 +146,7 @@ def packed(structure: Structure, part: Component) -> tuple[Floats, Any]:
     for j, item in enumerate(structure.items):
         at = place.at_item[j]
         columns = (part.footprint, part.widest, part.loops, _highest(part.above), part.beside, part.first)
-        for k, column in enumerate((*columns, part.reads_sliding, part.writes_sliding)):
+        for k, column in enumerate((*columns, part.reads_sliding, part.writes_sliding, part.ring)):
             table[:, at + k] = column[:, j]
         kinds[at + 1], kinds[at + 4] = MOST, COMMON
         at += ITEM_FIELDS
@@ -210,6 +210,7 @@ def traits(structure: Structure, part: Component, where: Layout, machine: Costs)
         add(part.footprint[:, j], 1.0)
         if where.doubles[j] == 1:
             add(part.loops[:, j], 0.5)
+            add(part.ring[:, j], 0.0)
         if stepwise or where.barrier[j] >= 0 or where.window[:, j].any():
             add(_highest(part.above[:, j]), 0.5)
         if part.window[:, j].any():  # only the innermost loop of all moves a window

@@ -16,6 +16,7 @@ import numpy as np
 from tilewright.mapping.constraints import UNCONSTRAINED, chains_allowed
 from tilewright.mapping.floor import touched_indices
 from tilewright.mapping.optimal.chains import Choice, IntTable, chains, undominated_chains
+from tilewright.mapping.optimal.rooms import DRAM, room
 from tilewright.mapping.optimal.structure import Split, Structure
 from tilewright.workload.nest import Axis, LoopNest, Operand
 
@@ -23,7 +24,6 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 FIRST, ALL, TOGETHER, CUT = 0, 1, 2, 3
 Memo = dict[tuple[Any, ...], Floats]
 NUMBER, LENGTHS, LAST = 0, 1, 2
-DRAM = -1
 MANY_CHAINS = 24  # of one dimension: worth comparing
 
 
@@ -36,7 +36,8 @@ class Component:
     before s refill; ``streams`` is at most the same in one tile step, for what passes the scratchpad by;
     ``reads_sliding`` and ``writes_sliding`` are the same while a window moves. ``served[:, o]`` are
     the words that the multipliers take of operand o. ``footprint`` and ``first`` are the most and the first words at an
-    item, or less where padding hides how many they are; ``widest`` is never below the most. ``last`` are the words of
+    item, or less where padding hides how many they are; ``widest`` is never below the most, ``ring`` are those that an
+    item loaded ahead has room for if no other component has loops above it. ``last`` are the words of
     the output's last tile, ``points`` the compute steps, ``step`` those of the largest tile step, ``final`` those of
     the last one at least, ``steps`` the tile steps, ``used`` the positions per axis. ``visits[:, j, s]`` counts the
     refills of item j. ``above[:, j]`` has a bit for every segment with a loop that item j's operand uses, ``beside``
@@ -56,6 +57,7 @@ class Component:
     footprint: Floats
     first: Floats
     widest: Floats
+    ring: Floats
     last: Floats
     points: Floats
     step: Floats
@@ -247,7 +249,7 @@ def _alone(dim: str, nest: LoopNest) -> bool:
     )
 
 
-class _Builder:
+class Builder:
     """Features of the product of the chains of one component's dimensions."""
 
     def __init__(self, structure: Structure, dims: tuple[str, ...], choice: Choice, memo: Memo) -> None:
@@ -305,7 +307,7 @@ class _Builder:
                         continue
                     for sliding in (None, *numbers):
                         words = self.window(axis, numbers, item, DRAM, (), every=True, sliding=sliding)
-                        kept = words[..., : 2 if sliding is None else 1]
+                        kept = words[..., [0, 1] if sliding is None else [0, 3]]
                         columns.append(np.moveaxis(kept, number, 0).reshape(len(part.table), -1))
             values = np.hstack(columns)
             values = values[:, values.min(axis=0) < values.max(axis=0)]
@@ -385,7 +387,8 @@ class _Builder:
         points: bool = False,
         sliding: int | None = None,
     ) -> Floats:
-        """Sum, most and first of the words on an axis of two dimensions; ``sliding`` is the dimension that moves."""
+        """Sum, most, first, and most after the first in a sweep, of the words on an axis of two dimensions; ``sliding``
+        is the dimension that moves."""
         from tilewright.mapping.optimal.kernels import window_table
 
         one, two = (self.parts[number] for number in numbers)
@@ -426,11 +429,11 @@ class _Builder:
         )  # fmt: skip
         out = self.memo.get(key)
         if out is None:
-            out = np.empty((len(firsts[0]), len(firsts[1]), 3))
+            out = np.empty((len(firsts[0]), len(firsts[1]), 4))
             window_table(*sides[0], *sides[1], steps[one.dim], steps[two.dim], axis.offset, axis.size, out)
             self.memo[key] = out
         counts: Floats = out[numbers_of[0]][:, numbers_of[1]]
-        shape = [1] * len(self.parts) + [3]
+        shape = [1] * len(self.parts) + [4]
         shape[numbers[0]], shape[numbers[1]] = counts.shape[0], counts.shape[1]
         return (counts if numbers[0] < numbers[1] else counts.transpose(1, 0, 2)).reshape(shape)
 
@@ -461,7 +464,7 @@ def component(
 ) -> Component | None:
     """All candidates of a component with their features, None if constraints leave none; ``memo`` keeps counts that
     other structures need as well."""
-    build = _Builder(structure, dims, choice, {} if memo is None else memo)
+    build = Builder(structure, dims, choice, {} if memo is None else memo)
     if 0 not in build.shape:
         build.trim()
     if choice.lean and 0 not in build.shape:
@@ -482,7 +485,7 @@ def component(
     visits = np.ones((size, items, items + 1))
     streams = np.ones((size, items, items + 1) if any(map(structure.passes_by, range(items))) else (size, 0, 0))
     window = np.zeros((size, items), dtype=np.int64)
-    footprint, first, widest = (np.ones((size, items)) for _ in range(3))
+    footprint, first, widest, ring = (np.ones((size, items)) for _ in range(4))
     above, beside, loops = (np.zeros((size, items), dtype=np.int64) for _ in range(3))
     served = np.ones((size, len(nest.operands)))
     spread = any(split.axis >= 0 for part in parts for split in part.splits)
@@ -512,8 +515,9 @@ def component(
                 sliding = build.sliding_words(operand, item, entry.parent, shared, every=every)
                 if sliding is not None:
                     target[:, item] = np.minimum(target[:, item], flat(sliding))
-        most, opening, wide = _room(build, operand, item)
-        footprint[:, item], first[:, item], widest[:, item] = flat(most), flat(opening), flat(wide)
+        held = room(build, operand, item)
+        footprint[:, item], first[:, item] = flat(held.most), flat(held.first)
+        widest[:, item], ring[:, item] = flat(held.widest), flat(held.ahead)
         for number, part in enumerate(parts):
             bits = flat(build.spread(number, part.segments(item))).astype(np.int64)
             if used[number]:
@@ -552,12 +556,12 @@ def component(
     tables = tuple(part.table for part in parts)
     return Component(
         dims, tables, rows, reads, writes, streams, reads_sliding, writes_sliding, visits, served, footprint, first,
-        widest, flat(last), flat(points), flat(step), flat(final), flat(steps), used_positions, above, beside, loops,
-        window,
+        widest, ring, flat(last), flat(points), flat(step), flat(final), flat(steps), used_positions, above, beside,
+        loops, window,
     )  # fmt: skip
 
 
-def _refills(build: _Builder, operand: Operand, item: int, refilling: int) -> Floats:
+def _refills(build: Builder, operand: Operand, item: int, refilling: int) -> Floats:
     """Refills of one instance: loops that the operand uses, and others of segments before ``refilling``."""
     total: Floats = np.ones((1,) * len(build.parts))
     for number, part in enumerate(build.parts):
@@ -576,25 +580,3 @@ def _refills(build: _Builder, operand: Operand, item: int, refilling: int) -> Fl
         )
         total = total * build.spread(number, part.count(modes, NUMBER))
     return total
-
-
-def _room(build: _Builder, operand: Operand, item: int) -> tuple[Floats, Floats, Floats]:
-    """The most words that one instance holds at an item, at least; lower bounds of those of the first tile; and what
-    the most are at most."""
-    most, opening, widest = (np.ones((1,) * len(build.parts)) for _ in range(3))
-    for axis, numbers in build.windows(operand):
-        if len(numbers) == 2:
-            words = build.window(axis, numbers, item, DRAM, (), every=True)
-            most, opening, widest = most * words[..., 1], opening * words[..., 2], widest * words[..., 1]
-            continue
-        if len(numbers) > 2:
-            widest = widest * touched_indices(axis, build.nest.extents)
-            continue
-        tile = build.spread(numbers[0], build.parts[numbers[0]].tile(item))
-        touched = touched_indices(axis, build.nest.extents)
-        widest = widest * np.minimum(tile, touched)
-        if touched < build.nest.extents[build.parts[numbers[0]].dim]:  # some indices are padding
-            tile = np.maximum(1.0, np.ceil(touched / (np.ceil(touched / tile) + 1)))
-            opening = opening * 0.0
-        most, opening = most * tile, opening * tile
-    return most, opening, widest

@@ -142,8 +142,9 @@ def _new_indices(y, ny, py, pny, r, nr, pr, pnr, y_step, r_step, offset, size):
 @njit(void(_MEMBERS, _MEMBERS, int64, int64, int64, int64, int64[::1], int64[::1]), cache=True)
 def window_words(ys, rs, y_step, r_step, offset, size, marks, out):
     """Distinct in-bounds indices on one axis that the members of each pair of groups need newly: their sum, the most
-    of any pair, and those of the first pair. ``marks`` has a cell per index and one more for the last stamp used."""
-    total, most, first_pair, pairs = 0, 0, 0, 0
+    of any pair, those of the first pair, and the most of any pair that follows another one in a sweep. ``marks`` has a
+    cell per index and one more for the last stamp used."""
+    total, most, first_pair, later, pairs = 0, 0, 0, 0, 0
     i = 0
     while i < len(ys[0]):
         i_end = i
@@ -174,25 +175,30 @@ def window_words(ys, rs, y_step, r_step, offset, size, marks, out):
                         index += step
             total += words
             most = max(most, words)
+            if ys[4][i] > 0 or rs[4][j] > 0:
+                later = max(later, words)
             if pairs == 0:
                 first_pair = words
             pairs += 1
             j = j_end
         i = i_end
-    out[0], out[1], out[2] = total, most, first_pair
+    out[0], out[1], out[2], out[3] = total, most, first_pair, later
 
 
 @njit(cache=True)
 def _words_beside(y, ny, py, pny, rs, y_step, r_step, offset, size):
-    """The words that one chunk needs newly with every chunk of the other dimension: their sum, and the most."""
-    total, most = 0, 0
+    """The words that one chunk needs newly with every chunk of the other dimension: their sum, the most, and the most
+    of those that follow another one in a sweep."""
+    total, most, later = 0, 0, 0
     for b in range(len(rs[0])):
         first, last, step = _new_indices(
             y, ny, py, pny, rs[1][b], rs[2][b], rs[3][b], rs[4][b], y_step, r_step, offset, size
         )
         words = max(0, (last - first) // step + 1)
         total, most = total + words, max(most, words)
-    return total, most
+        if pny > 0 or rs[4][b] > 0:
+            later = max(later, words)
+    return total, most, later
 
 
 @njit(
@@ -208,7 +214,7 @@ def window_table(
     """``window_words`` for every chain of one dimension with every chain of the other; ``slides`` gives for each chain
     the place of its sliding loop, -1 for none."""
     marks = np.zeros(size + 1, np.int64)
-    words = np.zeros(3, np.int64)
+    words = np.zeros(4, np.int64)
     taps = [chain_members(r_extent, r_tiles[b], r_modes, r_slides[b]) for b in range(len(r_tiles))]
     apart = len(y_tiles) > 2 * y_extent and y_extent * y_extent <= _MOST_KNOWN
     for mode in y_modes:
@@ -218,28 +224,28 @@ def window_table(
     # What a chunk by itself brings is the same in every chain: by its start and length, and by how long the chunk right
     # before it was (nothing, one, or more).
     sums = np.full((len(r_tiles), y_extent, y_extent + 1, 3) if apart else (0, 0, 0, 0), -1, np.int64)
-    tops = np.zeros_like(sums)
+    tops, laters = np.zeros_like(sums), np.zeros_like(sums)
     for a in range(len(y_tiles)):
         ys = chain_members(y_extent, y_tiles[a], y_modes, y_slides[a])
         for b in range(len(r_tiles)):
             if not apart:
                 window_words(ys, taps[b], y_step, r_step, offset, size, marks, words)
-                for k in range(3):
+                for k in range(4):
                     out[a, b, k] = words[k]
                 continue
-            total, most = 0, 0
+            total, most, later = 0, 0, 0
             for i in range(len(ys[0])):
                 y, ny, py, pny = ys[1][i], ys[2][i], ys[3][i], ys[4][i]
                 kind = min(pny, 2)
                 known = pny == 0 or py + pny == y
                 if not known or sums[b, y, ny, kind] < 0:
-                    words[0], words[1] = _words_beside(y, ny, py, pny, taps[b], y_step, r_step, offset, size)
+                    one, top, after = _words_beside(y, ny, py, pny, taps[b], y_step, r_step, offset, size)
                     if known:
-                        sums[b, y, ny, kind], tops[b, y, ny, kind] = words[0], words[1]
-                    total, most = total + words[0], max(most, words[1])
+                        sums[b, y, ny, kind], tops[b, y, ny, kind], laters[b, y, ny, kind] = one, top, after
                 else:
-                    total, most = total + sums[b, y, ny, kind], max(most, tops[b, y, ny, kind])
-            out[a, b, 0], out[a, b, 1] = total, most
+                    one, top, after = sums[b, y, ny, kind], tops[b, y, ny, kind], laters[b, y, ny, kind]
+                total, most, later = total + one, max(most, top), max(later, after)
+            out[a, b, 0], out[a, b, 1], out[a, b, 3] = total, most, later
             first, last, step = _new_indices(
                 ys[1][0], ys[2][0], ys[3][0], ys[4][0],
                 taps[b][1][0], taps[b][2][0], taps[b][3][0], taps[b][4][0], y_step, r_step, offset, size,

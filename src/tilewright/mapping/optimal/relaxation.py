@@ -21,6 +21,7 @@ from tilewright.mapping.optimal.bound_kernels import (
     LOOPS,
     OPENING,
     READS_SLIDING,
+    RING,
     ROOFLINE,
     SINGLE,
     WIDEST,
@@ -85,6 +86,12 @@ class Case:
     once: frozenset[int] = frozenset()
 
 
+def moves_window(where: Layout, table: Floats, j: int) -> Any:
+    """Which candidates of a component have a single loop above an item, such that less than two footprints do."""
+    at = where.at_item[j]
+    return (table[:, at + LOOPS] == 1) & (table[:, at + RING] < 2 * table[:, at + FOOTPRINT])
+
+
 def segments_known(where: Layout, tables: list[Floats], case: Case) -> list[tuple[int, bool]]:
     """For every item the segment of its innermost loop, at least, and whether that is known to be so."""
     found = []
@@ -127,7 +134,8 @@ class _Relaxation:
         elif what == "used":
             values = table[:, where.at_used + j]
         elif what == "room":
-            values = table[:, where.at_item[j] + FOOTPRINT]
+            # Of mappings that need but one footprint none has two loops above the item.
+            values = table[:, where.at_item[j] + (RING if j in self.case.once else FOOTPRINT)]
         elif what == "opening":
             values = table[:, where.at_item[j] + OPENING]
         elif what == "visits":
@@ -436,10 +444,7 @@ class _Relaxation:
         if j in self.case.twice:
             return True
         loops = [table[:, self.where.at_item[j] + LOOPS].min() for table in self.tables]
-        slides = any(
-            self.where.window[c, j] and self.tables[c][:, self.where.at_item[j] + LOOPS].max() > 0
-            for c in range(len(self.tables))
-        )
+        slides = any(moves_window(self.where, table, j).any() for table in self.tables)
         return bool(sum(loops) > (1 if slides else 0))
 
 
