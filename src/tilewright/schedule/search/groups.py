@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tilewright.schedule.search.masks import Masks, bits
 
@@ -42,36 +44,42 @@ class Groups:
         return found
 
 
-def all_groups(masks: Masks, largest: int | None = None, most: int = 200_000) -> Groups:
+def all_groups(
+    masks: Masks, largest: int | None = None, most: int = 200_000, tick: Callable[[], None] = lambda: None
+) -> Groups:
     """Every group of at most ``largest`` nodes; of more than ``most`` groups only the smaller, and ``cut`` says so.
 
-    Sets grow from single nodes by an adjacent node and all that lies on the way to it, so that they stay convex and
-    connected: any group is reached from any of its nodes through sets inside itself. Sizes are finished one by one, so
-    a cut leaves all groups up to some size and none above.
+    Sets grow from single nodes by an adjacent node and all that any group with them must have, so that they stay legal
+    and connected: any group is reached from any of its nodes through sets inside itself. Sizes are finished one by one,
+    so a cut leaves all groups up to some size and none above. ``tick`` is called for each set.
     """
     total = len(masks.before)
     wished = total if largest is None else min(largest, total)
     reach, cut = wished, ""
     near = _neighbours(masks)
-    waiting: list[set[int]] = [set() for _ in range(total + 1)]
-    waiting[1] = {1 << k for k in range(total)}
+    waiting: list[dict[int, _Grown]] = [{} for _ in range(total + 1)]
+    for k in range(total):
+        first = _grown(masks, _Grown(0, 0, 0, 0, 0), 1 << k)
+        waiting[first.nodes.bit_count()][first.nodes] = first
     seen, found, size = 0, list[Group](), 0
     while size < reach:
         size += 1
         seen += len(waiting[size])
-        for nodes in sorted(waiting[size]):
+        for nodes, before in sorted(waiting[size].items()):
+            tick()
             group = group_of(masks, nodes)
             if group is not None:
                 found.append(group)
             if nodes & masks.alone:
                 continue
             for k in bits(masks.union(near, nodes) & ~nodes & ~masks.alone):
-                grown = _hull(masks, nodes | 1 << k)
-                if grown.bit_count() <= reach and not grown & masks.alone:
-                    waiting[grown.bit_count()].add(grown)
-                    if seen + len(waiting[grown.bit_count()]) > most:
-                        reach = max(size, grown.bit_count() - 1)
-        waiting[size] = set()
+                after = _grown(masks, before, 1 << k)
+                count = after.nodes.bit_count()
+                if count <= reach and not after.nodes & masks.alone:
+                    waiting[count][after.nodes] = after
+                    if seen + len(waiting[count]) > most:
+                        reach = max(size, count - 1)
+        waiting[size] = {}
     if reach < wished:
         cut = f"only groups of at most {reach} operators are in this search: there are too many larger ones"
     lowest: list[list[Group]] = [[] for _ in range(total)]
@@ -112,6 +120,32 @@ def _neighbours(masks: Masks) -> list[int]:
 def _hull(masks: Masks, nodes: int) -> int:
     """The least convex set with these nodes: all on a way from one to another."""
     return nodes | (masks.union(masks.ancestors, nodes) & masks.union(masks.descendants, nodes))
+
+
+class _Grown(NamedTuple):
+    """A set of nodes, all before and all after any of them, the bases that it reads and writes."""
+
+    nodes: int
+    ancestors: int
+    descendants: int
+    reads: int
+    writes: int
+
+
+def _grown(masks: Masks, grown: _Grown, more: int) -> _Grown:
+    """The set with more nodes and what every group with these has: those on the way from one to another, and all
+    writers of bases that are both read and written.
+    """
+    nodes, ancestors, descendants, reads, writes = grown
+    while more:
+        nodes |= more
+        for k in bits(more):
+            ancestors |= masks.ancestors[k]
+            descendants |= masks.descendants[k]
+            reads |= masks.reads[k]
+            writes |= masks.writes[k]
+        more = ((ancestors & descendants) | masks.union(masks.writers, reads & writes & masks.several)) & ~nodes
+    return _Grown(nodes, ancestors, descendants, reads, writes)
 
 
 def _connected(masks: Masks, nodes: int) -> bool:

@@ -21,7 +21,8 @@ def bits(mask: int) -> Iterator[int]:
 
 class Masks:
     """What the search asks of a graph, as masks. Node masks: ``before``, ``ancestors``, ``descendants`` of a node,
-    ``readers``, ``writers`` of a base. Base masks: ``reads``, ``writes`` of a node, ``given``, ``wanted``.
+    ``readers``, ``writers`` of a base. Base masks: ``reads``, ``writes`` of a node, ``given``, ``wanted``, ``several``:
+    with more than one writer.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -37,6 +38,7 @@ class Masks:
         self.alone = sum(1 << k for k, node in enumerate(graph.nodes) if node.alone)
         self.readers = [sum(1 << k for k in graph.readers[name]) for name in self.names]
         self.writers = [sum(1 << k for k in graph.writers[name]) for name in self.names]
+        self.several = sum(1 << b for b, writers in enumerate(self.writers) if writers.bit_count() > 1)
         self.before = [sum(1 << p for p in before) for before in graph.before]
         self.ancestors: list[int] = []
         for before in self.before:

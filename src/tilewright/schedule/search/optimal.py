@@ -66,20 +66,22 @@ def search(
     chip between groups; without ``loading`` none is loaded whole; ``sequence`` fixes groups and order. The answer is
     never worse than those of ``start``. ``deadline`` is a ``time.monotonic`` moment; past it, and at a
     KeyboardInterrupt, the best so far is returned with what bound is known. ``progress`` gets the least known value,
-    the bound, and how many states were expanded.
+    the bound, and how many states were expanded. Offers with a ``floor`` (``moves.Floored``) are asked for less.
 
     Raises InfeasibleError if no schedule fits, naming nodes that run in no way, and LimitError if the search had to
     stop before there was one.
     """
     run = _Run(objective, switches or Switches(), limits or Limits(), deadline, progress)
     least: dict[int, list[Offer]] = {}
+    if not offers.graph.nodes:
+        return Solution((), 0.0)
     for solution in start:
         run.keep(solution.choices)
     try:
         masks = Masks(offers.graph)
         groups, after = _any(run, masks, largest if fusing else 1) if sequence is None else _fixed(masks, sequence)
         market = Market(masks, offers, pinning=pinning, loading=loading, tick=run.tick)
-        least = {group.nodes: found for group in groups if (found := market.least_of(group))}
+        least = _asked(run, market, groups)
         run.sweeps(_problem(run, masks, market, offers.capacity, least, after))
     except (KeyboardInterrupt, Stopped):
         run.notes.append("stopped before the search was complete")
@@ -98,7 +100,7 @@ class _Run:
         self.deadline, self.progress = deadline, progress
         self.best: tuple[Choice, ...] | None = None
         self.value, self.bound, self.states = INFINITE, 0.0, 0
-        self.complete = False
+        self.complete = self.partial = False
         self.notes: list[str] = []
 
     @property
@@ -131,7 +133,8 @@ class _Run:
 
     def raise_bound(self, bound: float) -> None:
         """Nothing costs less than this but perhaps what is known."""
-        self.bound = max(self.bound, min(self.value, bound * CLOSE))
+        if not self.partial:
+            self.bound = max(self.bound, min(self.value, bound * CLOSE))
 
     def sweeps(self, problem: Problem) -> None:
         """Explore with more and more states per layer until none is left out for lack of room."""
@@ -141,10 +144,10 @@ class _Run:
         most = max(1, self.limits.states // (1 + len(problem.masks.before)))
         for width in [*(w for w in WIDTHS if self.switches.narrow and w < most), most]:
             lost = self._sweep(problem, width)
-            self.complete = lost >= self.limit
             self.raise_bound(lost)
             self.report()
-            if self.complete:
+            if lost >= self.limit:
+                self.complete = not self.partial
                 return
         self.notes.append(f"stopped at the limit of {self.limits.states:,} states in one sweep")
 
@@ -175,7 +178,7 @@ class _Run:
 
 def _any(run: _Run, masks: Masks, largest: int | None) -> tuple[tuple[Group, ...], After]:
     """All groups, and which can be next."""
-    groups = all_groups(masks, largest, run.limits.groups)
+    groups = all_groups(masks, largest, run.limits.groups, run.tick)
     run.notes += [groups.cut] if groups.cut else []
     return groups.all, lambda done: groups.at(done, masks.frontier(done))
 
@@ -194,6 +197,22 @@ def _fixed(masks: Masks, sequence: Sequence[frozenset[int]]) -> tuple[tuple[Grou
         following[done] = [group]
         done |= group.nodes
     return tuple(groups), lambda done: following.get(done, [])
+
+
+def _asked(run: _Run, market: Market, groups: tuple[Group, ...]) -> dict[int, list[Offer]]:
+    """What each group costs at least, small ones first. If that takes half of the time, larger ones are left out."""
+    half = None if run.deadline is None else (monotonic() + run.deadline) / 2
+    least: dict[int, list[Offer]] = {}
+    for group in sorted(groups, key=lambda group: len(group.members)):
+        if half is not None and monotonic() > half:
+            size = len(group.members)
+            run.partial = True
+            run.notes.append(f"no time to look at groups of {size} and more operators, so there is no bound")
+            return {nodes: found for nodes, found in least.items() if nodes.bit_count() < size}
+        found = market.least_of(group)
+        if found:
+            least[group.nodes] = found
+    return least
 
 
 def _problem(

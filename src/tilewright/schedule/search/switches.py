@@ -13,7 +13,8 @@ class Switches:
     known value. The rest lets every group have its cheapest residency, so it is never more than the truth.
     ``incumbent``: the best known value prunes; otherwise it is only kept as an answer.
     ``places``: of two states with the same nodes executed, one is dropped if the other costs no more and has each base
-    where the former has it or in more places: it can do whatever the former can, since a chip copy goes for free.
+    where the former has it or in more places: it can do whatever the former can, since a chip copy goes for free. Not
+    for energy * delay, where states have several sums.
     ``drops``: a chip copy that a group does not touch goes only if the group needs the room.
     ``narrow``: searches that keep few states per number of nodes come first and find good answers to prune with.
     ``lines``: for energy * delay, states are bounded by the least of mixed sums too, not by the least energy times the
