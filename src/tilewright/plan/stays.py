@@ -129,9 +129,9 @@ def every_step(array: Sequence[Node], ranges: tuple[DimRange, ...]) -> tuple[Sta
 
 def adds_up_outside(arch: Accelerator, nest: LoopNest, array: Sequence[Node]) -> bool:
     """Whether a step's results are added up in the scratchpad: no memory further in holds them until they are complete
-    (docs/model.md, sections 4 and 8)."""
+    (docs/model.md, sections 4 and 8). The vector unit has whole reductions in a step and writes what is complete."""
     if nest.work is not None:
-        return nest.work.kind == "reduce"
+        return False
     keeps = [k for k, node in enumerate(array) if isinstance(node, Keep) and node.operand == nest.output.name]
     if not keeps:
         return True

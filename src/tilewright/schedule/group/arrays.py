@@ -15,7 +15,7 @@ from tilewright.mapping.mapping import Keep, Loop, Mapping, Node, Par
 from tilewright.mapping.problem import NestProblem
 from tilewright.mapping.tiling import step_tile
 from tilewright.schedule.group.book import StepBook
-from tilewright.schedule.group.steps import boxed, pad_keeps
+from tilewright.schedule.group.steps import boxed, pad_keeps, trimmed
 
 
 class ArrayMapper:
@@ -38,7 +38,7 @@ class ArrayMapper:
         one, arch = book.one, book.one.problem.arch
         ranges = {d: ((extent - box[d]) // 2, box[d]) for d, extent in one.nest.dims if box[d] < extent}
         problem = replace(one.problem, nest=boxed(one.nest, ranges), parameters=(), held_parameters=())
-        candidates = [_trimmed(default_array_part(problem, box), box)]
+        candidates = [trimmed(default_array_part(problem, box), box)]
         if one.name in self._found:
             candidates.append(transplanted(one.problem, self._found[one.name], box))
         judged = []
@@ -91,17 +91,4 @@ def transplanted(problem: NestProblem, mapping: Mapping, box: Dict[str, int]) ->
             chunk = min(node.tile, now[node.dim])
             found.append(Loop(node.dim, chunk))
         before[node.dim], now[node.dim] = min(before[node.dim], node.tile), min(now[node.dim], chunk)
-    return _trimmed(tuple(found), box)
-
-
-def _trimmed(nodes: tuple[Node, ...], box: Dict[str, int]) -> tuple[Node, ...]:
-    """Without loops and pars of one chunk."""
-    ranges = dict(box)
-    found: list[Node] = []
-    for node in nodes:
-        if isinstance(node, Keep):
-            found.append(node)
-        elif node.tile < ranges[node.dim]:
-            found.append(node)
-            ranges[node.dim] = node.tile
-    return tuple(found)
+    return trimmed(tuple(found), box)

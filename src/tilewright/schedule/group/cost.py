@@ -13,10 +13,13 @@ from tilewright.mapping.cycles import port_cycles, rate_cycles
 from tilewright.mapping.problem import Accesses
 from tilewright.mapping.tiling import IntArray
 from tilewright.schedule.group.book import Steps
-from tilewright.schedule.group.prepared import Prepared, Setting, Transfer
+from tilewright.schedule.group.members import members
+from tilewright.schedule.group.prepared import Book, Prepared, Setting, Transfer, Way, setting
 from tilewright.schedule.group.room import peak
 from tilewright.schedule.offers import Offer, Residency
+from tilewright.schedule.schedule import Group
 from tilewright.schedule.tiled import GroupCost
+from tilewright.workload.storage import PlacedNetwork
 
 
 def group_cost(prepared: Prepared, places: Residency, held_bytes: int = 0) -> GroupCost:
@@ -57,6 +60,20 @@ def group_cost(prepared: Prepared, places: Residency, held_bytes: int = 0) -> Gr
         accesses=(*moved, *counts.records),
         loose_cycles=int(load[0]) + max(overlapping, computing) + int(store[-1]),
     )
+
+
+def tiled_cost(placed: PlacedNetwork, arch: Accelerator, group: Group, held_bytes: int = 0) -> GroupCost:
+    """The cost of a group that says how it runs, whatever cost it has."""
+    tiled = group.tiled
+    assert tiled is not None
+    operators = {operator.name: operator for operator in placed.network.operators}
+    dims = tuple(loop.dim for loop in tiled.loops)
+    found = members(placed, arch, [operators[run.operator] for run in tiled.runs], dims)
+    places = Residency(*(frozenset(b) for b in (group.resident_in, tiled.loaded, group.resident_out, tiled.stored)))
+    arrays, weights = tuple(run.array for run in tiled.runs), tuple(run.weights for run in tiled.runs)
+    way = Way(tiled.loops, tiled.channels, tiled.overlap, arrays, weights)
+    book = Book(placed, arch, found, places.held | places.stored)
+    return group_cost(Prepared(setting(book, way)), places, held_bytes)
 
 
 def offer(prepared: Prepared, places: Residency) -> Offer:

@@ -93,9 +93,12 @@ class Loops:
 def shared_loops(group: Members, loops: tuple[Loop, ...], overlap: Overlap) -> Loops:
     """Loops of the last operator with what the overlap mode caches."""
     extents = tuple(group.last.nest.extents[loop.dim] for loop in loops)
-    inner = [k for k, loop in enumerate(loops) if loop.dim not in group.batch]
-    cached = {"recompute": [], "cache_rows": inner[-1:], "cache_all": inner}[overlap]
-    return Loops(loops, extents, tuple(k in cached for k in range(len(loops))))
+    last = len(loops) - 1
+    cached = tuple(
+        {"recompute": False, "cache_rows": k == last, "cache_all": loop.dim not in group.batch}[overlap]
+        for k, loop in enumerate(loops)
+    )
+    return Loops(loops, extents, cached)
 
 
 Key = tuple[str, int]  # a base and one of its axes

@@ -100,7 +100,11 @@ class Market:
             first: Prepared | None = None
             for weights in weight_choices(group, frame):
                 way = Way(frame.loops, frame.channels, frame.overlap, arrays, weights)
-                at = setting(book, way) if first is None else replace(first.at, way=way)
+                at = (
+                    setting(book, way)
+                    if first is None
+                    else replace(first.at, way=replace(first.at.way, weights=weights))
+                )
                 first = prepared = Prepared(at, first)
                 if peak(prepared.room(least), len(group.all)) <= self.capacity:
                     found.append(prepared)

@@ -89,12 +89,15 @@ def member(placed: PlacedNetwork, arch: Accelerator, operator: Operator) -> Memb
     return Member(operator, part, nest_problem(placed, arch, operator, parts, 0), tuple(reads), weights, loaded)
 
 
-def block(placed: PlacedNetwork, tensor: str) -> Block:
-    """A tensor's place among the indices of its base; NoGroupError where it is no block of whole steps there."""
+def block(placed: PlacedNetwork, tensor: str, *, outside: bool) -> Block:
+    """A tensor's place among the indices of its base; NoGroupError where it is no block of whole steps there.
+
+    What the group does not write comes by its addresses, whatever it is of its base: it counts as a base of its own.
+    """
     mine = placed.of[tensor]
     shape = placed.network.shape(tensor)
-    if mine.base == tensor:
-        return Block(tensor, tensor, (0,) * len(shape), shape, shape)
+    if outside or mine.base == tensor:
+        return Block(tensor, mine.base, (0,) * len(shape), shape, shape)
     own = placed.of[mine.base]
     outer = placed.network.shape(mine.base)
     if len(shape) != len(outer) or any(
@@ -147,26 +150,40 @@ class Members:
         )
 
 
-def members(placed: PlacedNetwork, arch: Accelerator, operators: Sequence[Operator]) -> Members:
-    """Operators as a group in this order; NoGroupError where they are none."""
+def members(
+    placed: PlacedNetwork, arch: Accelerator, operators: Sequence[Operator], dims: tuple[str, ...] | None = None
+) -> Members:
+    """Operators as a group in this order; NoGroupError where they are none.
+
+    ``dims`` are dimensions of the last operator that must be such that shared loops may split them; without any, those
+    of rows and columns that are.
+    """
     found = tuple(member(placed, arch, operator) for operator in operators)
     if len(found) > 1:
         for one in found:
             if one.nest.work is not None and one.nest.work.kind != "map":
                 raise NoGroupError(f"{one.name} reduces a whole map")
-    blocks = {name: block(placed, name) for one in found for name in (*(t for _, t in one.reads), one.writes)}
+    written = {placed.of[one.writes].base for one in found}
+    blocks = {one.writes: block(placed, one.writes, outside=False) for one in found}
+    for _, tensor in (read for one in found for read in one.reads):
+        blocks.setdefault(tensor, block(placed, tensor, outside=placed.of[tensor].base not in written))
     read = {blocks[tensor].base for one in found for _, tensor in one.reads}
     if any(blocks[one.writes].base not in read for one in found[:-1]):
         raise NoGroupError("what an operator writes is not read inside")
     if any(blocks[one.writes].base == blocks[found[-1].writes].base for one in found[:-1]):
         raise NoGroupError("the last operator shares its base with another")
-    batch, dims = _dimensions(found[-1])
+    batch, usual = _dimensions(found[-1])
+    if dims is not None:
+        try:
+            return Members(found, blocks, batch, dims, _ties(found, blocks, dims))
+        except _UnsuitedError as wrong:
+            raise NoGroupError(f"no shared loop splits {', '.join(wrong.dims)}") from None
     while True:  # leave out dimensions until none gets in another's way
         try:
-            return Members(found, blocks, batch, dims, _ties(found, blocks, (*batch, *dims)))
+            return Members(found, blocks, batch, usual, _ties(found, blocks, (*batch, *usual)))
         except _UnsuitedError as wrong:
             batch = tuple(dim for dim in batch if dim not in wrong.dims)
-            dims = tuple(dim for dim in dims if dim not in wrong.dims)
+            usual = tuple(dim for dim in usual if dim not in wrong.dims)
 
 
 def _dimensions(last: Member) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -190,10 +207,14 @@ def _ties(
 ) -> dict[str, tuple[str | None, ...]]:
     """What every axis depends on, the last operator first; _UnsuitedError names dimensions that cannot be split."""
     last = found[-1]
-    bases: dict[str, list[str | None]] = {}
+    written = {blocks[one.writes].base for one in found}
+    maps: dict[str, list[str | None]] = {}
+
+    def name(at: Block) -> str:
+        return at.base if at.base in written else at.tensor
 
     def note(at: Block, axis: int, tie: str | None) -> None:
-        known = bases.setdefault(at.base, [None] * len(at.outer))
+        known = maps.setdefault(name(at), [None] * len(at.outer))
         if tie is not None:
             if known[axis] not in (None, tie) or (at.origin[axis], at.shape[axis]) != (0, at.outer[axis]):
                 raise _UnsuitedError(tie)
@@ -206,7 +227,7 @@ def _ties(
             for place_of_axis, dim in enumerate(one.dim_of):
                 note(mine, place_of_axis, dim if dim in dims else None)
         of_dim: dict[str, str] = {}
-        for k, tie in enumerate(bases[mine.base]):
+        for k, tie in enumerate(maps.get(mine.base, ())):
             if tie is not None:
                 dim = one.dim_of[k] if k < len(one.dim_of) else None
                 if dim is None or dim in one.nest.whole or (mine.origin[k], mine.shape[k]) != (0, mine.outer[k]):
@@ -227,4 +248,4 @@ def _ties(
                     raise _UnsuitedError(*on)
                 for tie in on:
                     note(blocks[tensor], axis.tensor_axis, tie)
-    return {name: tuple(bases.get(b.base, [None] * len(b.outer))) for name, b in blocks.items()}
+    return {tensor: tuple(maps.get(name(b), [None] * len(b.outer))) for tensor, b in blocks.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from itertools import product
 from math import prod
@@ -18,7 +18,7 @@ from tilewright.schedule.group.book import Classes, StepBook, Steps, classes, fo
 from tilewright.schedule.group.intervals import Boxes, Loops, boxes, merged, shared_loops
 from tilewright.schedule.group.members import Member, Members
 from tilewright.schedule.group.room import Room, map_rooms, weight_rooms
-from tilewright.schedule.group.steps import StepCost
+from tilewright.schedule.group.steps import StepCost, trimmed
 from tilewright.schedule.offers import Residency
 from tilewright.schedule.problems import dram_strides
 from tilewright.schedule.tiled import Overlap, Weights
@@ -172,6 +172,7 @@ def setting(book: Book, way: Way) -> Setting:
     """A group under a way to run it."""
     found = book.boxes(shared_loops(book.group, way.loops, way.overlap))
     boxed = book.largest(found, way.channels)
+    way = replace(way, arrays=tuple(trimmed(nodes, box) for nodes, box in zip(way.arrays, boxed, strict=True)))
     adding = tuple(one.adds_up(array) for one, array in zip(book.books, way.arrays, strict=True))
     return Setting(book, way, found, book.chunks(way.channels), boxed, adding)
 
@@ -189,8 +190,8 @@ class Counted:
 @dataclass(frozen=True, eq=False)
 class Transfer:
     """Transfers of one tensor for one cause. ``size`` and ``runs`` are bytes and runs by kinds of chunks (an axis for
-    each shared loop), then by the steps of a pass from ``first`` on; ``of`` gives the kind of every chunk. If ``once``,
-    they happen in the first pass only."""
+    each shared loop), then by the steps of a pass from ``first`` on; ``of`` gives the kind of every chunk. ``once`` is
+    the pass in which they happen, if they do so in one only."""
 
     tensor: str
     cause: str
@@ -198,11 +199,11 @@ class Transfer:
     of: tuple[IntArray, ...]
     size: IntArray
     runs: IntArray
-    once: bool = False
+    once: tuple[int, ...] | None = None
 
     @cached_property
     def total_bytes(self) -> int:
-        if self.once:
+        if self.once is not None:
             return int(self.size.sum())
         total = self.size
         for of in self.of:
@@ -212,8 +213,8 @@ class Transfer:
     def add_to(self, size: IntArray, runs: IntArray) -> None:
         """Add bytes and runs to arrays over all passes and steps."""
         steps = slice(self.first, self.first + self.size.shape[-1])
-        if self.once:
-            where: Where = (*(0,) * len(self.of), steps)
+        if self.once is not None:
+            where: Where = (*self.once, steps)
             size[where] += self.size.reshape(-1)
             runs[where] += self.runs.reshape(-1)
             return
@@ -324,23 +325,30 @@ class Prepared:
         at, found = self.at, []
         for place, one in enumerate(at.group.all):
             for tensor, size in one.vectors:
-                found.append(self._once(tensor, "parameter", place, np.array([size])))
+                found.append(self._once(tensor, "parameter", place, np.array([size]), self._first_pass(place)))
             if one.weights is None or at.way.weights[place] == "pass":
                 continue
             tensor = one.part.tensor(one.weights.name)
             chunks = len(at.chunks[0]) if place == at.last else 1
             sizes = np.array([self._weight_bytes(one, place, k) for k in range(chunks)])
             if at.way.weights[place] == "stay":
-                found.append(self._once(tensor, "weight", place, sizes))
+                found.append(self._once(tensor, "weight", place, sizes, self._first_pass(place)))
             else:
                 there = self._by_class(self._work[place, False], lambda cost: int(cost.results > 0))
                 found.append(Transfer(tensor, "weight", place, self._of(place), there * sizes, there))
         return tuple(found)
 
-    def _once(self, tensor: str, cause: str, place: int, sizes: IntArray) -> Transfer:
-        """Transfers with the steps of the first pass, one run each."""
+    def _once(self, tensor: str, cause: str, place: int, sizes: IntArray, first: tuple[int, ...]) -> Transfer:
+        """Transfers with the steps of one pass, one run each."""
         nothing = (_ZERO,) * len(self.at.boxes.loops.counts)
-        return Transfer(tensor, cause, place, nothing, sizes, (sizes > 0).astype(np.int64), once=True)
+        return Transfer(tensor, cause, place, nothing, sizes, (sizes > 0).astype(np.int64), once=first)
+
+    def _first_pass(self, place: int) -> tuple[int, ...]:
+        """The first pass in which an operator's step is not empty."""
+        found = [0] * len(self.at.boxes.loops.counts)
+        for at, known in self.at.boxes.ranges[place].values():
+            found[at] = max(found[at], int(np.argmax(known.high > known.new)))
+        return tuple(found)
 
     def _weight_bytes(self, one: Member, place: int, chunk: int) -> int:
         assert one.weights is not None
@@ -368,7 +376,7 @@ class Prepared:
     def _whole(self, base: str) -> Transfer:
         """A base that is loaded whole with the first step."""
         size = -(-self.at.book.sizes[base] * self.at.arch.widths.input // 8)
-        return self._once(base, "load", 0, np.array([size]))
+        return self._once(base, "load", 0, np.array([size]), (0,) * len(self.at.boxes.loops.counts))
 
     def _streamed(self, tensor: str) -> Transfer:
         """A map that comes in tile by tile."""
@@ -380,10 +388,11 @@ class Prepared:
             size, runs = _boxes(
                 counted, [(axis, whole) for axis, whole in enumerate(shape)], strides, at.arch.widths.input
             )
-            once = not any(kind for one in counted for kind in one.kinds)
+            once: tuple[int, ...] | None = None
             place, of = self.reads[tensor], tuple(one.of for one in counted)
-            if once:
-                of, size, runs = (_ZERO,) * len(loops.counts), size.reshape(-1), runs.reshape(-1)
+            if not any(kind for one in counted for kind in one.kinds):
+                once, of = (0,) * len(loops.counts), (_ZERO,) * len(loops.counts)
+                size, runs = size.reshape(-1), runs.reshape(-1)
             self._parts[key] = Transfer(tensor, "load", place, of, size, runs, once)
         return self._parts[key]
 

@@ -163,3 +163,16 @@ def _with_move(sides: tuple[Side, ...], arch: Accelerator, read_bits: int, write
         else side
         for side in sides
     )
+
+
+def trimmed(nodes: tuple[Node, ...], box: Dict[str, int]) -> tuple[Node, ...]:
+    """An array part without loops and pars of one chunk in a largest box."""
+    ranges = dict(box)
+    found: list[Node] = []
+    for node in nodes:
+        if isinstance(node, Keep):
+            found.append(node)
+        elif node.tile < ranges[node.dim]:
+            found.append(node)
+            ranges[node.dim] = node.tile
+    return tuple(found)
