@@ -227,12 +227,12 @@ def test_a_timeout_still_gives_an_answer(tilewright, command) -> None:
 def test_ctrl_c_before_an_answer_ends_with_code_6_and_writes_nothing(
     tilewright, command, tmp_path, monkeypatch
 ) -> None:
-    from tilewright.schedule import run
+    from tilewright.schedule import strategies
 
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(run.STRATEGIES, "layerwise", interrupted)
+    monkeypatch.setitem(strategies._REGISTRY, "layerwise", interrupted)
     outcome = tilewright(*command, "-o", tmp_path / "out")
     assert outcome.code == 6
     assert len(outcome.problems) == 1

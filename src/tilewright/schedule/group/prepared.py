@@ -415,13 +415,16 @@ class Prepared:
     def _stored(self, place: int, one: Member) -> Transfer:
         key = (one.writes, "store")
         if key not in self._parts:
-            at, output, own = self.at, one.nest.output, self.at.way.channels
+            at, output, own, extents = self.at, one.nest.output, self.at.way.channels, one.nest.extents
             counted = self._counted(one.writes, stored=True)
             strides, bits = dram_strides(at.placed, one.part, output), at.arch.widths.output
             tables = []
             for length in (at.chunks[1] - at.chunks[0]).tolist() if place == at.last else [0]:
                 axes = [
-                    (axis.tensor_axis, length if own is not None and length and own.dim in axis.dims else axis.size)
+                    (
+                        axis.tensor_axis,
+                        prod(length if own and length and d == own.dim else extents[d] for d in axis.dims),
+                    )
                     for axis in output.axes
                 ]
                 tables.append(_boxes(counted, axes, strides, bits))
