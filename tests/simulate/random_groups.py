@@ -330,7 +330,7 @@ class Draft:
 
 def is_legal(windows: Windows) -> bool:
     """Whether shared loops are such as section 8 wants them: every result depends on each, every map read on all or on
-    none, no weights on any, and blocks span the axes that depend on one."""
+    none, no weights on any, and blocks span the axes of their bases that depend on one."""
     every, placed = set(range(len(windows.loops))), windows.placed
     for axes in windows.written.values():
         if {axis.loop for axis in axes if axis.loop is not None} != every:
@@ -341,6 +341,13 @@ def is_legal(windows: Windows) -> bool:
     for member in windows.members:
         packed = [o for o in member.nest.inputs if is_packed(placed, member.part, o)]
         if any(span.loop in every for o in packed for span in member.spans(o)):
+            return False
+    last = windows.members[-1]
+    base = shape_of(placed, placed.of[last.output].base)
+    block_of(placed, last.output)
+    for k in {axis.tensor_axis for axis in last.nest.output.axes for d in axis.dims if last.dims[d].loop in every}:
+        dims = [d for axis in last.nest.output.axes if axis.tensor_axis == k for d in axis.dims]
+        if prod(last.nest.extents[d] for d in dims) != base[k]:
             return False
     written = {placed.of[tensor].base for tensor in windows.written}
     for reading in windows.readings:

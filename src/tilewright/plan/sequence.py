@@ -34,8 +34,9 @@ def sequence(values: Sequence[int], name: str) -> Expr:
 def _clipped(values: Sequence[int], index: Expr, divisor: int) -> Expr | None:
     """``min(max((a * i + b) // divisor, low), high)`` if that gives all values; None otherwise."""
     length, low, high = len(values), min(values), max(values)
-    middle = (length - divisor) // 2
-    for at in dict.fromkeys((middle, 0, length - 1 - divisor, min(1, length - 1 - divisor))):
+    last = length - 1 - divisor
+    inside = [i for i in range(last + 1) if low < values[i] < high and low < values[i + divisor] < high]
+    for at in dict.fromkeys((*inside[:1], last // 2, 0, last, min(1, last))):
         advance = values[at + divisor] - values[at]
         for rest in range(divisor):
             offset = divisor * values[at] + rest - advance * at

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import ceil, prod
 
 from tilewright.arch.accelerator import Accelerator, Memory
@@ -122,28 +122,16 @@ class VectorSteps:
         self._arch, self._nest, self._operand_bits, self._output_bits = arch, nest, operand_bits, output_bits
         self._known: dict[tuple[object, ...], StepCost] = {}
 
-    def of(
-        self,
-        ranges: Ranges,
-        stays: Sequence[Staying] = (),  # noqa: ARG002
-        *,
-        first: bool,
-        moved: Moved | None = None,
-    ) -> StepCost:
-        """The cost of a step; ``first`` if its outputs start from zero, ``moved`` what results move in the step.
-        Nothing stays below the scratchpad."""
+    def of(self, ranges: Ranges, *, first: bool) -> StepCost:
+        """The cost of a step; ``first`` if its outputs start from zero. Nothing stays below the scratchpad."""
         work = self._nest.work
         counts = tuple(count for _, count in ranges.values())
         footprints = tuple(in_bounds(operand, ranges) for operand in self._nest.operands)
         if work is not None and work.kind == "normalise":
             first = all(ranges[d][0] == 0 for d in work.reduced)
-        key = (counts, footprints, first, ranges.get("pass", (0, 0))[0], moved)
+        key = (counts, footprints, first, ranges.get("pass", (0, 0))[0])
         if key not in self._known:
-            passes = self._passes(ranges, footprints, first)
-            if moved is not None:
-                reads, writes = (moved.operand, moved.read_bits), (moved.operand, moved.write_bits)
-                passes[-1] = replace(passes[-1], reads=(*passes[-1].reads, reads), writes=(*passes[-1].writes, writes))
-            self._known[key] = self._cost(passes)
+            self._known[key] = self._cost(self._passes(ranges, footprints, first))
         return self._known[key]
 
     def _passes(self, ranges: Ranges, footprints: tuple[int, ...], first: bool) -> list[_Pass]:

@@ -142,6 +142,8 @@ class Meter:
         if step.empty:
             return NOTHING
         ranges: Ranges = {dim: (start, count) for dim, start, count in step.ranges}
+        if isinstance(self._steps, VectorSteps):
+            return self._steps.of(ranges, first=step.first)
         return self._steps.of(ranges, step.stays, first=step.first, moved=self._moved(step))
 
     def _moved(self, step: Step) -> Moved | None:
