@@ -330,7 +330,8 @@ class Draft:
 
 def is_legal(windows: Windows) -> bool:
     """Whether shared loops are such as section 8 wants them: every result depends on each, every map read on all or on
-    none, no weights on any, and blocks span the axes of their bases that depend on one."""
+    none, no weights on any, blocks span the axes of their bases that depend on one, and no operator addresses such an
+    axis by several dimensions."""
     every, placed = set(range(len(windows.loops))), windows.placed
     for axes in windows.written.values():
         if {axis.loop for axis in axes if axis.loop is not None} != every:
@@ -342,12 +343,18 @@ def is_legal(windows: Windows) -> bool:
         packed = [o for o in member.nest.inputs if is_packed(placed, member.part, o)]
         if any(span.loop in every for o in packed for span in member.spans(o)):
             return False
+    for member in windows.members:
+        for operand in member.nest.operands:
+            wide = [axis.tensor_axis for axis in operand.axes if axis.size > 1]
+            split = [axis for axis in operand.axes if any(member.dims[d].loop in every for d in axis.dims)]
+            if any(wide.count(axis.tensor_axis) > 1 for axis in split):
+                return False
     last = windows.members[-1]
     base = shape_of(placed, placed.of[last.output].base)
     block_of(placed, last.output)
     for k in {axis.tensor_axis for axis in last.nest.output.axes for d in axis.dims if last.dims[d].loop in every}:
-        dims = [d for axis in last.nest.output.axes if axis.tensor_axis == k for d in axis.dims]
-        if prod(last.nest.extents[d] for d in dims) != base[k]:
+        along = [d for axis in last.nest.output.axes if axis.tensor_axis == k for d in axis.dims]
+        if prod(last.nest.extents[d] for d in along) != base[k]:
             return False
     written = {placed.of[tensor].base for tensor in windows.written}
     for reading in windows.readings:
