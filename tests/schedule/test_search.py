@@ -122,11 +122,13 @@ def test_more_capacity_never_costs_more(objective: str) -> None:
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_a_stopped_search_has_a_valid_bound(objective: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for seed in (501, 502):
-        offers = Synthetic(random_graph(seed, 5), 40, seed)
+    # In the largest a stop comes when a whole schedule is found and others are still open.
+    raised = False
+    for seed, nodes, apart in ((501, 5, 1), (502, 5, 6), (501, 8, 4)):
+        offers = Synthetic(random_graph(seed, nodes), 40, seed)
         best = search(offers, objective)
         start = layerwise(offers, objective)
-        for moment in (*range(250), 10**9):
+        for moment in (*range(0, 600, apart), 10**9):
             clock = count()
             monkeypatch.setattr(module, "monotonic", lambda clock=clock: next(clock))
             stopped = search(offers, objective, start=(start,), deadline=moment)
@@ -135,9 +137,11 @@ def test_a_stopped_search_has_a_valid_bound(objective: str, monkeypatch: pytest.
             assert stopped.value(objective) <= start.value(objective)
             assert stopped.complete or stopped.notes
             assert problems(offers, stopped.choices) == []
+            raised |= stopped.bound > 0 and not stopped.complete
             if stopped.complete:
                 break
         assert stopped.complete
+    assert raised
 
 
 class _Interrupted(Synthetic):

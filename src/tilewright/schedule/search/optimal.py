@@ -157,12 +157,12 @@ class _Run:
         try:
             explore(problem, sweep, self.limit, width, self.limits.steps, self.tick_state)
         except (KeyboardInterrupt, Stopped):
+            self._keep_paths(problem, sweep)
             self.raise_bound(sweep.bound(problem))
             raise
         if sweep.final is None:
             return sweep.lost
-        for number in range(problem.measure.width):
-            self.keep(sweep.path(problem, number))
+        self._keep_paths(problem, sweep)
         if problem.measure.width == 1:
             return sweep.lost
         fronts = Fronts(sweep, exact_rests(problem, sweep))
@@ -174,6 +174,12 @@ class _Run:
         if fronts.best is not None:
             self.keep(fronts.choices(problem))
         return min(sweep.lost, fronts.lost)
+
+    def _keep_paths(self, problem: Problem, sweep: Sweep) -> None:
+        """Take the schedules that are least in one of the sums, if the sweep came to its end by any way."""
+        if sweep.final is not None:
+            for number in range(problem.measure.width):
+                self.keep(sweep.path(problem, number))
 
 
 def _any(run: _Run, masks: Masks, largest: int | None) -> tuple[tuple[Group, ...], After]:

@@ -99,8 +99,8 @@ class Sweep:
         return next(iter(self.layers[-1].values()), None)
 
     def bound(self, problem: Problem) -> float:
-        """The least that schedules can cost which this sweep left out or has not come to yet."""
-        return min(self.lost, *(problem.bound(s) for layer in self.layers[:-1] for s in layer.values()), INFINITE)
+        """The least that schedules can cost which this sweep left out, has not come to yet, or has found."""
+        return min(self.lost, *(problem.bound(s) for layer in self.layers for s in layer.values()), INFINITE)
 
     def path(self, problem: Problem, sum_number: int) -> tuple[Choice, ...]:
         """The schedule that is least in one of the sums, if there is any."""
