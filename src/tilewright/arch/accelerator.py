@@ -122,6 +122,11 @@ class Accelerator:
     def scratchpad(self) -> Memory:
         return next(memory for memory in self.memories if memory.scratchpad)
 
+    @property
+    def overlaps(self) -> bool:
+        """Whether transfers of one step run beside the computing of another: pipelined and double-buffered."""
+        return self.timing == "pipelined" and self.buffering == "double"
+
     def home(self, role: str) -> Memory:
         """The outermost on-chip memory that always keeps operands of that role (the scratchpad, or one below it)."""
         return next(memory for memory in self.memories[1:] if role in memory.keeps)

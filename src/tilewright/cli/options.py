@@ -64,7 +64,13 @@ Arch = Annotated[
 ]
 Goal = Annotated[Objective, typer.Option("--objective", help="What to minimise; edp is energy times cycles.")]
 Strategy = Annotated[
-    str | None, typer.Option("--strategy", metavar="NAME", help="How to schedule; by default the best there is.")
+    str | None,
+    typer.Option(
+        "--strategy",
+        metavar="NAME",
+        help="layerwise (the default), fuse, pin, fuse-then-pin, pin-or-fuse, genetic or optimal; all but the first"
+        " take minutes for a network.",
+    ),
 ]
 WidthsChoice = Annotated[
     WidthsFrom, typer.Option("--widths", help="Count bits per element as the machine says, or the model's own types.")

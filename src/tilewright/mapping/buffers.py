@@ -81,7 +81,7 @@ def _operand_buffer(problem: NestProblem, mapping: Mapping, tiling: Tiling, oper
     last_used = tiling.last_used(len(mapping.loops_above(operand.name, pad)), operand.dims)
     chunks = tiling.chunks[last_used]
     counts = tuple(int(footprint_table(axis, chunks).count.max()) for axis in operand.axes)
-    double = arch.timing == "pipelined" and arch.buffering == "double"
+    double = arch.overlaps
     ring_axis = None if operand.role == "output" else sliding_axis(operand, tiling, last_used)
     ring_length, ring_step = 0, 1
     if ring_axis is not None:

@@ -40,7 +40,7 @@ class Estimate:
         arch = problem.arch
         self._allowed = self.work.fits & (grid.steps <= max_steps)
         self._flows: dict[tuple[str, Placement], Flow] = {}
-        self._double = arch.timing == "pipelined" and arch.buffering == "double"
+        self._double = arch.overlaps
         self._vectors = sum(
             self._aligned(np.asarray(float(-(-size * arch.widths.accumulator // 8))))
             for size in (*problem.parameters, *problem.held_parameters)

@@ -40,7 +40,7 @@ def _aligned(contents: Contents, size_bytes: int) -> int:
 def _places(contents: Contents, operand: Operand, stage: Stage) -> int:
     """Elements of room in the scratchpad: one or two footprints, or a ring."""
     arch = contents.problem.arch
-    double = arch.timing == "pipelined" and arch.buffering == "double"
+    double = arch.overlaps
     boxes = [(counters, seen[()]) for counters, seen in stage.footprints]
     if stage.slides is None:
         return max(size(box) for _, box in boxes) * (2 if double and stage.used else 1)

@@ -170,7 +170,7 @@ def _normalise(problem: NestProblem, mapping: Mapping) -> list[str]:
 def _clash(problem: NestProblem, mapping: Mapping) -> list[str]:
     """With overlapped transfers a partial sum cannot come back in the very step after it left."""
     arch, nest = problem.arch, problem.nest
-    overlapped = arch.timing == "pipelined" and arch.buffering == "double"
+    overlapped = arch.overlaps
     if not overlapped or nest.work is not None or bypasses(problem, mapping, nest.output.name):
         return []
     over = mapping.loops_above(nest.output.name)

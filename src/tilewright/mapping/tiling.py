@@ -7,6 +7,7 @@ chunks are kept in one-dimensional tables, and an iteration is a tuple of indice
 from __future__ import annotations
 
 from collections.abc import Mapping as Dict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -90,15 +91,20 @@ def without_single_loops(nest: LoopNest, mapping: Mapping) -> Mapping:
     >>> without_single_loops(nest, Mapping((Loop("X", 4), Par("X", 4, "k"), Loop("X", 3)))).nodes
     (Loop(dim='X', tile=4), Loop(dim='X', tile=3))
     """
-    ranges = dict(nest.extents)
+    return Mapping(without_single_chunks(mapping.nodes, nest.extents))
+
+
+def without_single_chunks(nodes: Sequence[Node], largest: Dict[str, int]) -> tuple[Node, ...]:
+    """The same of nodes inside something whose largest ranges are known."""
+    ranges = dict(largest)
     found: list[Node] = []
-    for node in mapping.nodes:
+    for node in nodes:
         if isinstance(node, Keep):
             found.append(node)
         elif node.tile < ranges[node.dim]:
             found.append(node)
             ranges[node.dim] = node.tile
-    return Mapping(tuple(found))
+    return tuple(found)
 
 
 def step_tile(nest: LoopNest, loops: tuple[Loop, ...]) -> dict[str, int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING, Any
@@ -145,6 +145,24 @@ def choose(condition: Expr, yes: Expr | int, no: Expr | int) -> Expr:
     if condition.op == "const":
         return lift(yes) if condition.value else lift(no)
     return condition * yes + (1 - condition) * no
+
+
+def dot(left: Sequence[Expr], right: Sequence[int]) -> Expr:
+    """The sum of products: where a box begins, from its first indices and strides."""
+    total: Expr = ZERO
+    for a, b in zip(left, right, strict=True):
+        total = total + a * b
+    return total
+
+
+def row_major(counts: Sequence[Expr]) -> tuple[Expr, ...]:
+    """Strides of a box that is stored without gaps."""
+    strides: list[Expr] = []
+    total: Expr = ONE
+    for count in reversed(counts):
+        strides.insert(0, total)
+        total = total * count
+    return tuple(strides)
 
 
 def evaluate(expr: Expr, counters: Mapping[str, IntArray | int]) -> IntArray | int:

@@ -8,8 +8,9 @@ from math import prod
 
 from tilewright.arch.accelerator import Accelerator
 from tilewright.mapping.mapping import Keep
+from tilewright.mapping.tiling import without_single_chunks
 from tilewright.plan.arrays import ArrayTable
-from tilewright.plan.expr import ONE, ZERO, Expr, at_most, const, counter, equal
+from tilewright.plan.expr import ONE, ZERO, Expr, at_most, const, counter, dot, equal, row_major
 from tilewright.plan.layouts import (
     Layout,
     buffer,
@@ -17,12 +18,12 @@ from tilewright.plan.layouts import (
     held_layout,
     inner_map,
     number_of,
-    overlapped,
     streamed_map,
 )
 from tilewright.plan.plan import Access, Buffer, Compute, Counter, DimRange, Program, Section, Spot, Transfer
+from tilewright.plan.program import parameter_load
 from tilewright.plan.spans import Box, Span, box_of, said
-from tilewright.plan.stays import adds_up_outside, every_step, without_single_chunks
+from tilewright.plan.stays import adds_up_outside, every_step
 from tilewright.plan.windows import Member, SharedLoop, Windows, block_of, windows_of
 from tilewright.schedule.problems import dram_strides, is_packed, vectors
 from tilewright.schedule.schedule import Group
@@ -205,7 +206,7 @@ class _Lowering:
             starts=box.starts,
             counts=box.counts,
             steps=box.steps,
-            offset=_dot(box.starts, strides) + storage.offset,
+            offset=dot(box.starts, strides) + storage.offset,
             strides=tuple(const(stride) for stride in strides),
             at=layout.spot,
         )
@@ -245,21 +246,8 @@ class _Lowering:
                 self.arch, f"{member.operator.name}/{role}", role, "other", (elements,), bits, (0, self.phases)
             )
             self.buffers.append(room)
-            found.append(
-                Transfer(
-                    direction="load",
-                    cause="parameter",
-                    operand=role,
-                    array=self.arrays.parameter(tensor, elements),
-                    buffer=room.name,
-                    when=self._first_busy(member) * self._first_chunk(member),
-                    starts=(ZERO,),
-                    counts=(const(elements),),
-                    steps=(ONE,),
-                    offset=ZERO,
-                    strides=(ONE,),
-                )
-            )
+            array, when = self.arrays.parameter(tensor, elements), self._first_busy(member) * self._first_chunk(member)
+            found.append(parameter_load(role, array, room.name, elements, when))
         return found
 
     def _weights(self, member: Member, operand: Operand, loops: Sequence[SharedLoop]) -> tuple[Transfer, Access]:
@@ -288,7 +276,7 @@ class _Lowering:
             counts=box.counts,
             steps=box.steps,
             offset=chunk * tile,
-            strides=_dense(box.counts),
+            strides=row_major(box.counts),
             at=spot,
         )
         return transfer, Access(operand.name, room.name, box.starts, box.counts, box.steps, ONE, spot)
@@ -302,7 +290,7 @@ class _Lowering:
             room = buffer(arch, name, operand.name, "weight", sizes, bits, (0, self.phases))
             return room, Spot(ZERO, dense(sizes))
         follow = self.phases == 1 or (len(loops) > len(self.windows.loops))
-        twice = follow and overlapped(arch) and prod(loop.trips for loop in loops) > 1
+        twice = follow and arch.overlaps and prod(loop.trips for loop in loops) > 1
         slots = 2 if twice and member.run.weights == "stream" else 1
         life = (member.number - 1, member.number + 1) if member.number else (0, self.phases)
         room = buffer(arch, name, operand.name, "weight", counts, bits, life, slots)
@@ -326,7 +314,7 @@ class _Lowering:
         through = None
         if layout is None:
             loops = [*self.windows.loops, *([self.windows.channels] if self.windows.channels else [])]
-            slots = 2 if overlapped(arch) and prod(loop.trips for loop in loops) > 1 else 1
+            slots = 2 if arch.overlaps and prod(loop.trips for loop in loops) > 1 else 1
             name = f"{member.operator.name}/0/{operand.name}"
             room = buffer(arch, name, operand.name, "output", counts, bits, (0, self.phases), slots)
             self.buffers.append(room)
@@ -355,7 +343,7 @@ class _Lowering:
                     starts=once.starts,
                     counts=once.counts,
                     steps=once.steps,
-                    offset=_dot(once.starts, apart) + storage.offset,
+                    offset=dot(once.starts, apart) + storage.offset,
                     strides=tuple(step * stride for step, stride in zip(once.steps, apart, strict=True)),
                     at=spot,
                 )
@@ -402,7 +390,7 @@ class _Lowering:
 def _turning(counts: tuple[int, ...], box: Box, loops: Sequence[SharedLoop], slots: int) -> Spot:
     """One of several slots in turn, each with a box from its beginning."""
     strides = dense(counts)
-    base = _dot(box.starts, strides) * -1
+    base = dot(box.starts, strides) * -1
     if slots > 1:
         base = base + number_of(loops) % slots * prod(counts)
     return Spot(base, strides)
@@ -413,20 +401,3 @@ def _product(factors: Iterable[Expr]) -> Expr:
     for factor in factors:
         found = found * factor
     return found
-
-
-def _dot(left: Sequence[Expr], right: Sequence[int]) -> Expr:
-    total: Expr = ZERO
-    for a, b in zip(left, right, strict=True):
-        total = total + a * b
-    return total
-
-
-def _dense(counts: Sequence[Expr]) -> tuple[Expr, ...]:
-    """Row-major strides of a box that is stored without gaps."""
-    strides: list[Expr] = []
-    total: Expr = ONE
-    for count in reversed(counts):
-        strides.insert(0, total)
-        total = total * count
-    return tuple(strides)

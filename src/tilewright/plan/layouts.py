@@ -89,11 +89,6 @@ def dense(counts: Sequence[int]) -> tuple[int, ...]:
     return tuple(prod(counts[k + 1 :]) for k in range(len(counts)))
 
 
-def overlapped(arch: Accelerator) -> bool:
-    """Whether transfers run beside computes."""
-    return arch.timing == "pipelined" and arch.buffering == "double"
-
-
 def number_of(loops: Sequence[SharedLoop]) -> Expr:
     """How many combinations of these loops' chunks have come before."""
     found: Expr = ZERO
@@ -175,7 +170,7 @@ def streamed_map(
     for k, window in origins:
         start = start + said(window.held.starts, window.loop, windows.names) * -strides[k]
     slots = 1
-    if axis is None and any(window.loop is not None for window in axes) and overlapped(arch):
+    if axis is None and any(window.loop is not None for window in axes) and arch.overlaps:
         slots = 2
         start = start + number_of(windows.loops) % 2 * prod(counts)
     room = buffer(arch, name, tensor, "input", counts, arch.widths.input, phases, slots)
@@ -185,7 +180,7 @@ def streamed_map(
 def _ring_length(arch: Accelerator, window: Window, ring: int) -> int:
     """As many places as a window has, or two successive ones where one is loaded beside the other."""
     held = window.held
-    if not overlapped(arch):
+    if not arch.overlaps:
         return max(1, held.most)
     pairs = zip(held.ends()[1:], held.starts, strict=False)
     found = max(held.most, *(end - start for end, start in pairs))

@@ -128,7 +128,7 @@ def _lower_group(
 
 def substeps(arch: Accelerator, steps: int) -> int:
     """Sub-steps of a program: with double buffers two per step and one before and after, otherwise three per step."""
-    overlapped = arch.timing == "pipelined" and arch.buffering == "double"
+    overlapped = arch.overlaps
     return 2 * steps + 2 if overlapped else 3 * steps
 
 

@@ -8,7 +8,7 @@ from tilewright.arch.accelerator import Accelerator
 from tilewright.mapping.mapping import Keep, Mapping, Node
 from tilewright.plan.arrays import ArrayTable
 from tilewright.plan.boxes import Box, LoopTree, box, loop_tree, new_indices
-from tilewright.plan.expr import ONE, ZERO, Expr, const
+from tilewright.plan.expr import ONE, ZERO, Expr, const, dot, row_major
 from tilewright.plan.plan import Access, Buffer, Compute, DimRange, Program, Transfer
 from tilewright.plan.stays import (
     array_nodes,
@@ -142,23 +142,6 @@ def _packed(context: _Context, operand: Operand) -> bool:
     return is_packed(context.placed, context.part, operand)
 
 
-def _dot(left: tuple[Expr, ...], right: tuple[int, ...]) -> Expr:
-    total: Expr = ZERO
-    for a, b in zip(left, right, strict=True):
-        total = total + a * b
-    return total
-
-
-def _dense(counts: tuple[Expr, ...]) -> tuple[Expr, ...]:
-    """Row-major strides of a box that is stored without gaps."""
-    strides: list[Expr] = []
-    total: Expr = ONE
-    for count in reversed(counts):
-        strides.insert(0, total)
-        total = total * count
-    return tuple(strides)
-
-
 def _access(context: _Context, operand: Operand, level: int, buffer: Buffer) -> Access:
     held = box(operand, context.tree.ranges(level), context.tree.whole)
     turn = opening(context.tree.levels[level:])
@@ -186,7 +169,7 @@ def _input_transfer(context: _Context, operand: Operand, level: int, buffer: Buf
     else:
         storage = context.placed.of[tensor]
         apart = dram_strides(context.placed, context.part, operand)
-        offset = _dot(moved.starts, apart) + storage.offset
+        offset = dot(moved.starts, apart) + storage.offset
         strides = tuple(step * stride for step, stride in zip(moved.steps, apart, strict=True))
         array = storage.base
     return Transfer(
@@ -218,7 +201,7 @@ def _weight_tile(
             index = index * loop.counter.trips + loop.index
             tiles *= loop.counter.trips
     array = context.arrays.weight(tensor, context.label, tiles * slot)
-    return index * slot, _dense(tile.counts), array
+    return index * slot, row_major(tile.counts), array
 
 
 def _output_transfers(context: _Context, operand: Operand, level: int, buffer: Buffer) -> list[Transfer]:
@@ -240,7 +223,7 @@ def _output_transfers(context: _Context, operand: Operand, level: int, buffer: B
         starts=tile.starts,
         counts=tile.counts,
         steps=tile.steps,
-        offset=_dot(tile.starts, apart) + storage.offset,
+        offset=dot(tile.starts, apart) + storage.offset,
         strides=tuple(step * stride for step, stride in zip(tile.steps, apart, strict=True)),
     )
     normalises = nest.work is not None and nest.work.kind == "normalise"
@@ -256,19 +239,23 @@ def _output_transfers(context: _Context, operand: Operand, level: int, buffer: B
 def _parameter_transfers(context: _Context, operator: Operator, buffers: list[Buffer]) -> list[Transfer]:
     transfers = []
     for (role, tensor, elements), buffer in zip(vectors(context.placed, operator), buffers, strict=True):
-        transfers.append(
-            Transfer(
-                direction="load",
-                cause="parameter",
-                operand=role,
-                array=context.arrays.parameter(tensor, elements),
-                buffer=buffer.name,
-                when=opening(context.tree.levels),
-                starts=(ZERO,),
-                counts=(const(elements),),
-                steps=(ONE,),
-                offset=ZERO,
-                strides=(ONE,),
-            )
-        )
+        array = context.arrays.parameter(tensor, elements)
+        transfers.append(parameter_load(role, array, buffer.name, elements, opening(context.tree.levels)))
     return transfers
+
+
+def parameter_load(role: str, array: str, buffer: str, elements: int, when: Expr) -> Transfer:
+    """A whole vector of parameters on its way into its buffer."""
+    return Transfer(
+        direction="load",
+        cause="parameter",
+        operand=role,
+        array=array,
+        buffer=buffer,
+        when=when,
+        starts=(ZERO,),
+        counts=(const(elements),),
+        steps=(ONE,),
+        offset=ZERO,
+        strides=(ONE,),
+    )

@@ -7,12 +7,12 @@ first to the last of an iteration of the innermost tile loop above it that the o
 
 from __future__ import annotations
 
-from collections.abc import Mapping as Dict
 from collections.abc import Sequence
 from math import prod
 
 from tilewright.arch.accelerator import Accelerator
 from tilewright.mapping.mapping import Keep, Loop, Mapping, Node, Par
+from tilewright.mapping.tiling import without_single_chunks
 from tilewright.plan.boxes import LoopLevel, LoopTree, Range, loop_tree, substitute
 from tilewright.plan.expr import ONE, ZERO, Expr, at_most, equal
 from tilewright.plan.plan import DimRange, Stay
@@ -106,19 +106,6 @@ def _windows(operand: Operand) -> frozenset[str]:
 
 def _dim_range(dim: str, at: Range, values: dict[str, Expr]) -> DimRange:
     return DimRange(dim, substitute(at.start, values), substitute(at.count, values))
-
-
-def without_single_chunks(array: Sequence[Node], largest: Dict[str, int]) -> tuple[Node, ...]:
-    """An array part without the loops and pars that have one chunk in the largest step."""
-    ranges = dict(largest)
-    found: list[Node] = []
-    for node in array:
-        if isinstance(node, Keep):
-            found.append(node)
-        elif node.tile < ranges[node.dim]:
-            found.append(node)
-            ranges[node.dim] = node.tile
-    return tuple(found)
 
 
 def every_step(array: Sequence[Node], ranges: tuple[DimRange, ...]) -> tuple[Stay, ...]:

@@ -63,6 +63,14 @@ class Graph:
         """The nodes that read each base."""
         return {b.name: frozenset(k for k, n in enumerate(self.nodes) if b.name in n.reads) for b in self.bases}
 
+    def leaving(self, nodes: frozenset[int]) -> frozenset[str]:
+        """The bases that some nodes write and that are needed elsewhere; all others they write are inner."""
+        return frozenset(
+            base
+            for base in {self.nodes[k].writes for k in nodes}
+            if self.base[base].wanted or not self.readers[base] | self.writers[base] <= nodes
+        )
+
 
 def graph_of(placed: PlacedNetwork, arch: Accelerator) -> Graph:
     """The graph of a placed network. On a machine whose scratchpad has partitions every operator is alone."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from tilewright.arch.accelerator import Accelerator
@@ -77,23 +77,19 @@ def _layerwise(placed: PlacedNetwork, arch: Accelerator, objective: str, options
     )
 
 
-def market_of(placed: PlacedNetwork, arch: Accelerator, objective: str, options: Options) -> tuple[Market, Found]:
-    """Offers of all groups, and what ``layerwise`` found for single operators, which is among them.
+def market_of(placed: PlacedNetwork, arch: Accelerator, objective: str, options: Options) -> Market:
+    """Offers of all groups; what ``layerwise`` finds for single operators is among them.
 
     Half of the time that there is goes to single operators.
     """
     now = time.monotonic()
-    half = options if options.deadline is None else _until(options, now + (options.deadline - now) / 2)
+    half = options if options.deadline is None else replace(options, deadline=now + (options.deadline - now) / 2)
     alone = _layerwise(placed, arch, objective, half)
     graph = graph_of(placed, arch)
     number = {node.name: k for k, node in enumerate(graph.nodes)}
     offers = {number[group.operators[0]]: (_offer(group),) for group in alone.groups}
     found = {part.operator: part.mapping for group in alone.groups for part in group.parts if part.part == 0}
-    return Market(placed, arch, graph, objective, offers, found), alone
-
-
-def _until(options: Options, deadline: float) -> Options:
-    return Options(options.effort, options.cache, deadline, options.progress, options.seed, options.largest)
+    return Market(placed, arch, graph, objective, offers, found)
 
 
 def _offer(group: Group) -> Offer:
@@ -109,7 +105,7 @@ def _over(solve: Solve) -> Strategy:
     """A strategy over offers as one over networks."""
 
     def run(placed: PlacedNetwork, arch: Accelerator, objective: str, options: Options) -> Found:
-        market, _ = market_of(placed, arch, objective, options)
+        market = market_of(placed, arch, objective, options)
         solution = solve(market, objective, options)
         return Found(assemble(market, solution.choices), solution.bound, market.space(options.largest), solution.notes)
 

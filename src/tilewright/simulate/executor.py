@@ -169,7 +169,7 @@ class _Sequencer:
 
     def run(self, turns: Iterator[_Turn]) -> None:
         arch = self._machine.plan.arch
-        if arch.timing == "pipelined" and arch.buffering == "double":
+        if arch.overlaps:
             self._overlapped(turns)
             return
         for turn in turns:

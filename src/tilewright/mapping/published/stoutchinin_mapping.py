@@ -45,7 +45,7 @@ def store_of(problem: NestProblem) -> Store:
         pad.partition_bytes("output"),
         widths,
         arch.alignment_bytes,
-        arch.timing == "pipelined" and arch.buffering == "double",
+        arch.overlaps,
     )
 
 

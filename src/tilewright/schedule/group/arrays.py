@@ -13,9 +13,9 @@ from tilewright.mapping.arraypart import default_array_part
 from tilewright.mapping.buffers import inner_bytes
 from tilewright.mapping.mapping import Keep, Loop, Mapping, Node, Par
 from tilewright.mapping.problem import NestProblem
-from tilewright.mapping.tiling import step_tile
+from tilewright.mapping.tiling import step_tile, without_single_chunks
 from tilewright.schedule.group.book import StepBook
-from tilewright.schedule.group.steps import boxed, pad_keeps, trimmed
+from tilewright.schedule.group.steps import boxed, pad_keeps
 
 
 class ArrayMapper:
@@ -38,7 +38,7 @@ class ArrayMapper:
         one, arch = book.one, book.one.problem.arch
         ranges = {d: ((extent - box[d]) // 2, box[d]) for d, extent in one.nest.dims if box[d] < extent}
         problem = replace(one.problem, nest=boxed(one.nest, ranges), parameters=(), held_parameters=())
-        candidates = [trimmed(default_array_part(problem, box), box)]
+        candidates = [without_single_chunks(default_array_part(problem, box), box)]
         if one.name in self._found:
             candidates.append(transplanted(one.problem, self._found[one.name], box))
         judged = []
@@ -91,4 +91,4 @@ def transplanted(problem: NestProblem, mapping: Mapping, box: Dict[str, int]) ->
             chunk = min(node.tile, now[node.dim])
             found.append(Loop(node.dim, chunk))
         before[node.dim], now[node.dim] = min(before[node.dim], node.tile), min(now[node.dim], chunk)
-    return trimmed(tuple(found), box)
+    return without_single_chunks(tuple(found), box)

@@ -69,13 +69,6 @@ class Steps:
     classes: tuple[Classes, ...]
     costs: np.ndarray[Any, np.dtype[np.object_]]
 
-    def table(self, name: str) -> IntArray:
-        """A field of the cost over all passes (an axis per loop) and chunks."""
-        values = np.array([getattr(cost, name) for cost in self.costs.flat], dtype=np.int64).reshape(self.costs.shape)
-        for axis, one in enumerate(self.classes):
-            values = values.take(one.of, axis=axis)
-        return values
-
     @cached_property
     def times(self) -> tuple[tuple[StepCost, int], ...]:
         """Every cost and how often it occurs."""

@@ -12,7 +12,6 @@ from tilewright.schedule.graph import Graph
 from tilewright.schedule.group.arrays import ArrayMapper
 from tilewright.schedule.group.book import StepBook
 from tilewright.schedule.group.cost import offer
-from tilewright.schedule.group.intervals import shared_loops
 from tilewright.schedule.group.members import Members, NoGroupError, members
 from tilewright.schedule.group.prepared import Book, Prepared, Way, setting
 from tilewright.schedule.group.room import peak
@@ -62,7 +61,7 @@ class Market:
         """All ways to run a group that may fit beside nothing else; none if these nodes are no group."""
         if nodes not in self._groups:
             try:
-                self._groups[nodes] = tuple(self._prepare(self.group(nodes), self._outputs(nodes), nodes))
+                self._groups[nodes] = tuple(self._prepare(self.group(nodes), self.graph.leaving(nodes), nodes))
             except NoGroupError:
                 self._groups[nodes] = ()
         return self._groups[nodes]
@@ -76,15 +75,6 @@ class Market:
         return (
             f"groups of at most {largest} operators in the network's order under the loops of schedule/group/ways.py, "
             "single operators through DRAM also at the mappings found for them"
-        )
-
-    def _outputs(self, nodes: frozenset[int]) -> frozenset[str]:
-        """Bases that a group writes and that are needed elsewhere."""
-        graph = self.graph
-        return frozenset(
-            base
-            for base in {graph.nodes[k].writes for k in nodes}
-            if graph.base[base].wanted or not graph.readers[base] | graph.writers[base] <= nodes
         )
 
     def _prepare(self, group: Members, outputs: frozenset[str], nodes: frozenset[int]) -> list[Prepared]:
@@ -111,7 +101,7 @@ class Market:
         return found
 
     def _arrays(self, book: Book, frame: Frame) -> tuple[tuple[Node, ...], ...] | None:
-        boxed = book.largest(book.boxes(shared_loops(book.group, frame.loops, frame.overlap)), frame.channels)
+        _, boxed = book.frame(frame.loops, frame.overlap, frame.channels)
         found = []
         for one, box in zip(book.books, boxed, strict=True):
             array = self._mapper.of(one, box)

@@ -33,7 +33,7 @@ class Block:
 @dataclass(frozen=True)
 class Member:
     """An operator with its only part. ``reads`` pairs its feature-map operands with what they read; ``weights`` is its
-    operand of constants stored tile by tile, if it has one; ``vector_bytes`` are the vectors that it loads."""
+    operand of constants stored tile by tile, if it has one; ``vectors`` are its parameters as (tensor, bytes)."""
 
     operator: Operator
     part: Part

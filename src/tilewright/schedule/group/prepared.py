@@ -13,12 +13,12 @@ import numpy as np
 
 from tilewright.arch.accelerator import Accelerator
 from tilewright.mapping.mapping import Loop, Node
-from tilewright.mapping.tiling import IntArray
+from tilewright.mapping.tiling import IntArray, without_single_chunks
 from tilewright.schedule.group.book import Classes, StepBook, Steps, classes, footprint, largest_box
 from tilewright.schedule.group.intervals import Boxes, Loops, boxes, merged, shared_loops
 from tilewright.schedule.group.members import Member, Members
 from tilewright.schedule.group.room import Room, map_rooms, weight_rooms
-from tilewright.schedule.group.steps import StepCost, trimmed
+from tilewright.schedule.group.steps import StepCost
 from tilewright.schedule.offers import Residency
 from tilewright.schedule.problems import dram_strides
 from tilewright.schedule.tiled import Overlap, Weights
@@ -93,6 +93,7 @@ class Book:
         self.placed, self.arch, self.group, self.outputs = placed, arch, group, outputs
         self.books = books or tuple(StepBook(one) for one in group.all)
         self.sizes = dict(placed.bases)
+        self._frames: dict[tuple[object, ...], tuple[Boxes, tuple[dict[str, int], ...]]] = {}
         self._lines: dict[tuple[Loop, bool], Boxes] = {}
         self._classes: dict[tuple[Loop, bool, int], Classes] = {}
         self._chunks: dict[Loop, Classes] = {}
@@ -109,6 +110,16 @@ class Book:
         """The intervals along all loops."""
         lines = tuple(self.line(loop, cached) for loop, cached in zip(loops.loops, loops.cached, strict=True))
         return merged(loops, lines, len(self.group.all))
+
+    def frame(
+        self, loops: tuple[Loop, ...], overlap: Overlap, channels: Loop | None
+    ) -> tuple[Boxes, tuple[dict[str, int], ...]]:
+        """The intervals under shared loops, and the longest range of every dimension of every operator in any step."""
+        key = (loops, overlap, channels)
+        if key not in self._frames:
+            found = self.boxes(shared_loops(self.group, loops, overlap))
+            self._frames[key] = (found, self.largest(found, channels))
+        return self._frames[key]
 
     def classes(self, loops: Loops, place: int) -> tuple[Classes, ...]:
         """The classes of an operator's boxes along every loop."""
@@ -170,9 +181,10 @@ class Book:
 
 def setting(book: Book, way: Way) -> Setting:
     """A group under a way to run it."""
-    found = book.boxes(shared_loops(book.group, way.loops, way.overlap))
-    boxed = book.largest(found, way.channels)
-    way = replace(way, arrays=tuple(trimmed(nodes, box) for nodes, box in zip(way.arrays, boxed, strict=True)))
+    found, boxed = book.frame(way.loops, way.overlap, way.channels)
+    way = replace(
+        way, arrays=tuple(without_single_chunks(nodes, box) for nodes, box in zip(way.arrays, boxed, strict=True))
+    )
     adding = tuple(one.adds_up(array) for one, array in zip(book.books, way.arrays, strict=True))
     return Setting(book, way, found, book.chunks(way.channels), boxed, adding)
 

@@ -43,7 +43,7 @@ def map_rooms(
 ) -> list[Room]:
     """The buffers of a group's feature maps, parameters and temporaries; ``boxed`` is the largest box of each operator,
     ``adding`` says whose results are added up in the scratchpad."""
-    double = is_double(arch)
+    double = arch.overlaps
     found = [*_inner(arch, group, boxes, places), *_streamed(arch, group, boxes, places, double)]
     last, widths = len(group.all) - 1, arch.widths
     steps = boxes.loops.passes * own_chunks(group, boxed)
@@ -75,15 +75,10 @@ def weight_rooms(
             size = _bytes(arch, footprint(one.weights, one.nest.extents), arch.widths.weight)
             found.append(Room(name, size, 0, last))
         else:
-            slots = 2 if is_double(arch) and (last == 0 or (place == last and own_chunks(group, boxed) > 1)) else 1
+            slots = 2 if arch.overlaps and (last == 0 or (place == last and own_chunks(group, boxed) > 1)) else 1
             size = _bytes(arch, footprint(one.weights, boxed[place]) * slots, arch.widths.weight)
             found.append(Room(name, size, place - 1 if place else 0, place if place else last))
     return found
-
-
-def is_double(arch: Accelerator) -> bool:
-    """Whether transfers run beside computing."""
-    return arch.timing == "pipelined" and arch.buffering == "double"
 
 
 def own_chunks(group: Members, boxed: tuple[dict[str, int], ...]) -> int:

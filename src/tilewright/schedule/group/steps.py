@@ -14,7 +14,6 @@ from tilewright.mapping.accesses import Ledger, book_input, book_passes, book_re
 from tilewright.mapping.arraywork import array_done
 from tilewright.mapping.boundary import boundaries
 from tilewright.mapping.cycles import Done, Side, tile_cycles
-from tilewright.mapping.homes import accumulating_along
 from tilewright.mapping.mapping import Keep, Mapping, Node
 from tilewright.mapping.problem import NestProblem
 from tilewright.mapping.streams import stream_moves
@@ -63,14 +62,6 @@ def pad_keeps(problem: NestProblem) -> tuple[Keep, ...]:
     pad = problem.arch.scratchpad
     vector = problem.nest.work is not None
     return tuple(Keep(o.name, pad.name) for o in problem.nest.operands if vector or pad.holds(o.role))
-
-
-def adds_up(problem: NestProblem, array: tuple[Node, ...]) -> bool:
-    """Whether results are added up in the scratchpad itself."""
-    if problem.nest.work is not None:
-        return False
-    chain = boundaries(problem, Mapping((*pad_keeps(problem), *array)), problem.nest.output)
-    return problem.arch.scratchpad.name in accumulating_along(chain)
 
 
 def boxed(nest: LoopNest, ranges: Ranges) -> LoopNest:
@@ -163,16 +154,3 @@ def _with_move(sides: tuple[Side, ...], arch: Accelerator, read_bits: int, write
         else side
         for side in sides
     )
-
-
-def trimmed(nodes: tuple[Node, ...], box: Dict[str, int]) -> tuple[Node, ...]:
-    """An array part without loops and pars of one chunk in a largest box."""
-    ranges = dict(box)
-    found: list[Node] = []
-    for node in nodes:
-        if isinstance(node, Keep):
-            found.append(node)
-        elif node.tile < ranges[node.dim]:
-            found.append(node)
-            ranges[node.dim] = node.tile
-    return tuple(found)

@@ -16,14 +16,9 @@ def written(graph: Graph, nodes: frozenset[int]) -> frozenset[str]:
     return frozenset(graph.nodes[k].writes for k in nodes)
 
 
-def leaving(graph: Graph, nodes: frozenset[int]) -> frozenset[str]:
-    """The bases written here that nodes elsewhere read or that are outputs of the network; all others are inner."""
-    return frozenset(b for b in written(graph, nodes) if graph.base[b].wanted or graph.readers[b] - nodes)
-
-
 def through_dram(graph: Graph, nodes: frozenset[int]) -> Residency:
     """Nothing is on chip before the group or after it."""
-    return Residency(stored=leaving(graph, nodes))
+    return Residency(stored=graph.leaving(nodes))
 
 
 def may_share(graph: Graph, nodes: frozenset[int]) -> bool:

@@ -9,7 +9,7 @@ from functools import cached_property
 from tilewright.schedule.graph import Graph
 from tilewright.schedule.offers import Choice, Offer, Residency
 from tilewright.schedule.published.asked import Asked
-from tilewright.schedule.published.groups import entering, joins, leaving, may_share
+from tilewright.schedule.published.groups import entering, joins, may_share
 
 MOST_STATES = 4096
 
@@ -78,7 +78,7 @@ class Runs:
                     nodes,
                     end,
                     self.bits(entering(graph, nodes)),
-                    self.bits(leaving(graph, nodes)),
+                    self.bits(graph.leaving(nodes)),
                     graph.base[base].wanted,
                     min(graph.writers[base]) < first,
                     bool(graph.readers[base] - nodes),
