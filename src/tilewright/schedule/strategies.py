@@ -114,7 +114,7 @@ def _over(solve: Solve) -> Strategy:
 
 def _exact(search: Callable[..., Solution]) -> Solve:
     def solve(market: Market, objective: str, options: Options) -> Solution:
-        return search(market, objective, **_limits(options))
+        return search(market, objective, start=(market.alone(),), **_limits(options))
 
     return solve
 
@@ -125,10 +125,11 @@ def _limits(options: Options) -> dict[str, Any]:
 
 def _optimal(market: Market, objective: str, options: Options) -> Solution:
     """Starts from the answers of the cheaper strategies, so that it is never worse than they are."""
-    limits = _limits(options)
-    fused = fuse(market, objective, **limits)
-    start = (fused, pin(market, objective, **limits), fuse_then_pin(market, objective, fused=fused, **limits))
-    return optimal(market, objective, start=start, **limits)
+    limits, alone = _limits(options), market.alone()
+    fused = fuse(market, objective, start=(alone,), **limits)
+    pinned = pin(market, objective, start=(alone,), **limits)
+    both = fuse_then_pin(market, objective, fused=fused, **limits)
+    return optimal(market, objective, start=(fused, pinned, both), **limits)
 
 
 def _pin_or_fuse(market: Market, objective: str, options: Options) -> Solution:  # noqa: ARG001

@@ -16,7 +16,7 @@ from tilewright.schedule.group.members import Members, NoGroupError, members
 from tilewright.schedule.group.prepared import Book, Prepared, Way, setting
 from tilewright.schedule.group.room import peak
 from tilewright.schedule.group.ways import Frame, frames, weight_choices
-from tilewright.schedule.offers import Offer, Residency
+from tilewright.schedule.offers import Choice, Offer, Residency, Solution
 from tilewright.workload.network import Operator
 from tilewright.workload.storage import PlacedNetwork
 
@@ -56,6 +56,14 @@ class Market:
                 found += self._alone.get(next(iter(nodes)), ())
             self._fronts[key] = front([one for one in found if one.room_bytes + held <= self.capacity])
         return self._fronts[key]
+
+    def alone(self) -> Solution:
+        """Every node by itself as it was found, all maps through DRAM: a schedule from the start."""
+        choices = []
+        for k in range(len(self.graph.nodes)):
+            nodes = frozenset({k})
+            choices.append(Choice(nodes, Residency(stored=self.graph.leaving(nodes)), self._alone[k][0]))
+        return Solution(tuple(choices), 0.0)
 
     def ways(self, nodes: frozenset[int]) -> tuple[Prepared, ...]:
         """All ways to run a group that may fit beside nothing else; none if these nodes are no group."""

@@ -1,0 +1,57 @@
+"""Every strategy on a small network: its claim is executed, none beats the optimum, all give an answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper
+from tests.simulate.models import model
+
+import tilewright as tw
+from tilewright.schedule.strategies import strategies
+from tilewright.workload.network import Network
+
+EXACT = ("fuse", "pin", "fuse-then-pin", "optimal")
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Network:
+    """Two convolutions and an addition around them, then a pooling: a branch, halos, an uneven size."""
+    rng = np.random.default_rng(0)
+    weights = {name: rng.normal(size=(6, 6, 3, 3)).astype(np.float32) for name in ("v", "w")}
+    nodes = [
+        helper.make_node("Conv", ["x", "v"], ["a"], pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["a"], ["b"]),
+        helper.make_node("Conv", ["b", "w"], ["c"], pads=[1, 1, 1, 1]),
+        helper.make_node("Add", ["c", "x"], ["d"]),
+        helper.make_node("MaxPool", ["d"], ["y"], kernel_shape=[3, 3], strides=[2, 2]),
+    ]
+    path: Path = tmp_path_factory.mktemp("model") / "model.onnx"
+    onnx.save(model(nodes, {"x": (1, 6, 13, 11)}, ["y"], weights), path)
+    return tw.load_model(path)
+
+
+@pytest.mark.parametrize("arch", ["mobile-npu", "tiny"])
+def test_every_strategy_is_executed_as_claimed_and_none_beats_the_optimum(network: Network, arch: str) -> None:
+    found = {
+        name: tw.schedule(network, tw.load_arch(arch), "edp", name, effort="quick", cache=False)
+        for name in strategies()
+    }
+    for name, schedule in found.items():
+        assert tw.simulate(schedule).matched, name
+        assert found["optimal"].value <= schedule.value * (1 + 1e-12), name
+        assert schedule.bound <= schedule.value * (1 + 1e-12), name
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_a_strategy_without_time_gives_what_it_started_from(network: Network, name: str) -> None:
+    arch = tw.load_arch("mobile-npu")
+    alone, hurried = (
+        tw.schedule(network, arch, "edp", one, effort="quick", cache=False, timeout=0.0) for one in ("layerwise", name)
+    )
+    assert hurried.value <= alone.value * (1 + 1e-12)
+    assert hurried.bound <= hurried.value
+    assert tw.simulate(hurried).matched
