@@ -115,7 +115,7 @@ class _Writer:
         self.nodes += [Keep(operand.name, memory.name) for memory, operand in held]
 
 
-def _stages(nest: LoopNest, arch: Accelerator) -> list[list[Memory]]:
+def memory_stages(nest: LoopNest, arch: Accelerator) -> list[list[Memory]]:
     """The memories below the scratchpad that are used, those that exist once per position of fewer axes first."""
     used = [m for m in arch.below(arch.scratchpad) if any(o.role in m.keeps for o in nest.operands)]
     sets = sorted({frozenset(m.per) for m in used}, key=lambda axes: (len(axes), sorted(axes)))
@@ -126,7 +126,7 @@ def _crossing(nest: LoopNest, arch: Accelerator, choice: Assignment) -> Assignme
     """The assignment without axes that no order of pars and keeps allows: memories per position of either of two."""
     barred: set[str] = set()
     before: set[str] = set()
-    for stage in _stages(nest, arch):
+    for stage in memory_stages(nest, arch):
         barred |= before - set(stage[0].per)
         before |= set(stage[0].per)
     return tuple(entry for entry in choice if entry[0] not in barred)
@@ -137,7 +137,7 @@ def _outermost_loops(nest: LoopNest, arch: Accelerator, tile: Dict[str, int], ch
     writer = _Writer(dict(tile), _crossing(nest, arch, choice))
     writer.loops(dim for dim, _ in nest.dims if dim in nest.output.dims)
     writer.loops(dim for dim, _ in nest.dims if dim in nest.reduction_dims)
-    for stage in _stages(nest, arch):
+    for stage in memory_stages(nest, arch):
         writer.pars(stage[0].per)
         writer.keeps(nest.operands, stage)
     writer.pars([axis for axis, _ in arch.array.axes])
@@ -167,7 +167,7 @@ def _with_results_of(
     nest: LoopNest, arch: Accelerator, tile: Dict[str, int], choice: Assignment, tiles: Dict[str, int]
 ) -> tuple[Node, ...] | None:
     """Loops down to ``tiles`` of results, their keep, reductions, the keep of weights, the rest, the keep of inputs."""
-    stages = _stages(nest, arch)
+    stages = memory_stages(nest, arch)
     where = {role: [k for k, s in enumerate(stages) if any(role in m.keeps for m in s)] for role in nest_roles(nest)}
     results = where["output"][-1] if where["output"] else 0
     if any(k < results for role in ("input", "weight") for k in where.get(role, ())):
@@ -199,19 +199,25 @@ def fits(nest: LoopNest, arch: Accelerator, tile: Dict[str, int], nodes: Sequenc
     Padding is not cut off and results count at accumulator width, so that what fits here fits.
     """
     ranges = dict(tile)
-    bits: dict[str, int] = {}
+    taken: dict[str, int] = {}
     for node in nodes:
         if isinstance(node, Keep):
-            operand = nest.operand(node.operand)
-            width = max(arch.widths.of(operand.role), arch.widths.accumulator if operand is nest.output else 0)
-            if operand.role == "weight":
-                width = max(width, arch.widths.input)
             memory = next(m for m in arch.memories if m.name == node.memory)
-            size = -(-prod(_span(operand, k, ranges) for k in range(len(operand.axes))) * width // 8)
-            bits[node.memory] = bits.get(node.memory, 0) + size * (2 if memory.double_buffered else 1)
+            size = kept_bytes(nest, arch, memory, node.operand, ranges)
+            taken[node.memory] = taken.get(node.memory, 0) + size
         else:
             ranges[node.dim] = min(node.tile, ranges[node.dim])
-    return all(m.size_bytes is None or bits.get(m.name, 0) <= m.size_bytes for m in arch.memories)
+    return all(m.size_bytes is None or taken.get(m.name, 0) <= m.size_bytes for m in arch.memories)
+
+
+def kept_bytes(nest: LoopNest, arch: Accelerator, memory: Memory, operand_name: str, ranges: Dict[str, int]) -> int:
+    """What a keep takes at most where dimensions range over so much, wherever."""
+    operand = nest.operand(operand_name)
+    width = max(arch.widths.of(operand.role), arch.widths.accumulator if operand is nest.output else 0)
+    if operand.role == "weight":
+        width = max(width, arch.widths.input)
+    size = -(-prod(_span(operand, k, ranges) for k in range(len(operand.axes))) * width // 8)
+    return size * (2 if memory.double_buffered else 1)
 
 
 def _span(operand: Operand, place: int, ranges: Dict[str, int]) -> int:

@@ -1,21 +1,26 @@
 """The array mapper of groups: what an operator's steps do within the array (docs/model.md, section 8).
 
-Two array parts are tried on the operator's largest box: the plain one of ``mapping.arraypart``, and the one of the best
-mapping that was found for the operator by itself, cut to the box. The better of them for the objective is taken.
+Tried on the operator's largest box are array parts by a few recipes (``mapping.recipes``) that do well for the whole
+operator or for a part of its rows, the plain one of ``mapping.arraypart``, and the one of the best mapping that was
+found for the operator by itself, cut to the box. The best of them for the objective is taken.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping as Dict
+from collections.abc import Sequence
 from dataclasses import replace
 
+from tilewright.arch.accelerator import Accelerator
 from tilewright.mapping.arraypart import default_array_part
 from tilewright.mapping.buffers import inner_bytes
 from tilewright.mapping.mapping import Keep, Loop, Mapping, Node, Par
 from tilewright.mapping.problem import NestProblem
+from tilewright.mapping.recipes import Recipe, forms, made, unrollings
 from tilewright.mapping.tiling import step_tile, without_single_chunks
 from tilewright.schedule.group.book import StepBook
-from tilewright.schedule.group.steps import boxed, pad_keeps
+from tilewright.schedule.group.steps import Ranges, boxed, pad_keeps
+from tilewright.workload.nest import LoopNest
 
 
 class ArrayMapper:
@@ -24,6 +29,7 @@ class ArrayMapper:
     def __init__(self, objective: str, found: Dict[NestProblem, Mapping]) -> None:
         self._objective, self._found = objective, found
         self._known: dict[tuple[StepBook, tuple[tuple[str, int], ...]], tuple[Node, ...] | None] = {}
+        self._recipes: dict[StepBook, tuple[Recipe, ...]] = {}
 
     def of(self, book: StepBook, box: Dict[str, int]) -> tuple[Node, ...] | None:
         """The array part for a largest box, or None where none fits the array's memories."""
@@ -31,25 +37,82 @@ class ArrayMapper:
             return ()
         key = (book, tuple(box.items()))
         if key not in self._known:
+            if book not in self._recipes:
+                self._recipes[book] = self._shortlist(book)
             self._known[key] = self._choose(book, box)
         return self._known[key]
 
     def _choose(self, book: StepBook, box: Dict[str, int]) -> tuple[Node, ...] | None:
-        arch = book.problem.arch
-        ranges = {d: ((extent - box[d]) // 2, box[d]) for d, extent in book.nest.dims if box[d] < extent}
-        problem = replace(book.problem, nest=boxed(book.nest, ranges), parameters=(), held_parameters=())
-        candidates = [without_single_chunks(default_array_part(problem, box), box)]
+        candidates = [made(recipe, book.nest, book.problem.arch, box) for recipe in self._recipes[book]]
+        candidates.append(default_array_part(_cut(book, box)[1], box))
         if book.problem in self._found:
             candidates.append(transplanted(book.problem, self._found[book.problem], box))
-        judged = []
-        for number, nodes in enumerate(dict.fromkeys(candidates)):
+        judged = self._judged(book, box, [nodes for nodes in candidates if nodes is not None])
+        return judged[0][1] if judged else None
+
+    def _judged(
+        self, book: StepBook, box: Dict[str, int], candidates: Sequence[tuple[Node, ...]]
+    ) -> list[tuple[tuple[float, ...], tuple[Node, ...]]]:
+        """Those that fit, best first."""
+        arch = book.problem.arch
+        ranges, problem = _cut(book, box)
+        found = []
+        for number, nodes in enumerate(dict.fromkeys(without_single_chunks(nodes, box) for nodes in candidates)):
             if not fits_inside(problem, nodes):
                 continue
             cost = book.cost(ranges, nodes, moved=False)
-            energy, cycles = cost.energy_pj(arch, 0), cost.cycles
+            flow = dma_cycles(arch, cost.stream_bytes, cost.stream_runs)
+            energy = cost.energy_pj(arch, 0) + cost.stream_bytes * arch.dram.read_pj
+            cycles = max(cost.cycles, flow)
             rank = {"latency": (cycles, energy), "energy": (energy, cycles), "edp": (energy * cycles, energy)}
-            judged.append((*rank.get(self._objective, (energy * cycles, energy)), number, nodes))
-        return min(judged)[-1] if judged else None
+            found.append(((*rank.get(self._objective, (energy * cycles, energy)), number), nodes))
+        return sorted(found)
+
+    def _shortlist(self, book: StepBook) -> tuple[Recipe, ...]:
+        """The recipes that do best for the whole operator and for a part of its rows: many unrollings in a form or
+        two, then the best of these in all."""
+        nest, arch = book.nest, book.problem.arch
+        boxes = _samples(nest)
+        chosen: dict[Recipe, None] = {}
+        every = forms(nest, arch)
+        some = [form for form in every if form[:2] == every[0][:2]]
+        for box in boxes:
+            few = unrollings(nest, arch, box, MANY)
+            first = self._best(book, box, [Recipe(one, *form) for one in few for form in some], FEW)
+            all_of_them = [Recipe(one.unrolling, *form) for one in first for form in every]
+            chosen |= dict.fromkeys(self._best(book, box, all_of_them, KEPT))
+        return tuple(chosen)
+
+    def _best(self, book: StepBook, box: Dict[str, int], recipes: Sequence[Recipe], most: int) -> list[Recipe]:
+        """The recipes of the best array parts for a box."""
+        by_nodes: dict[tuple[Node, ...], Recipe] = {}
+        for recipe in recipes:
+            nodes = made(recipe, book.nest, book.problem.arch, box)
+            if nodes is not None:
+                by_nodes.setdefault(without_single_chunks(nodes, box), recipe)
+        return [by_nodes[nodes] for _, nodes in self._judged(book, box, list(by_nodes))[:most]]
+
+
+MANY, FEW, KEPT = 40, 6, 3  # ways to unroll that are tried; those tried in all orders of keeps; recipes per sample
+
+
+def _samples(nest: LoopNest) -> list[dict[str, int]]:
+    """The boxes that recipes are judged by: the whole operator, and a few rows of it."""
+    whole = dict(nest.dims)
+    rows = [dim for dim in ("Y", "M") if whole.get(dim, 1) > 4]
+    return [whole, *({**whole, dim: max(2, whole[dim] // 8)} for dim in rows[:1])]
+
+
+def _cut(book: StepBook, box: Dict[str, int]) -> tuple[Ranges, NestProblem]:
+    """A box in the middle of an operator, and the problem of this box alone."""
+    ranges = {d: ((extent - box[d]) // 2, box[d]) for d, extent in book.nest.dims if box[d] < extent}
+    return ranges, replace(book.problem, nest=boxed(book.nest, ranges), parameters=(), held_parameters=())
+
+
+def dma_cycles(arch: Accelerator, size: int, runs: int) -> int:
+    """The time of transfers from DRAM."""
+    rate = arch.dram.read_bandwidth
+    return arch.dram.setup_cycles * runs + (0 if rate is None else -(-size * rate.denominator // rate.numerator))
 
 
 def fits_inside(problem: NestProblem, nodes: tuple[Node, ...]) -> bool:

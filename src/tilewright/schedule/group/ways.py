@@ -49,8 +49,9 @@ def frames(group: Members) -> Iterator[Frame]:
             yield Frame(batch, "recompute", channels)
     for dim in group.dims[:1]:
         for tile in even_tiles(extents[dim], FINE):
+            coarse = tile in even_tiles(extents[dim], COARSE)
             for overlap in _modes(group, (dim,)):
-                for channels in own:
+                for channels in own if coarse else own[:1]:
                     yield Frame((*batch, Loop(dim, tile)), overlap, channels)
     if len(group.dims) == 2:
         for dims in (group.dims, group.dims[::-1]):
