@@ -68,8 +68,8 @@ Strategy = Annotated[
     typer.Option(
         "--strategy",
         metavar="NAME",
-        help="layerwise (the default), fuse, pin, fuse-then-pin, pin-or-fuse, genetic or optimal; all but the first"
-        " take minutes for a network.",
+        help="layerwise (the default: every operator by itself), fuse, pin, fuse-then-pin, pin-or-fuse, genetic or"
+        " optimal, which has the space of all others; all but the first take minutes. See docs/strategies.md.",
     ),
 ]
 Strategies = Annotated[
