@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tilewright.schedule.group.cost import group_cost
 from tilewright.schedule.group.market import Market
-from tilewright.schedule.group.prepared import Prepared, Way
+from tilewright.schedule.group.prepared import Way
 from tilewright.schedule.offers import Choice
 from tilewright.schedule.schedule import Group
 from tilewright.schedule.tiled import Run, Tiled
@@ -15,7 +15,7 @@ from tilewright.schedule.tiled import Run, Tiled
 def assemble(market: Market, choices: Sequence[Choice]) -> tuple[Group, ...]:
     """The groups of a solution in order."""
     across = held_bytes(market, choices)
-    return tuple(_group(choice, size) for choice, size in zip(choices, across, strict=True))
+    return tuple(_group(market, choice, size) for choice, size in zip(choices, across, strict=True))
 
 
 def held_bytes(market: Market, choices: Sequence[Choice]) -> list[int]:
@@ -49,12 +49,13 @@ def _add(found: list[int], begin: int, end: int, size: int) -> None:
         found[number] += size
 
 
-def _group(choice: Choice, size: int) -> Group:
+def _group(market: Market, choice: Choice, size: int) -> Group:
     how = choice.offer.how
     if isinstance(how, Group):
         return how
-    assert isinstance(how, Prepared)
-    at, way, residency = how.at, how.at.way, choice.residency
+    assert isinstance(how, Way)
+    prepared = market.prepared(choice.nodes, how)
+    at, way, residency = prepared.at, prepared.at.way, choice.residency
     runs = tuple(
         Run(one.name, array, weights) for one, array, weights in zip(at.group.all, way.arrays, way.weights, strict=True)
     )
@@ -66,7 +67,7 @@ def _group(choice: Choice, size: int) -> Group:
         loaded=tuple(sorted(residency.loaded)),
         stored=tuple(sorted(residency.stored)),
         over=() if choice.over is None else (choice.over,),
-        cost=group_cost(how, residency, size),
+        cost=group_cost(prepared, residency, size),
     )
     return Group(
         operators=tuple(one.name for one in at.group.all),

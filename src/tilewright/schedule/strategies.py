@@ -15,12 +15,13 @@ from tilewright.schedule.graph import graph_of
 from tilewright.schedule.group.market import Market
 from tilewright.schedule.layerwise import Found, Progress, layerwise
 from tilewright.schedule.offers import Offer, Solution
+from tilewright.schedule.problems import nest_problem
 from tilewright.schedule.published.genetic import genetic
 from tilewright.schedule.published.pin_or_fuse import pin_or_fuse
 from tilewright.schedule.schedule import Group
 from tilewright.schedule.search.strategies import fuse, fuse_then_pin, optimal, pin
 from tilewright.schedule.watched import Limited, searching, watched
-from tilewright.workload.storage import PlacedNetwork
+from tilewright.workload.storage import PlacedNetwork, executed_parts
 
 LARGEST = 5  # operators in a group
 
@@ -89,7 +90,13 @@ def market_of(placed: PlacedNetwork, arch: Accelerator, objective: str, options:
     graph = graph_of(placed, arch)
     number = {node.name: k for k, node in enumerate(graph.nodes)}
     offers = {number[group.operators[0]]: (_offer(group),) for group in alone.groups}
-    found = {part.operator: part.mapping for group in alone.groups for part in group.parts if part.part == 0}
+    operators = {operator.name: operator for operator in placed.network.operators}
+    found = {}
+    for group in alone.groups:
+        if len(group.parts) == 1:
+            operator = operators[group.operators[0]]
+            problem = nest_problem(placed, arch, operator, executed_parts(placed, operator), 0)
+            found[problem] = group.parts[0].mapping
     return Market(placed, arch, graph, objective, offers, found)
 
 

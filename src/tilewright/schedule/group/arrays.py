@@ -19,28 +19,28 @@ from tilewright.schedule.group.steps import boxed, pad_keeps
 
 
 class ArrayMapper:
-    """Array parts for boxes of operators; ``found`` has the best mapping of operators by themselves, where known."""
+    """Array parts for boxes of operators; ``found`` has the best mapping of problems by themselves, where known."""
 
-    def __init__(self, objective: str, found: Dict[str, Mapping]) -> None:
+    def __init__(self, objective: str, found: Dict[NestProblem, Mapping]) -> None:
         self._objective, self._found = objective, found
-        self._known: dict[tuple[str, tuple[tuple[str, int], ...]], tuple[Node, ...] | None] = {}
+        self._known: dict[tuple[StepBook, tuple[tuple[str, int], ...]], tuple[Node, ...] | None] = {}
 
     def of(self, book: StepBook, box: Dict[str, int]) -> tuple[Node, ...] | None:
         """The array part for a largest box, or None where none fits the array's memories."""
-        if book.one.nest.work is not None:
+        if book.nest.work is not None:
             return ()
-        key = (book.one.name, tuple(box.items()))
+        key = (book, tuple(box.items()))
         if key not in self._known:
             self._known[key] = self._choose(book, box)
         return self._known[key]
 
     def _choose(self, book: StepBook, box: Dict[str, int]) -> tuple[Node, ...] | None:
-        one, arch = book.one, book.one.problem.arch
-        ranges = {d: ((extent - box[d]) // 2, box[d]) for d, extent in one.nest.dims if box[d] < extent}
-        problem = replace(one.problem, nest=boxed(one.nest, ranges), parameters=(), held_parameters=())
+        arch = book.problem.arch
+        ranges = {d: ((extent - box[d]) // 2, box[d]) for d, extent in book.nest.dims if box[d] < extent}
+        problem = replace(book.problem, nest=boxed(book.nest, ranges), parameters=(), held_parameters=())
         candidates = [without_single_chunks(default_array_part(problem, box), box)]
-        if one.name in self._found:
-            candidates.append(transplanted(one.problem, self._found[one.name], box))
+        if book.problem in self._found:
+            candidates.append(transplanted(book.problem, self._found[book.problem], box))
         judged = []
         for number, nodes in enumerate(dict.fromkeys(candidates)):
             if not fits_inside(problem, nodes):

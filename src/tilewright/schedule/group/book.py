@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 from math import prod
-from typing import Any
 
 import numpy as np
 
 from tilewright.mapping.mapping import Node
+from tilewright.mapping.problem import NestProblem
 from tilewright.mapping.tiling import IntArray
 from tilewright.schedule.group.factors import BoxCounts
 from tilewright.schedule.group.intervals import Intervals
@@ -63,33 +63,63 @@ def _cut(axis: Axis, nest: LoopNest, spans: Bounds) -> tuple[IntArray, ...]:
 
 @dataclass(frozen=True, eq=False)
 class Steps:
-    """All steps of one operator. ``costs`` has one for every combination of classes: an axis for each shared loop, then
-    one for the chunks of its own loop (channels) if it has any."""
+    """All steps of one operator. ``numbers`` has the number in ``book`` of every combination of classes: an axis for
+    each shared loop, then one for the chunks of its own loop (channels) if it has any."""
 
+    book: StepBook
     classes: tuple[Classes, ...]
-    costs: np.ndarray[Any, np.dtype[np.object_]]
+    numbers: IntArray
 
     @cached_property
-    def times(self) -> tuple[tuple[StepCost, int], ...]:
-        """Every cost and how often it occurs."""
+    def occurrences(self) -> IntArray:
+        """How often each combination occurs."""
         total = np.ones((), dtype=np.int64)
         for one in self.classes:
             total = np.multiply.outer(total, one.number)
-        return tuple(zip(self.costs.reshape(-1).tolist(), total.reshape(-1).tolist(), strict=True))
+        return total.reshape(-1)
+
+    @property
+    def times(self) -> tuple[tuple[StepCost, int], ...]:
+        """Every cost and how often it occurs."""
+        costs = (self.book.costs[number] for number in self.numbers.reshape(-1).tolist())
+        return tuple(zip(costs, self.occurrences.tolist(), strict=True))
+
+    @cached_property
+    def energy_pj(self) -> float:
+        """Dynamic energy of all of them, transfers with DRAM aside."""
+        each = [self.book.energy_pj[number] for number in self.numbers.reshape(-1).tolist()]
+        return float((np.array(each) * self.occurrences).sum())
+
+    def table(self, column: int) -> IntArray:
+        """A column of the book (CYCLES, THERE, STREAM_BYTES, STREAM_RUNS) for all combinations."""
+        rows = self.book.rows
+        values = [rows[number][column] for number in self.numbers.reshape(-1).tolist()]
+        return np.array(values, dtype=np.int64).reshape(self.numbers.shape)
+
+
+CYCLES, THERE, STREAM_BYTES, STREAM_RUNS = range(4)
 
 
 class StepBook:
-    """The steps of one operator, each box evaluated once."""
+    """The steps of one operator, or of several with equal problems, each box evaluated once.
 
-    def __init__(self, one: Member) -> None:
-        self.one = one
-        self._bare = replace(one.problem, parameters=(), held_parameters=())
-        self._known: dict[tuple[object, ...], StepCost] = {}
+    Everything known of a box has its number: ``costs``, ``energy_pj``, and ``rows`` of what ``Steps.table`` asks for.
+    """
+
+    def __init__(self, problem: NestProblem) -> None:
+        self.problem, self.nest = problem, problem.nest
+        self.costs: list[StepCost] = []
+        self.energy_pj: list[float] = []
+        self.rows: list[tuple[int, int, int, int]] = []
+        self._bare = replace(problem, parameters=(), held_parameters=())
+        self._known: dict[tuple[int, ...], int] = {}
+        self._kinds: dict[tuple[tuple[str, ...], tuple[int, ...]], int] = {}
+        self._arrays: dict[tuple[tuple[Node, ...], bool], int] = {}
         self._counts: dict[tuple[tuple[Node, ...], bool], BoxCounts] = {}
 
     def adds_up(self, array: tuple[Node, ...]) -> bool:
         """Whether results are added up in the scratchpad itself."""
-        return self.one.nest.work is None and self._of(array, moved=False).adds_up
+        return self.nest.work is None and self._of(array, moved=False).adds_up
 
     def _of(self, array: tuple[Node, ...], *, moved: bool) -> BoxCounts:
         if (array, moved) not in self._counts:
@@ -100,24 +130,32 @@ class StepBook:
         """The cost of a box."""
         if any(length <= 0 for _, length in ranges.values()):
             return NOTHING
-        if self.one.nest.work is not None:
-            return step_cost(replace(self._bare, nest=boxed(self.one.nest, ranges)), array, moved)
+        if self.nest.work is not None:
+            return step_cost(replace(self._bare, nest=boxed(self.nest, ranges)), array, moved)
         return self._of(array, moved=moved).cost(ranges)
 
     def steps(self, kinds: tuple[Classes, ...], array: tuple[Node, ...], *, moved: bool) -> Steps:
         """The steps of boxes that are products of classes."""
-        costs = np.empty([len(c.keys) for c in kinds], dtype=object)
-        known = self._known
+        numbers = np.empty([len(c.keys) for c in kinds], dtype=np.int64)
+        known, names = self._known, self._kinds
+        part = self._arrays.setdefault((array, moved), len(self._arrays))
+        of = [[names.setdefault((c.dims, key), len(names)) for key in c.keys] for c in kinds]
         for index in product(*(range(len(c.keys)) for c in kinds)):
-            key = (*((c.dims, c.keys[k]) for c, k in zip(kinds, index, strict=True)), array, moved)
-            cost = known.get(key)
-            if cost is None:
+            key = (part, *(names_of[k] for names_of, k in zip(of, index, strict=True)))
+            number = known.get(key)
+            if number is None:
                 box: dict[str, tuple[int, int]] = {}
                 for kind, place in zip(kinds, index, strict=True):
                     box |= kind.examples[place]
-                cost = known[key] = self.cost(box, array, moved=moved)
-            costs[index] = cost
-        return Steps(kinds, costs)
+                number = known[key] = self._add(self.cost(box, array, moved=moved))
+            numbers[index] = number
+        return Steps(self, kinds, numbers)
+
+    def _add(self, cost: StepCost) -> int:
+        self.costs.append(cost)
+        self.energy_pj.append(cost.energy_pj(self.problem.arch, self.problem.activations))
+        self.rows.append((cost.cycles, int(cost.results > 0), cost.stream_bytes, cost.stream_runs))
+        return len(self.costs) - 1
 
 
 def largest_box(

@@ -45,6 +45,11 @@ class Intervals:
         return max(self.two_windows, int(self.high[-1] - self.low[-1] + self.high[0] - self.low[0]))
 
     @cached_property
+    def first(self) -> int:
+        """The first chunk in which anything is computed."""
+        return int(np.argmax(self.high > self.new))
+
+    @cached_property
     def stored(self) -> IntArray:
         """How many indices no earlier chunk had."""
         found: IntArray = np.maximum(self.high - self.before, 0)
@@ -67,11 +72,11 @@ class Loops:
             found.append((start, np.minimum(start + loop.tile, extent)))
         return tuple(found)
 
-    @property
+    @cached_property
     def counts(self) -> tuple[int, ...]:
         return tuple(len(start) for start, _ in self.chunks)
 
-    @property
+    @cached_property
     def passes(self) -> int:
         total = 1
         for count in self.counts:

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as Dict
-from dataclasses import replace
 from functools import cached_property
+from itertools import product
 
 from tilewright.arch.accelerator import Accelerator
-from tilewright.mapping.mapping import Mapping, Node
+from tilewright.mapping.mapping import Mapping
+from tilewright.mapping.problem import NestProblem
 from tilewright.schedule.graph import Graph
+from tilewright.schedule.group.alike import Ends, Signature, ends, signature
 from tilewright.schedule.group.arrays import ArrayMapper
 from tilewright.schedule.group.book import StepBook
-from tilewright.schedule.group.cost import offer
+from tilewright.schedule.group.fronts import Asked, fronts
 from tilewright.schedule.group.members import Members, NoGroupError, members
 from tilewright.schedule.group.prepared import Book, Prepared, Way, setting
-from tilewright.schedule.group.room import peak
-from tilewright.schedule.group.ways import Frame, frames, weight_choices
 from tilewright.schedule.offers import Choice, Offer, Residency, Solution
 from tilewright.workload.network import Operator
 from tilewright.workload.storage import PlacedNetwork
 
+Places = tuple[tuple[bool, bool], ...]  # of inputs: resident, loaded; then of outputs: held, stored
+
 
 class Market:
     """Implements ``offers.Offers``. ``alone`` are offers of single nodes all of whose maps go through DRAM, ``found``
-    the mappings behind them by operator."""
+    the best mappings known of problems by themselves."""
 
     def __init__(
         self,
@@ -32,15 +34,15 @@ class Market:
         graph: Graph,
         objective: str,
         alone: Dict[int, tuple[Offer, ...]],
-        found: Dict[str, Mapping],
+        found: Dict[NestProblem, Mapping],
     ) -> None:
         self.placed, self.arch, self.graph = placed, arch, graph
         self.capacity = arch.scratchpad.size_bytes or 1 << 62
         self._alone = alone
         self._mapper = ArrayMapper(objective, found)
-        self._steps: dict[str, StepBook] = {}
-        self._groups: dict[frozenset[int], tuple[Prepared, ...]] = {}
-        self._fronts: dict[tuple[frozenset[int], Residency], tuple[Offer, ...]] = {}
+        self._steps: dict[NestProblem, StepBook] = {}
+        self._books: dict[frozenset[int], tuple[Book, Ends, dict[Places, tuple[Offer, ...]]] | None] = {}
+        self._fronts: dict[Signature, dict[Places, tuple[Offer, ...]]] = {}
 
     @cached_property
     def _operators(self) -> dict[str, Operator]:
@@ -48,14 +50,19 @@ class Market:
 
     def of(self, nodes: frozenset[int], residency: Residency) -> tuple[Offer, ...]:
         """The front of a group: offers of which none is beaten in room, energy, cycles and bytes at once."""
-        key = (nodes, residency)
-        if key not in self._fronts:
-            held = sum(self.graph.base[base].size_bytes for base in residency.on_chip)
-            found = [offer(way, residency) for way in self.ways(nodes)] if held <= self.capacity else []
-            if len(nodes) == 1 and not residency.on_chip:
-                found += self._alone.get(next(iter(nodes)), ())
-            self._fronts[key] = front([one for one in found if one.room_bytes + held <= self.capacity])
-        return self._fronts[key]
+        known = self._known(nodes)
+        found: tuple[Offer, ...] = ()
+        if known is not None:
+            book, at, known_fronts = known
+            places = _places(at, residency)
+            if places not in known_fronts:
+                wanted = [residency, *(r for r in self._residencies(nodes, at) if r != residency)]
+                wanted = wanted if not known_fronts else [residency]
+                for one, offers in zip(wanted, self._fronts_of(book, at, wanted), strict=True):
+                    known_fronts[_places(at, one)] = offers
+            found = known_fronts[places]
+        alone = self._alone.get(next(iter(nodes)), ()) if len(nodes) == 1 and not residency.on_chip else ()
+        return front([*found, *(one for one in alone if one.room_bytes <= self.capacity)]) if alone else found
 
     def alone(self) -> Solution:
         """Every node by itself as it was found, all maps through DRAM: a schedule from the start."""
@@ -65,14 +72,11 @@ class Market:
             choices.append(Choice(nodes, Residency(stored=self.graph.leaving(nodes)), self._alone[k][0]))
         return Solution(tuple(choices), 0.0)
 
-    def ways(self, nodes: frozenset[int]) -> tuple[Prepared, ...]:
-        """All ways to run a group that may fit beside nothing else; none if these nodes are no group."""
-        if nodes not in self._groups:
-            try:
-                self._groups[nodes] = tuple(self._prepare(self.group(nodes), self.graph.leaving(nodes), nodes))
-            except NoGroupError:
-                self._groups[nodes] = ()
-        return self._groups[nodes]
+    def prepared(self, nodes: frozenset[int], way: Way) -> Prepared:
+        """A group under one of its ways."""
+        known = self._known(nodes)
+        assert known is not None
+        return Prepared(setting(known[0], way))
 
     def group(self, nodes: frozenset[int]) -> Members:
         """The operators of a group in the network's order; NoGroupError if they are none."""
@@ -85,38 +89,48 @@ class Market:
             "single operators through DRAM also at the mappings found for them"
         )
 
-    def _prepare(self, group: Members, outputs: frozenset[str], nodes: frozenset[int]) -> list[Prepared]:
-        books = tuple(self._steps.setdefault(one.name, StepBook(one)) for one in group.all)
-        book = Book(self.placed, self.arch, group, outputs, books)
-        everything = frozenset(base for k in nodes for base in self.graph.nodes[k].reads) - group.written
-        least = Residency(resident=everything, held=outputs)
+    def _known(self, nodes: frozenset[int]) -> tuple[Book, Ends, dict[Places, tuple[Offer, ...]]] | None:
+        """A group with its ends and its fronts as far as they are known; None if these nodes are no group."""
+        if nodes not in self._books:
+            try:
+                group = self.group(nodes)
+            except NoGroupError:
+                self._books[nodes] = None
+                return None
+            outputs = self.graph.leaving(nodes)
+            at = ends(group, frozenset(base for k in nodes for base in self.graph.nodes[k].reads), outputs)
+            steps = tuple(self._steps.setdefault(one.problem, StepBook(one.problem)) for one in group.all)
+            book = Book(self.placed, self.arch, group, outputs, steps)
+            self._books[nodes] = book, at, self._fronts.setdefault(signature(self.placed, group, at), {})
+        return self._books[nodes]
+
+    def _fronts_of(self, book: Book, at: Ends, wanted: list[Residency]) -> tuple[tuple[Offer, ...], ...]:
+        held = tuple(sum(self.graph.base[base].size_bytes for base in one.on_chip) for one in wanted)
+        return fronts(book, self._mapper, Asked(at.inputs, at.outputs, tuple(wanted), held), self.capacity)
+
+    def _residencies(self, nodes: frozenset[int], at: Ends) -> list[Residency]:
+        """All that a search may ask for, as far as the chip is large enough."""
+        options: list[list[tuple[str, ...]]] = [[(), ("resident",), ("loaded",)] for _ in at.inputs]
+        for base in at.outputs:
+            outside = self.graph.readers[base] - nodes
+            wanted = self.graph.base[base].wanted
+            options.append([("stored",), *([("held", "stored")] if outside else [])])
+            options[-1] += [("held",)] if outside and not wanted else []
         found = []
-        for frame in frames(group):
-            arrays = self._arrays(book, frame)
-            if arrays is None:
-                continue
-            first: Prepared | None = None
-            for weights in weight_choices(group, frame):
-                way = Way(frame.loops, frame.channels, frame.overlap, arrays, weights)
-                at = (
-                    setting(book, way)
-                    if first is None
-                    else replace(first.at, way=replace(first.at.way, weights=weights))
-                )
-                first = prepared = Prepared(at, first)
-                if peak(prepared.room(least), len(group.all)) <= self.capacity:
-                    found.append(prepared)
+        for chosen in product(*options):
+            places: dict[str, set[str]] = {"resident": set(), "loaded": set(), "held": set(), "stored": set()}
+            for base, names in zip((*at.inputs, *at.outputs), chosen, strict=True):
+                for name in names:
+                    places[name].add(base)
+            one = Residency(**{name: frozenset(bases) for name, bases in places.items()})
+            if sum(self.graph.base[base].size_bytes for base in one.on_chip) <= self.capacity:
+                found.append(one)
         return found
 
-    def _arrays(self, book: Book, frame: Frame) -> tuple[tuple[Node, ...], ...] | None:
-        _, boxed = book.frame(frame.loops, frame.overlap, frame.channels)
-        found = []
-        for one, box in zip(book.books, boxed, strict=True):
-            array = self._mapper.of(one, box)
-            if array is None:
-                return None
-            found.append(array)
-        return tuple(found)
+
+def _places(at: Ends, residency: Residency) -> Places:
+    inputs = ((base in residency.resident, base in residency.loaded) for base in at.inputs)
+    return (*inputs, *((base in residency.held, base in residency.stored) for base in at.outputs))
 
 
 def front(offers: list[Offer]) -> tuple[Offer, ...]:

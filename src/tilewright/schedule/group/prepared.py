@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from itertools import product
@@ -14,11 +14,21 @@ import numpy as np
 from tilewright.arch.accelerator import Accelerator
 from tilewright.mapping.mapping import Loop, Node
 from tilewright.mapping.tiling import IntArray, without_single_chunks
-from tilewright.schedule.group.book import Classes, StepBook, Steps, classes, footprint, largest_box
+from tilewright.schedule.group.book import (
+    CYCLES,
+    STREAM_BYTES,
+    STREAM_RUNS,
+    THERE,
+    Classes,
+    StepBook,
+    Steps,
+    classes,
+    footprint,
+    largest_box,
+)
 from tilewright.schedule.group.intervals import Boxes, Loops, boxes, merged, shared_loops
 from tilewright.schedule.group.members import Member, Members
 from tilewright.schedule.group.room import Room, map_rooms, weight_rooms
-from tilewright.schedule.group.steps import StepCost
 from tilewright.schedule.offers import Residency
 from tilewright.schedule.problems import dram_strides
 from tilewright.schedule.tiled import Overlap, Weights
@@ -91,12 +101,13 @@ class Book:
         books: tuple[StepBook, ...] | None = None,
     ) -> None:
         self.placed, self.arch, self.group, self.outputs = placed, arch, group, outputs
-        self.books = books or tuple(StepBook(one) for one in group.all)
+        self.books = books or tuple(StepBook(one.problem) for one in group.all)
         self.sizes = dict(placed.bases)
         self._frames: dict[tuple[object, ...], tuple[Boxes, tuple[dict[str, int], ...]]] = {}
         self._lines: dict[tuple[Loop, bool], Boxes] = {}
         self._classes: dict[tuple[Loop, bool, int], Classes] = {}
         self._chunks: dict[Loop, Classes] = {}
+        self._weights: dict[tuple[int, Loop | None], IntArray] = {}
         self._counts: dict[tuple[Loop, bool, str, bool], Counted] = {}
 
     def line(self, loop: Loop, cached: bool) -> Boxes:
@@ -169,6 +180,20 @@ class Book:
             start, end = self.chunks(loop)
             self._chunks[loop] = classes(self.group.last.nest, {loop.dim: (start, end)}, len(start))
         return self._chunks[loop]
+
+    def weight_bytes(self, place: int, channels: Loop | None) -> IntArray:
+        """Bytes of an operator's weights in each of its own chunks; of all of them if it has no such loop."""
+        key = (place, channels if place == len(self.group.all) - 1 else None)
+        if key not in self._weights:
+            one = self.group.all[place]
+            assert one.weights is not None
+            extents, sizes = dict(one.nest.extents), []
+            for length in (np.subtract(*self.chunks(key[1])[::-1])).tolist():
+                if key[1] is not None:
+                    extents[key[1].dim] = length
+                sizes.append(-(-footprint(one.weights, extents) * self.arch.widths.weight // 8))
+            self._weights[key] = np.array(sizes)
+        return self._weights[key]
 
     def largest(self, found: Boxes, channels: Loop | None) -> tuple[dict[str, int], ...]:
         """The longest range of every dimension of every operator in any step."""
@@ -245,7 +270,6 @@ class _Shared:
     work: dict[tuple[int, bool], Steps] = field(default_factory=dict)
     parts: dict[tuple[str, str], Transfer] = field(default_factory=dict)
     times: dict[tuple[int, bool], IntArray] = field(default_factory=dict)
-    on_chip: dict[tuple[int, bool], float] = field(default_factory=dict)
     rooms: dict[frozenset[str], list[Room]] = field(default_factory=dict)
 
 
@@ -261,7 +285,7 @@ class Prepared:
         self.at = at
         self._shared = shared = like._shared if like is not None else _Shared()
         self._work, self._parts, self._times = shared.work, shared.parts, shared.times
-        self._on_chip, self._rooms = shared.on_chip, shared.rooms
+        self._rooms = shared.rooms
         if like is None:
             self._work |= {(place, False): self._steps(place, moved=False) for place in range(len(at.group.all))}
 
@@ -289,7 +313,7 @@ class Prepared:
         for place, mine in enumerate(self.work(places)):
             key = (place, mine is self._work.get((place, True)))
             if key not in self._times:
-                values = self._by_class(mine, lambda cost: cost.cycles)
+                values = self._by_class(mine, CYCLES)
                 for axis, of in enumerate(self._of(place)):
                     values = values.take(of, axis=axis)
                 self._times[key] = values
@@ -298,25 +322,17 @@ class Prepared:
 
     def on_chip_pj(self, places: Residency) -> float:
         """Dynamic energy of all steps, transfers with DRAM aside."""
-        total = 0.0
-        for place, mine in enumerate(self.work(places)):
-            key = (place, mine is self._work.get((place, True)))
-            if key not in self._on_chip:
-                activations = self.at.group.all[place].problem.activations
-                self._on_chip[key] = sum(n * cost.energy_pj(self.at.arch, activations) for cost, n in mine.times)
-            total += self._on_chip[key]
-        return total
+        return sum(mine.energy_pj for mine in self.work(places))
 
     def _of(self, place: int) -> tuple[IntArray, ...]:
         at = self.at
         return tuple(one.of for one in at.book.classes(at.boxes.loops, place))
 
-    def _by_class(self, mine: Steps, values: Callable[[StepCost], int]) -> IntArray:
-        """Values of an operator's steps by the classes of its boxes, then by its steps of a pass."""
+    def _by_class(self, mine: Steps, column: int) -> IntArray:
+        """A column of an operator's steps by the classes of its boxes, then by its steps of a pass."""
         loops = len(self.at.boxes.loops.counts)
-        shape = mine.costs.shape[:loops]
-        table = np.array([values(cost) for cost in mine.costs.reshape(-1).tolist()], dtype=np.int64)
-        table = table.reshape(*shape, -1)
+        table = mine.table(column)
+        table = table.reshape(*table.shape[:loops], -1)
         return table.take(mine.classes[-1].of, axis=-1) if len(mine.classes) > loops else table
 
     @cached_property
@@ -326,29 +342,42 @@ class Prepared:
         for place, one in enumerate(at.group.all):
             if at.way.weights[place] == "pass" and one.weights is not None:
                 mine = self._work[place, False]
-                size = self._by_class(mine, lambda cost: cost.stream_bytes)
-                runs = self._by_class(mine, lambda cost: cost.stream_runs)
+                size, runs = self._by_class(mine, STREAM_BYTES), self._by_class(mine, STREAM_RUNS)
                 found.append(Transfer(one.part.tensor(one.weights.name), "weight", place, self._of(place), size, runs))
         return tuple(found)
 
     @cached_property
     def constants(self) -> tuple[Transfer, ...]:
         """Parameters, and weights that stay or are streamed."""
-        at, found = self.at, []
-        for place, one in enumerate(at.group.all):
-            for tensor, size in one.vectors:
-                found.append(self._once(tensor, "parameter", place, np.array([size]), self._first_pass(place)))
-            if one.weights is None or at.way.weights[place] == "pass":
-                continue
-            tensor = one.part.tensor(one.weights.name)
-            chunks = len(at.chunks[0]) if place == at.last else 1
-            sizes = np.array([self._weight_bytes(one, place, k) for k in range(chunks)])
-            if at.way.weights[place] == "stay":
-                found.append(self._once(tensor, "weight", place, sizes, self._first_pass(place)))
-            else:
-                there = self._by_class(self._work[place, False], lambda cost: int(cost.results > 0))
-                found.append(Transfer(tensor, "weight", place, self._of(place), there * sizes, there))
+        found = list(self.parameters)
+        for place, kind in enumerate(self.at.way.weights):
+            if kind in ("stay", "stream"):
+                found.append(self.weights(place, stay=kind == "stay"))
         return tuple(found)
+
+    @cached_property
+    def parameters(self) -> tuple[Transfer, ...]:
+        """Vectors, which come once."""
+        return tuple(
+            self._once(tensor, "parameter", place, np.array([size]), self._first_pass(place))
+            for place, one in enumerate(self.at.group.all)
+            for tensor, size in one.vectors
+        )
+
+    def weights(self, place: int, *, stay: bool) -> Transfer:
+        """The weights of an operator that stay, or are streamed."""
+        key = (f"{place}", "stay" if stay else "stream")
+        if key not in self._parts:
+            at, one = self.at, self.at.group.all[place]
+            assert one.weights is not None
+            tensor = one.part.tensor(one.weights.name)
+            sizes = at.book.weight_bytes(place, at.way.channels)
+            if stay:
+                self._parts[key] = self._once(tensor, "weight", place, sizes, self._first_pass(place))
+            else:
+                there = self._by_class(self._work[place, False], THERE)
+                self._parts[key] = Transfer(tensor, "weight", place, self._of(place), there * sizes, there)
+        return self._parts[key]
 
     def _once(self, tensor: str, cause: str, place: int, sizes: IntArray, first: tuple[int, ...]) -> Transfer:
         """Transfers with the steps of one pass, one run each."""
@@ -359,21 +388,14 @@ class Prepared:
         """The first pass in which an operator's step is not empty."""
         found = [0] * len(self.at.boxes.loops.counts)
         for at, known in self.at.boxes.ranges[place].values():
-            found[at] = max(found[at], int(np.argmax(known.high > known.new)))
+            found[at] = max(found[at], known.first)
         return tuple(found)
-
-    def _weight_bytes(self, one: Member, place: int, chunk: int) -> int:
-        assert one.weights is not None
-        at, extents = self.at, dict(one.nest.extents)
-        if place == at.last and at.way.channels is not None:
-            extents[at.way.channels.dim] = int(at.chunks[1][chunk] - at.chunks[0][chunk])
-        return -(-footprint(one.weights, extents) * at.arch.widths.weight // 8)
 
     def loads(self, places: Residency) -> tuple[Transfer, ...]:
         """What comes from DRAM into the scratchpad."""
         here = places.resident | places.loaded | self.at.group.written
-        maps = [self._streamed(tensor) for tensor in self.reads if self.at.group.blocks[tensor].base not in here]
-        return (*self.constants, *(self._whole(base) for base in sorted(places.loaded)), *maps)
+        maps = [self.streamed(tensor) for tensor in self.reads if self.at.group.blocks[tensor].base not in here]
+        return (*self.constants, *(self.whole(base) for base in sorted(places.loaded)), *maps)
 
     @cached_property
     def reads(self) -> dict[str, int]:
@@ -385,12 +407,12 @@ class Prepared:
                     found.setdefault(tensor, place)
         return found
 
-    def _whole(self, base: str) -> Transfer:
+    def whole(self, base: str) -> Transfer:
         """A base that is loaded whole with the first step."""
         size = -(-self.at.book.sizes[base] * self.at.arch.widths.input // 8)
         return self._once(base, "load", 0, np.array([size]), (0,) * len(self.at.boxes.loops.counts))
 
-    def _streamed(self, tensor: str) -> Transfer:
+    def streamed(self, tensor: str) -> Transfer:
         """A map that comes in tile by tile."""
         key = (tensor, "load")
         if key not in self._parts:
@@ -419,12 +441,12 @@ class Prepared:
         """What goes to DRAM."""
         blocks = self.at.group.blocks
         return tuple(
-            self._stored(place, one)
+            self.stored(place, one)
             for place, one in enumerate(self.at.group.all)
             if blocks[one.writes].base in places.stored
         )
 
-    def _stored(self, place: int, one: Member) -> Transfer:
+    def stored(self, place: int, one: Member) -> Transfer:
         key = (one.writes, "store")
         if key not in self._parts:
             at, output, own, extents = self.at, one.nest.output, self.at.way.channels, one.nest.extents

@@ -43,23 +43,60 @@ def map_rooms(
 ) -> list[Room]:
     """The buffers of a group's feature maps, parameters and temporaries; ``boxed`` is the largest box of each operator,
     ``adding`` says whose results are added up in the scratchpad."""
-    double = arch.overlaps
-    found = [*_inner(arch, group, boxes, places), *_streamed(arch, group, boxes, places, double)]
-    last, widths = len(group.all) - 1, arch.widths
-    steps = boxes.loops.passes * own_chunks(group, boxed)
+    found = fixed_rooms(arch, group, boxed, adding)
+    for base in dict.fromkeys(block.base for block in group.blocks.values()):
+        on_chip, stored = base in places.on_chip, base in places.stored
+        found += base_rooms(arch, group, boxes, boxed, adding, base, on_chip=on_chip, stored=stored)
+    return found
+
+
+def fixed_rooms(
+    arch: Accelerator, group: Members, boxed: tuple[dict[str, int], ...], adding: tuple[bool, ...]
+) -> list[Room]:
+    """The buffers that are there wherever bases are: parameters, temporaries, sums of all operators but the last."""
+    found, last = [], len(group.all) - 1
     for place, one in enumerate(group.all):
-        results = prod(boxed[place][dim] for dim in one.nest.output.dims)
-        base = group.blocks[one.writes].base
-        if place == last and base not in places.on_chip:
-            slots = 2 if double and steps > 1 else 1
-            bits = widths.accumulator if adding[place] else widths.output
-            found.append(Room(one.writes, _bytes(arch, results * slots, bits), 0, last))
-        elif adding[place]:
-            found.append(Room(f"sums of {one.writes}", _bytes(arch, results, widths.accumulator), place, place))
+        if place != last and adding[place]:
+            found.append(_sums(arch, group, boxed, place))
         for tensor, size in one.vectors:
             found.append(Room(tensor, aligned(size, arch.alignment_bytes), 0, last))
         found += _temporaries(one.problem, place)
     return found
+
+
+def base_rooms(
+    arch: Accelerator,
+    group: Members,
+    boxes: Boxes,
+    boxed: tuple[dict[str, int], ...],
+    adding: tuple[bool, ...],
+    base: str,
+    *,
+    on_chip: bool,
+    stored: bool,
+) -> list[Room]:
+    """The buffers that a group has for one base, which is held on chip or not and stored or not."""
+    last = len(group.all) - 1
+    if base not in group.written:
+        return [] if on_chip else list(_streamed(arch, group, boxes, base))
+    if base != group.blocks[group.last.writes].base:
+        return [] if on_chip else [_inner(arch, group, boxes, base, stored=stored)]
+    if on_chip:
+        return [_sums(arch, group, boxed, last)] if adding[last] else []
+    steps = boxes.loops.passes * own_chunks(group, boxed)
+    slots = 2 if arch.overlaps and steps > 1 else 1
+    bits = arch.widths.accumulator if adding[last] else arch.widths.output
+    return [Room(group.last.writes, _bytes(arch, _results(group, boxed, last) * slots, bits), 0, last)]
+
+
+def _sums(arch: Accelerator, group: Members, boxed: tuple[dict[str, int], ...], place: int) -> Room:
+    """The tile in which the scratchpad adds up an operator's results."""
+    size = _bytes(arch, _results(group, boxed, place), arch.widths.accumulator)
+    return Room(f"sums of {group.all[place].writes}", size, place, place)
+
+
+def _results(group: Members, boxed: tuple[dict[str, int], ...], place: int) -> int:
+    return prod(boxed[place][dim] for dim in group.all[place].nest.output.dims)
 
 
 def weight_rooms(
@@ -91,26 +128,16 @@ def _bytes(arch: Accelerator, elements: int, bits: int) -> int:
     return aligned(-(-elements * bits // 8), arch.alignment_bytes)
 
 
-def _inner(arch: Accelerator, group: Members, boxes: Boxes, places: Residency) -> Iterator[Room]:
-    """Maps between operators, and maps that go to DRAM only besides."""
-    writers: dict[str, list[int]] = {}
-    readers: dict[str, list[int]] = {}
-    for place, one in enumerate(group.all):
-        writers.setdefault(group.blocks[one.writes].base, []).append(place)
-        for _, tensor in one.reads:
-            readers.setdefault(group.blocks[tensor].base, []).append(place)
-    last = len(group.all) - 1
-    for base, by in writers.items():
-        if base in places.on_chip or last in by:
-            continue
-        shape = group.blocks[group.all[by[0]].writes].outer
-        lengths = [_length(boxes, base, axis, size) for axis, size in enumerate(shape)]
-        first, until = by[0], readers[base][-1]
-        if base in places.stored:
-            until = max(until, by[-1] + 1)
-        if boxes.loops.caches:
-            first, until = 0, last
-        yield Room(base, _bytes(arch, prod(lengths), arch.widths.output), first, until)
+def _inner(arch: Accelerator, group: Members, boxes: Boxes, base: str, *, stored: bool) -> Room:
+    """A map between operators, or one that goes to DRAM only besides."""
+    by = [place for place, one in enumerate(group.all) if group.blocks[one.writes].base == base]
+    reads = [k for k, one in enumerate(group.all) for _, tensor in one.reads if group.blocks[tensor].base == base]
+    shape = group.blocks[group.all[by[0]].writes].outer
+    lengths = [_length(boxes, base, axis, size) for axis, size in enumerate(shape)]
+    first, until = by[0], max(reads[-1], by[-1] + 1) if stored else reads[-1]
+    if boxes.loops.caches:
+        first, until = 0, len(group.all) - 1
+    return Room(base, _bytes(arch, prod(lengths), arch.widths.output), first, until)
 
 
 def _length(boxes: Boxes, base: str, axis: int, size: int) -> int:
@@ -126,12 +153,11 @@ def _inside(boxes: Boxes, place: int) -> bool:
     return ring is not None and ring < place
 
 
-def _streamed(arch: Accelerator, group: Members, boxes: Boxes, places: Residency, double: bool) -> Iterator[Room]:
-    """Maps from outside that come in tile by tile."""
-    loops, ring = boxes.loops, boxes.loops.ring
-    for tensor in dict.fromkeys(t for one in group.all for _, t in one.reads):
-        block = group.blocks[tensor]
-        if block.base in group.written or block.base in places.on_chip:
+def _streamed(arch: Accelerator, group: Members, boxes: Boxes, base: str) -> Iterator[Room]:
+    """Maps from outside that come in tile by tile, all of one base."""
+    loops, ring, double = boxes.loops, boxes.loops.ring, arch.overlaps
+    for tensor, block in group.blocks.items():
+        if block.base != base:
             continue
         lengths, slots = [], 1
         for axis, size in enumerate(block.shape):
