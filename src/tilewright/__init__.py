@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tilewright.mapping.nests import conv2d, depthwise, gemm
     from tilewright.memory.allocate import allocate
     from tilewright.plan.plan import Plan
+    from tilewright.schedule.compare import compare
     from tilewright.schedule.schedule import Schedule
     from tilewright.simulate.run import Run
     from tilewright.workload.constants import ConstantStore
@@ -39,6 +40,7 @@ __version__ = "0.1.0"
 __all__ = [
     "__version__",
     "allocate",
+    "compare",
     "conv2d",
     "depthwise",
     "einsum",
@@ -56,6 +58,7 @@ __all__ = [
 # Where the names live that need nothing added; they are imported when they are first asked for.
 _HOMES = {
     "allocate": "tilewright.memory.allocate",
+    "compare": "tilewright.schedule.compare",
     "conv2d": "tilewright.mapping.nests",
     "depthwise": "tilewright.mapping.nests",
     "einsum": "tilewright.mapping.einsum",
@@ -82,15 +85,19 @@ def schedule(
     timeout: float | None = None,
     cache: bool = True,
     progress: Callable[[str, int, int], None] | None = None,
+    seed: int = 0,
+    largest: int | None = None,
 ) -> Schedule:
     """How to run a network on a machine: tiles, loop orders, buffers, and what it costs.
 
     ``objective`` is ``latency`` (cycles), ``energy`` (pJ), ``edp`` (pJ * cycles) or ``traffic`` (DRAM bytes);
-    ``strategy`` by default the best there is; ``effort`` and ``cache`` are those of ``map_nest`` for every operator;
-    ``timeout`` in seconds. ``progress`` is called with what is being worked
-    on, how many are done and how many there are. Raises ``errors.InfeasibleError`` where something fits in no way.
+    ``strategy`` one of `tilewright schedule --help`, by default ``layerwise``; ``effort`` and ``cache`` are those of
+    ``map_nest`` for every operator; ``timeout`` in seconds. ``progress`` is called with what is being worked on, how
+    many are done and how many there are (0 if nobody knows). Groups have at most ``largest`` operators, by default 5;
+    ``seed`` is for strategies that throw dice. Raises ``errors.InfeasibleError`` where something fits in no way.
     """
     from tilewright.schedule import run
+    from tilewright.schedule.strategies import LARGEST
 
     return run.schedule(
         network,
@@ -101,6 +108,8 @@ def schedule(
         timeout=timeout,
         cache=cache,
         progress=progress,
+        seed=seed,
+        largest=LARGEST if largest is None else largest,
     )
 
 

@@ -21,7 +21,7 @@ from tilewright.workload.operators import supported
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 CONSOLE = re.compile(r"(?<=```console\n)(.*?)(?=```)", re.DOTALL)
-VARIES = re.compile(r"\b(?:in \d[\d.,]* (?:s|ms|us)|error [\d.e+-]+)\b")
+VARIES = re.compile(r"\b(?:in \d[\d.,]* (?:s|ms|us)|error [\d.e+-]+)\b| +\d[\d.,]* s$", re.MULTILINE)
 
 
 def ids(page: Path) -> str:

@@ -37,6 +37,21 @@ def test_a_terminal_sees_one_line_that_goes_away(clock: list[float]) -> None:
     assert stream.getvalue() == "\r\x1b[Kscheduling 10 of 40, about 15 s left: conv1\r\x1b[K"
 
 
+def test_an_estimate_is_about_the_phase_and_none_is_made_where_nobody_knows(clock: list[float]) -> None:
+    stream = io.StringIO()
+    shown = progress.Progress("x", wanted=True, stream=stream)
+    phases = (("a", 0, 4), ("a", 3, 4), ("b", 10, 40), ("b", 20, 40), ("c", 5, 0))
+    for number, (what, done, total) in enumerate(phases):
+        clock[0] = 10.0 * number
+        shown(what, done, total)
+    assert stream.getvalue().splitlines() == [
+        "x 3 of 4, about 3 s left: a",
+        "x 10 of 40: b",
+        "x 20 of 40, about 20 s left: b",
+        "x: c",
+    ]
+
+
 def test_elsewhere_nothing_is_shown_unless_asked_for(clock: list[float]) -> None:
     quiet, asked = io.StringIO(), io.StringIO()
     one, two = progress.Progress("x", stream=quiet), progress.Progress("x", wanted=True, stream=asked)

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MACHINE = "mobile-npu"
 KEYS = {
     "schema", "model", "arch", "objective", "strategy", "status", "cycles", "energy_pj", "edp", "macs", "dram_bytes",
-    "scratchpad_bytes", "bound", "gap", "floor", "seconds", "groups", "notes",
+    "scratchpad_bytes", "bound", "gap", "floor", "seconds", "groups", "space", "notes",
 }  # fmt: skip
 GROUP_KEYS = {
     "operators", "tile", "overlap", "resident_in", "resident_out", "cycles", "energy_pj", "dram_bytes", "limited_by",
@@ -200,6 +200,31 @@ def test_a_budget_that_is_exceeded_ends_with_code_4_after_the_result(tilewright,
     assert "bound" in outcome.out
     assert len(outcome.problems) == 3
     assert "DRAM bytes" in outcome.err
+
+
+def test_space_notes_seed_and_largest_of_a_search_are_told(tilewright, command, tmp_path: Path) -> None:
+    search = [*command, "--until", "d", "--effort", "quick", "--strategy", "genetic", "--largest", 2]
+    outcome = tilewright(*search, "--seed", 3, "-o", tmp_path / "out")
+    document = tilewright(*search, "--seed", 3, "--json").document
+    assert outcome.code == 0
+    assert document["space"].startswith("groups of at most 2 operators ")
+    assert any("seed: 3" in note for note in document["notes"])
+    assert f"space       {document['space'][:60]}" in outcome.out
+    assert all(f"note: {note}" in outcome.out for note in document["notes"])
+    saved = json.loads((tmp_path / "out" / "schedule.json").read_text())["schedule"]
+    assert saved["space"] == document["space"]
+    assert document["notes"][-len(saved["notes"]) :] == saved["notes"] != []
+    assert (tmp_path / "out" / "summary.txt").read_text().count("note: ") == len(document["notes"])
+    assert tilewright("simulate", tmp_path / "out").code == 0
+
+
+def test_progress_tells_the_phases_of_a_search(tilewright, command, monkeypatch) -> None:
+    from tilewright.cli import progress
+
+    monkeypatch.setattr(progress, "QUIET_SECONDS", 0.0)
+    told = tilewright(*command, "--effort", "quick", "--strategy", "optimal", "--largest", 2, "--progress").err
+    phases = ("scheduling 1 of 5, about", "groups of operators", "scheduling: pin, best ", "scheduling: optimal, best ")
+    assert all(phase in told for phase in phases), told
 
 
 def test_widths_of_the_model_count_four_bytes_for_a_float(tilewright, command) -> None:

@@ -1,26 +1,37 @@
-"""``tilewright compare``: what the free optimum of a nest gains over fixed dataflows."""
+"""``tilewright compare``: strategies on networks, or dataflows on a nest."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
 
-from tilewright.cli import nest, options, parse, text
-from tilewright.cli.document import show
+import typer
+
+from tilewright.cli import nest, options, parse
+from tilewright.cli.compare_dataflows import compare_dataflows
+from tilewright.cli.compare_networks import Asked, compare_networks
 from tilewright.cli.guard import guarded
-from tilewright.errors import InfeasibleError, UsageError
+from tilewright.errors import UsageError
 
-if TYPE_CHECKING:
-    from tilewright.mapping.problem import NestProblem
-    from tilewright.mapping.search import Effort, NestResult
-
-FREE = "free"
-UNITS = {"latency": "cycles", "energy": "pJ", "edp": "pJ*cycles", "traffic": "B"}
+Models = Annotated[
+    list[str] | None, typer.Argument(metavar="[MODEL]...", help=options.MODEL_HELP + " Several may be given.")
+]
+HowLong = Annotated[
+    options.Effort | None,
+    typer.Option("--effort", help="As of `tilewright schedule`; by default good for networks, proof for a nest."),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option("-o", metavar="FILE", help="Also write the table of networks there: .json, .csv or .md."),
+]
 
 
 @guarded
 def compare_verb(
     arch: options.Arch,
+    models: Models = None,
+    strategies: options.Strategies = None,
     conv: nest.Conv = None,
     gemm: nest.Gemm = None,
     depthwise: nest.Depthwise = None,
@@ -29,105 +40,62 @@ def compare_verb(
     size: nest.Size = None,
     weight: nest.Weight = None,
     objective: options.Goal = options.Objective.edp,
-    effort: options.HowLong = options.Effort.proof,
+    widths: options.WidthsChoice = options.WidthsFrom.arch,
+    batch: options.Batch = None,
+    input_shape: options.InputShape = None,
+    dim: options.Dim = None,
+    until: options.Until = None,
+    effort: HowLong = None,
     timeout: options.Timeout = None,
     no_cache: options.NoCache = False,
+    seed: options.SearchSeed = 0,
+    largest: options.Largest = None,
+    output: Output = None,
     as_json: options.Json = False,
+    progress: options.ShowProgress = False,
 ) -> None:
-    """Compare the best mapping of one nest with the best of every fixed dataflow.
+    """Compare strategies on networks, or the best mapping of one nest with the best of every fixed dataflow.
 
-    --timeout holds for each of them. A dataflow that the nest or the array cannot have says why.
+    --timeout holds for each of them. What cannot be says why. Ctrl-C shows what has been done of the networks.
     """
     limit = None if timeout is None else parse.seconds(timeout)
-    if effort is options.Effort.quick:
-        raise UsageError("--effort quick knows no dataflows: take good, proof or long")
-    problem = nest.problem_of(arch, nest.nest_of(conv, gemm, depthwise, einsum, dims, size, weight))
-    from tilewright.mapping.constraints import UNCONSTRAINED
-    from tilewright.mapping.dataflows import DATAFLOWS, dataflow
-    from tilewright.mapping.store import stored_map_nest
-
-    how_long: Effort = effort.value  # type: ignore[assignment]
-    results: dict[str, NestResult] = {}
-    reasons: dict[str, str] = {}
-    for name in (FREE, *DATAFLOWS):
-        try:
-            wanted = UNCONSTRAINED if name == FREE else dataflow(name, problem.nest, problem.arch)
-            results[name] = stored_map_nest(
-                problem, objective.value, effort=how_long, timeout=limit, cache=not no_cache, constraints=wanted
-            )
-        except (UsageError, InfeasibleError) as error:
-            if name == FREE:
-                raise
-            reasons[name] = str(error)
-    results[FREE] = _freed(results, objective.value)
-    if as_json:
-        show(_document(problem, objective.value, results, reasons))
-    else:
-        print(_report(problem, objective.value, results, reasons))
-
-
-def _freed(results: dict[str, NestResult], objective: str) -> NestResult:
-    """The free result; where its search ended early and a dataflow's found something better, with that."""
-    free = results[FREE]
-    best = min(results.values(), key=lambda result: result.cost.value(objective))
-    value = best.cost.value(objective)
-    if value >= free.cost.value(objective):
-        return free
-    gap = (value - free.bound) / free.bound if free.bound > 0 else 0.0
-    return replace(free, mapping=best.mapping, cost=best.cost, gap=gap)
-
-
-def _ratio(results: dict[str, NestResult], name: str, objective: str) -> float:
-    best = results[FREE].cost.value(objective)
-    return results[name].cost.value(objective) / best if best else 1.0
-
-
-def _utilisation(problem: NestProblem, result: NestResult) -> float:
-    return result.cost.macs / (result.cost.cycles * problem.arch.array.size) if result.cost.cycles else 0.0
-
-
-def _document(
-    problem: NestProblem, objective: str, results: dict[str, NestResult], reasons: dict[str, str]
-) -> dict[str, Any]:
-    from tilewright.mapping.text import format_mapping
-
-    rows: list[dict[str, Any]] = [
-        {
-            "dataflow": name,
-            "value": result.cost.value(objective),
-            "ratio": _ratio(results, name, objective),
-            "energy_pj": result.cost.energy_pj,
-            "cycles": result.cost.cycles,
-            "edp": result.cost.edp,
-            "dram_bytes": result.cost.dram_bytes,
-            "utilisation": _utilisation(problem, result),
-            "status": result.status,
-            "gap": result.gap,
-            "seconds": result.seconds,
-            "mapping": format_mapping(result.mapping),
-        }
-        for name, result in results.items()
-    ]
-    rows += [{"dataflow": name, "status": "impossible", "reason": reason} for name, reason in reasons.items()]
-    return {"arch": problem.arch.name, "objective": objective, "dataflows": rows}
-
-
-def _report(problem: NestProblem, objective: str, results: dict[str, NestResult], reasons: dict[str, str]) -> str:
-    rows = [
-        (
-            name,
-            f"{result.cost.value(objective):.6g}",
-            f"{_ratio(results, name, objective):.2f}x",
-            text.energy(result.cost.energy_pj),
-            f"{result.cost.cycles:,}",
-            f"{result.cost.dram_bytes:,}",
-            text.percent(_utilisation(problem, result)),
-            f"{result.status}, gap {text.percent(result.gap)}",
+    nests = {"--conv": conv, "--gemm": gemm, "--depthwise": depthwise, "--einsum": einsum}
+    given = [name for name, value in nests.items() if value is not None]
+    if bool(models) == bool(given):
+        raise UsageError(
+            f"give networks (MODEL...) to compare strategies, or one of {', '.join(nests)} to compare dataflows; there"
+            f" {'are both' if given else 'is neither'}"
         )
-        for name, result in results.items()
-    ]
-    head = [
-        "dataflow", f"{objective}, {UNITS[objective]}", "to free", "energy", "cycles", "DRAM B", "of peak", "status"
-    ]  # fmt: skip
-    table = text.table(head, rows, left=1)
-    return "\n".join([table, *(f"impossible: {reason}" for reason in reasons.values())])
+    if models:
+        _stray({"--dims": dims, "--size": size, "--weight": weight}, "einsum nests, not with networks")
+        loading = options.load_options(batch, input_shape, dim, until)
+        asked = Asked(
+            arch=arch,
+            widths=widths,
+            objective=objective.value,
+            strategies=None if strategies is None else parse.names(strategies, "--strategies"),
+            effort=(effort or options.Effort.good).value,
+            timeout=limit,
+            cache=not no_cache,
+            seed=seed,
+            largest=largest,
+        )
+        compare_networks(models, loading, asked, output, as_json, progress)
+        return
+    own: dict[str, object] = {
+        "--strategies": strategies,
+        "--batch": batch,
+        "--input-shape": input_shape,
+        "--dim": dim,
+        "--until": until,
+    }
+    own |= {"--seed": seed, "--largest": largest, "-o": output, "--widths": widths is not options.WidthsFrom.arch}
+    _stray(own, f"networks, not with {given[0]}")
+    shape = nest.nest_of(conv, gemm, depthwise, einsum, dims, size, weight)
+    compare_dataflows(arch, shape, objective, effort or options.Effort.proof, limit, not no_cache, as_json, progress)
+
+
+def _stray(given: Mapping[str, object], what: str) -> None:
+    """UsageError that names options given for nothing."""
+    if stray := [name for name, value in given.items() if value]:
+        raise UsageError(f"{', '.join(stray)} goes with {what}")

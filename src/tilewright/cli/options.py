@@ -68,9 +68,13 @@ Strategy = Annotated[
     typer.Option(
         "--strategy",
         metavar="NAME",
-        help="layerwise (the default), fuse, pin, fuse-then-pin, pin-or-fuse, genetic or optimal; all but the first"
-        " take minutes for a network.",
+        help="layerwise (the default: every operator by itself), fuse, pin, fuse-then-pin, pin-or-fuse, genetic or"
+        " optimal, which has the space of all others; all but the first take minutes. See docs/strategies.md.",
     ),
+]
+Strategies = Annotated[
+    str | None,
+    typer.Option("--strategies", metavar="NAME,NAME,...", help="What networks are scheduled with; by default all."),
 ]
 WidthsChoice = Annotated[
     WidthsFrom, typer.Option("--widths", help="Count bits per element as the machine says, or the model's own types.")
@@ -99,6 +103,18 @@ Weights = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of the inputs' random numbers.")]
+SearchSeed = Annotated[
+    int,
+    typer.Option(
+        "--seed", metavar="N", min=0, help="Seed of strategies that throw dice (genetic) and of the inputs' numbers."
+    ),
+]
+Largest = Annotated[
+    int | None,
+    typer.Option(
+        "--largest", metavar="N", min=1, help="The most operators that may run together as a group, 5 by default."
+    ),
+]
 Inputs = Annotated[
     str | None,
     typer.Option("--input", metavar="FILE.npz", help="An array per input of the network, instead of random numbers."),

@@ -157,6 +157,18 @@ def extents(text: str) -> dict[str, int]:
     return found
 
 
+def names(text: str, option: str) -> tuple[str, ...]:
+    """The names of a list, each once.
+
+    >>> names("fuse, pin,fuse", "--strategies")
+    ('fuse', 'pin')
+    """
+    found = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+    if not all(found):
+        raise UsageError(f"{option} {text}: a name is missing; give names with commas between them")
+    return found
+
+
 def weights(text: str) -> str:
     """A checked value of ``--weights``.
 

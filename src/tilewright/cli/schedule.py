@@ -50,7 +50,8 @@ def schedule_verb(
     ] = False,
     weights: options.Weights = "auto",
     inputs: options.Inputs = None,
-    seed: options.Seed = 0,
+    seed: options.SearchSeed = 0,
+    largest: options.Largest = None,
     as_json: options.Json = False,
     progress: options.ShowProgress = False,
 ) -> None:
@@ -77,6 +78,8 @@ def schedule_verb(
                 timeout=limit,
                 cache=not no_cache,
                 progress=shown,
+                seed=seed,
+                largest=largest,
             )
     except (InfeasibleError, LimitError) as error:
         if as_json:

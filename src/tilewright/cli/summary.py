@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from tilewright.cli import text
@@ -9,16 +10,23 @@ from tilewright.cli import text
 if TYPE_CHECKING:
     from tilewright.schedule.schedule import Group, Schedule
 
+SPACE_WIDTH = 100
+
 
 def summary(schedule: Schedule) -> str:
-    """Operators, totals, bytes by cause, bound and gap, notes of the rewrites.
+    """Operators, totals, bytes by cause, bound and gap, notes of the rewrites and of the search.
 
     A schedule that took no seconds is one from a file, where the same input gives the same bytes.
     """
     blocks = [_operators(schedule), _totals(schedule)]
-    if schedule.placed.network.notes:
-        blocks.append("\n".join(f"note: {note}" for note in schedule.placed.network.notes))
+    if notes := _notes(schedule):
+        blocks.append("\n".join(f"note: {note}" for note in notes))
     return "\n\n".join(blocks)
+
+
+def _notes(schedule: Schedule) -> list[str]:
+    """What is worth telling: of the network first, then of the search."""
+    return [*schedule.placed.network.notes, *schedule.notes]
 
 
 def _operators(schedule: Schedule) -> str:
@@ -60,6 +68,9 @@ def _totals(schedule: Schedule) -> str:
         ("bound", f"{bound} for this strategy; the schedule is {text.percent(schedule.gap)} above"),
         ("floor", f"{_amount(schedule.floor, schedule.objective)} for any schedule (compulsory traffic, peak compute)"),
     ]
+    if schedule.space:
+        first, *others = wrap(schedule.space, SPACE_WIDTH)
+        pairs += [("space", first), *(("", line) for line in others)]
     return text.fields(pairs)
 
 
@@ -112,7 +123,8 @@ def document(schedule: Schedule) -> dict[str, Any]:
         "floor": schedule.floor,
         "seconds": schedule.seconds,
         "groups": [_group(group) for group in schedule.groups],
-        "notes": list(network.notes),
+        "space": schedule.space,
+        "notes": _notes(schedule),
     }
 
 

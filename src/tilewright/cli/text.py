@@ -54,10 +54,10 @@ def rounded(count: float) -> str:
 
 def percent(fraction: float) -> str:
     """
-    >>> percent(0.0345)
-    '3.45%'
+    >>> percent(0.0345), percent(274.4)
+    ('3.45%', '27,440%')
     """
-    return f"{100 * fraction:.3g}%"
+    return f"{100 * fraction:.3g}%" if abs(fraction) < 9.99 else f"{100 * fraction:,.0f}%"
 
 
 def shape(extents: Sequence[int]) -> str:
@@ -86,7 +86,12 @@ def printable(name: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
+    """A value in a table.
+
+    >>> cell(1200), cell(1.5)
+    ('1,200', '1.5')
+    """
     return f"{value:,}" if isinstance(value, int) else printable(str(value))
 
 
@@ -98,7 +103,7 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]], left: int =
     a     1,200
     long      7
     """
-    cells = [list(headings), *([_cell(value) for value in row] for row in rows)]
+    cells = [list(headings), *([cell(value) for value in row] for row in rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(headings))]
     lines = []
     for row in cells:

@@ -24,12 +24,13 @@ Progress = Callable[[str, int, int], None]
 @dataclass(frozen=True)
 class Found:
     """What a strategy hands back: its groups in order of execution, a lower bound over its space, and in words which
-    space that is and what else is worth telling."""
+    space that is and what else is worth telling. ``complete``: its search ended by itself."""
 
     groups: tuple[Group, ...]
     bound: float
     space: str = ""
     notes: tuple[str, ...] = ()
+    complete: bool = True
 
 
 def layerwise(

@@ -19,6 +19,7 @@ from tilewright.workload.rewrite import rewrite
 from tilewright.workload.storage import place
 
 DEFAULT_STRATEGY = "layerwise"
+ROUNDING = 1e-9  # sums of the same numbers in another order differ by less, as a fraction
 
 
 def schedule(
@@ -68,9 +69,15 @@ def schedule(
         space=found.space,
         notes=found.notes,
     )
-    return _settled(result)
+    return settled(result, complete=found.complete)
 
 
-def _settled(result: Schedule) -> Schedule:
-    """Optimal where the cost meets the bound."""
-    return replace(result, status="optimal") if result.value <= result.bound else result
+def settled(result: Schedule, *, complete: bool) -> Schedule:
+    """Optimal where the cost meets the bound; that of a ``complete`` search is the cost but for rounding.
+
+    A bound far above the cost is a defect, which is left to be seen.
+    """
+    rounding = ROUNDING * result.value
+    if -rounding <= result.value - result.bound <= (rounding if complete else 0.0):
+        return replace(result, status="optimal", bound=result.value)
+    return result

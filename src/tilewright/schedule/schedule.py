@@ -105,7 +105,8 @@ class Schedule:
     """A whole network on one machine.
 
     ``bound`` is a lower bound of the objective over the strategy's space, ``floor`` over every schedule of the
-    network on this machine (compulsory traffic and peak compute); both in the objective's unit.
+    network on this machine (compulsory traffic and peak compute); both in the objective's unit. ``space`` says in words
+    what the strategy searched, ``notes`` what else is worth telling of its search.
     """
 
     placed: PlacedNetwork
@@ -174,6 +175,16 @@ class Schedule:
         weights = sum(moved for cause, moved in causes.items() if cause in WEIGHT_CAUSES)
         total = sum(causes.values())
         return DramBytes(read=total - write, write=write, feature_maps=total - weights, weights=weights)
+
+    @cached_property
+    def pinned(self) -> tuple[str, ...]:
+        """The bases that are held on chip between groups."""
+        return tuple(sorted({base for group in self.groups for base in (*group.resident_in, *group.resident_out)}))
+
+    @property
+    def largest_group(self) -> int:
+        """The most operators that run together."""
+        return max((len(group.operators) for group in self.groups), default=0)
 
     @property
     def scratchpad_peak_bytes(self) -> int:

@@ -20,6 +20,7 @@ from tilewright.schedule.published.genetic import genetic
 from tilewright.schedule.published.pin_or_fuse import pin_or_fuse
 from tilewright.schedule.schedule import Group
 from tilewright.schedule.search.strategies import fuse, fuse_then_pin, optimal, pin
+from tilewright.schedule.watched import Limited, searching, watched
 from tilewright.workload.storage import PlacedNetwork, executed_parts
 
 LARGEST = 5  # operators in a group
@@ -28,7 +29,7 @@ LARGEST = 5  # operators in a group
 @dataclass(frozen=True)
 class Options:
     """What the user asked for. ``largest`` is the most operators in a group, ``deadline`` a moment of
-    ``time.monotonic``."""
+    ``time.monotonic``. ``progress`` gets what is done, how many are done and how many there are, 0 if nobody knows."""
 
     effort: Effort = "good"
     cache: bool = True
@@ -114,43 +115,48 @@ def _over(solve: Solve) -> Strategy:
     def run(placed: PlacedNetwork, arch: Accelerator, objective: str, options: Options) -> Found:
         market = market_of(placed, arch, objective, options)
         solution = solve(market, objective, options)
-        return Found(assemble(market, solution.choices), solution.bound, market.space(options.largest), solution.notes)
+        groups, space = assemble(market, solution.choices), market.space(options.largest)
+        return Found(groups, solution.bound, space, solution.notes, solution.complete)
 
     return run
 
 
-def _exact(search: Callable[..., Solution]) -> Solve:
+def _exact(name: str, search: Callable[..., Solution]) -> Solve:
     def solve(market: Market, objective: str, options: Options) -> Solution:
-        return search(market, objective, start=(market.alone(),), **_limits(options))
+        offers = watched(market, options.largest, options.progress)
+        return search(offers, objective, start=(market.alone(),), **_limits(name, options))
 
     return solve
 
 
-def _limits(options: Options) -> dict[str, Any]:
-    return {"largest": options.largest, "deadline": options.deadline}
+def _limits(name: str, options: Options) -> dict[str, Any]:
+    progress = searching(name, options.progress)
+    return {"largest": options.largest, "deadline": options.deadline, "progress": progress}
 
 
 def _optimal(market: Market, objective: str, options: Options) -> Solution:
     """Starts from the answers of the cheaper strategies, so that it is never worse than they are."""
-    limits, alone = _limits(options), market.alone()
-    fused = fuse(market, objective, start=(alone,), **limits)
-    pinned = pin(market, objective, start=(alone,), **limits)
-    both = fuse_then_pin(market, objective, fused=fused, **limits)
-    return optimal(market, objective, start=(fused, pinned, both), **limits)
+    offers, alone = watched(market, options.largest, options.progress), market.alone()
+    fused = fuse(offers, objective, start=(alone,), **_limits("fuse", options))
+    pinned = pin(offers, objective, start=(alone,), **_limits("pin", options))
+    both = fuse_then_pin(offers, objective, fused=fused, **_limits("fuse-then-pin", options))
+    return optimal(offers, objective, start=(fused, pinned, both), **_limits("optimal", options))
 
 
 def _pin_or_fuse(market: Market, objective: str, options: Options) -> Solution:  # noqa: ARG001
-    return pin_or_fuse(market, deadline=options.deadline)
+    offers = Limited(market, options.largest)
+    return pin_or_fuse(offers, deadline=options.deadline, progress=options.progress)
 
 
 def _genetic(market: Market, objective: str, options: Options) -> Solution:
-    return genetic(market, objective, seed=options.seed, deadline=options.deadline)
+    offers = Limited(market, options.largest)
+    return genetic(offers, objective, seed=options.seed, deadline=options.deadline, progress=options.progress)
 
 
 register("layerwise", _layerwise)
-register("fuse", _over(_exact(fuse)))
-register("pin", _over(_exact(pin)))
-register("fuse-then-pin", _over(_exact(fuse_then_pin)))
+register("fuse", _over(_exact("fuse", fuse)))
+register("pin", _over(_exact("pin", pin)))
+register("fuse-then-pin", _over(_exact("fuse-then-pin", fuse_then_pin)))
 register("pin-or-fuse", _over(_pin_or_fuse))
 register("genetic", _over(_genetic))
 register("optimal", _over(_optimal))
