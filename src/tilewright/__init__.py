@@ -132,7 +132,7 @@ def simulate(
         if progress is not None:
             progress(what, done, total)
 
-    claim = Claim(schedule.cycles, schedule.traffic, schedule.accesses)
+    claim = Claim(schedule.planned_cycles, schedule.traffic, schedule.accesses)
     return simulate(plan or lower(schedule), store, values, claim, progress=watch)
 
 
