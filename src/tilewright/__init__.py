@@ -81,18 +81,21 @@ def schedule(
     effort: Literal["quick", "good", "proof", "long"] = "good",
     timeout: float | None = None,
     cache: bool = True,
+    prefetch: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Schedule:
     """How to run a network on a machine: tiles, loop orders, buffers, and what it costs.
 
     ``objective`` is ``latency`` (cycles), ``energy`` (pJ), ``edp`` (pJ * cycles) or ``traffic`` (DRAM bytes);
     ``strategy`` by default the best there is; ``effort`` and ``cache`` are those of ``map_nest`` for every operator;
-    ``timeout`` in seconds. ``progress`` is called with what is being worked
-    on, how many are done and how many there are. Raises ``errors.InfeasibleError`` where something fits in no way.
+    ``timeout`` in seconds. With ``prefetch`` the first loads of a group start while the group before it computes
+    wherever that saves cycles; ``planned_cycles`` of the result counts that, all else is as without. ``progress`` is
+    called with what is being worked on, how many are done and how many there are. Raises ``errors.InfeasibleError``
+    where something fits in no way.
     """
     from tilewright.schedule import run
 
-    return run.schedule(
+    found = run.schedule(
         network,
         arch,
         objective,
@@ -102,6 +105,11 @@ def schedule(
         cache=cache,
         progress=progress,
     )
+    if not prefetch:
+        return found
+    from tilewright.plan.prefetch import with_early_loads
+
+    return with_early_loads(found)
 
 
 def simulate(

@@ -1,26 +1,25 @@
 """First loads of a group that run beside the last step of the group before (docs/model.md, sections 9 to 11).
 
 A pass over a finished plan. Their buffers are placed again among all others of their group, so that in the last step of
-the group before they lie in bytes of which nothing is made use there any more; what that group has and bases that are
+the group before they lie in bytes of which no use is made there any more; what that group has and bases that are
 held stay where they are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from tilewright.arch.accelerator import Accelerator
 from tilewright.mapping.buffers import aligned
 from tilewright.memory.buffer import Buffer as Room
 from tilewright.memory.buffer import Problem
 from tilewright.memory.exact import solve
 from tilewright.memory.validate import problems
 from tilewright.plan.addresses import regions
-from tilewright.plan.expand import last_step, substeps
+from tilewright.plan.expand import expand, last_step, substeps
 from tilewright.plan.held import lives
 from tilewright.plan.plan import Buffer, Plan, Program, Transfer
-from tilewright.plan.step import Region
+from tilewright.plan.step import Move, Region, View
 from tilewright.schedule.schedule import Schedule
 
 BUDGET = 200_000  # placements of single buffers that are tried before a group's first loads stay where they are
@@ -56,20 +55,36 @@ def group_plans(schedule: Schedule, plan: Plan) -> tuple[GroupPlan, ...]:
 
 
 def started_early(plan: Plan, before: GroupPlan, group: GroupPlan, tensors: Collection[str]) -> Plan | None:
-    """The plan with the first loads of these tensors running beside the last step of the group before; None if no
-    place is found for what they bring."""
+    """The plan with the first loads of these tensors running beside the last step of the group before; None if
+    some of what they bring is stored only after that step, or if no place is found for it."""
     first = plan.programs[group.programs[0]]
     transfers = tuple(
         replace(t, early=True) if t.direction == "load" and loaded_tensor(plan, first, t) in tensors else t
         for t in first.transfers
     )
-    early = {t.buffer for t in transfers if t.early}
-    placed = _placed(plan, before, group, early)
+    programs = list(plan.programs)
+    programs[group.programs[0]] = changed = replace(first, transfers=transfers)
+    loads, last = next(expand(plan, changed)).early, last_step(plan, plan.programs[before.programs[-1]])
+    if any(_meet(load, store) for load in loads for store in last.stores):
+        return None
+    placed = _placed(plan, before, group, {load.region.buffer for load in loads})
     if placed is None:
         return None
-    programs = list(plan.programs)
-    programs[group.programs[0]] = replace(first, transfers=transfers)
     return replace(plan, programs=tuple(programs), buffers=tuple(placed.get(b.name, b) for b in plan.buffers))
+
+
+def _meet(a: Move, b: Move) -> bool:
+    """Whether two transfers may touch an element in DRAM both."""
+    if a.array != b.array:
+        return False
+    (first, end), (other, stop) = _elements(a.offset, a.counts, a.strides), _elements(b.offset, b.counts, b.strides)
+    return first < stop and other < end
+
+
+def _elements(base: int, counts: Sequence[int], strides: Sequence[int]) -> Span:
+    """The first element of a box and the one after its last."""
+    reach = sum((count - 1) * stride for count, stride in zip(counts, strides, strict=True))
+    return base, base + reach + 1
 
 
 def loaded_tensor(plan: Plan, program: Program, transfer: Transfer) -> str:
@@ -87,22 +102,19 @@ def _placed(plan: Plan, before: GroupPlan, group: GroupPlan, early: Collection[s
     named = {name: plan.buffer[name] for name in _named(plan.programs[k] for k in group.programs)}
     own = [b for name, b in named.items() if b.address_bytes is not None and name not in group.held]
     held = [b for b in plan.buffers if b.name in group.held]
-    stay = [_span(arch, b) for b in held if b.start < group.begin]
     come = [b for b in held if b.start == group.begin and b.name in early]
-    taken = [*_used_last(plan, before), *stay]
-    if any(a < d and c < b for a, b in (_span(arch, one) for one in come) for c, d in taken):
+    taken = [*_used_last(plan, before), *(_span(b) for b in held if b.start < group.begin)]
+    if any(a < d and c < b for a, b in map(_span, come) for c, d in taken):
         return None
-    fixed = [(before.loads, group.begin, span) for span in _merged([*taken, *(_span(arch, one) for one in come)])]
-    fixed += [(group.begin, group.end, span) for span in _merged(_span(arch, one) for one in held)]
+    fixed = [(before.loads, group.begin, [*taken, *map(_span, come)]), (group.begin, group.end, [*map(_span, held)])]
     found = {b.name: replace(b, start=before.loads) for b in come}
     for kind, low, size in regions(arch):
         mine = [b for b in own if kind in (None, b.kind_class)]
         mine = [replace(b, start=before.loads) if b.name in early else b for b in mine]
         rooms = [Room(b.name, b.size_bytes, b.start, b.end, arch.alignment_bytes) for b in mine]
-        for start, end, (a, b) in fixed:
-            a, b = max(a, low), min(b, low + size)
-            if a < b:
-                rooms.append(Room(f"what stays at {a}", b - a, start, end, arch.alignment_bytes, a - low))
+        for start, end, spans in fixed:
+            for a, b in _merged(_units(spans, low, size, arch.alignment_bytes)):
+                rooms.append(Room(f"what stays at {low + a}", b - a, start, end, arch.alignment_bytes, a))
         packing = solve(Problem(tuple(rooms), size), budget=BUDGET)
         if packing.status != "feasible":
             return None
@@ -117,30 +129,31 @@ def _used_last(plan: Plan, before: GroupPlan) -> Iterator[Span]:
     """The addresses that the last step of a group computes with, or that are stored after it."""
     program = plan.programs[before.programs[-1]]
     step, compute = last_step(plan, program), program.compute
-    views = step.views if step.through is None else (*step.views, step.through)
-    for one in (*views, *step.stores):
+    used: list[View | Move] = [*step.views, *step.stores]
+    if step.through is not None:
+        used.append(step.through)
+    for one in used:
         buffer = plan.buffer[one.region.buffer]
         if buffer.address_bytes is not None and 0 not in one.counts:
-            yield _span(plan.arch, buffer, _elements(buffer, one.region, one.counts))
+            yield _span(buffer, one.region, one.counts)
     for name in (*compute.temporaries, *(name for _, name in compute.parameters)):
-        yield _span(plan.arch, plan.buffer[name])
+        yield _span(plan.buffer[name])
 
 
-def _elements(buffer: Buffer, region: Region, counts: tuple[int, ...]) -> Span | None:
-    """The first element of a region and the one after its last; None for all of a ring."""
-    if region.ring_axis is not None:
-        return None
-    reach = sum((count - 1) * stride for count, stride in zip(counts, region.strides, strict=True))
-    return region.base, region.base + reach + 1
+def _span(buffer: Buffer, region: Region | None = None, counts: Sequence[int] = ()) -> Span:
+    """The addresses of a buffer, or of a box in a region of it; of one in a ring those of the whole buffer."""
+    address = buffer.address_bytes or 0
+    if region is None or region.ring_axis is not None:
+        return address, address + buffer.size_bytes
+    begin, end = _elements(region.base, counts, region.strides)
+    return address + begin * buffer.bits // 8, address - (-end * buffer.bits // 8)
 
 
-def _span(arch: Accelerator, buffer: Buffer, elements: Span | None = None) -> Span:
-    """The addresses of a buffer, or of some elements in it, in whole multiples of the alignment."""
-    address, unit = buffer.address_bytes or 0, arch.alignment_bytes
-    begin, end = 0, buffer.size_bytes
-    if elements is not None:
-        begin, end = elements[0] * buffer.bits // 8, -(-elements[1] * buffer.bits // 8)
-    return (address + begin) // unit * unit, aligned(address + end, unit)
+def _units(spans: Iterable[Span], low: int, size: int, unit: int) -> Iterator[Span]:
+    """Spans of a region that begins at address ``low``, as offsets in it, in whole multiples of the alignment."""
+    for begin, end in spans:
+        if low <= begin < end <= low + size:
+            yield (begin - low) // unit * unit, aligned(end - low, unit)
 
 
 def _merged(spans: Iterable[Span]) -> list[Span]:

@@ -15,8 +15,8 @@ MOST_TENSORS = 8  # of one boundary that are chosen from: those whose loads are 
 
 
 def with_early_loads(schedule: Schedule) -> Schedule:
-    """The schedule with first loads of groups starting while the group before computes, wherever that saves cycles and
-    a place is found for them.
+    """The schedule with first loads of groups starting while the group before computes, wherever that saves cycles,
+    what they bring has been stored by then and a place is found for it.
 
     Boundaries are gone through in order; at each the choice that saves most is taken of those that fit. Nothing else
     about the schedule changes. InfeasibleError if it cannot be lowered.
@@ -43,11 +43,13 @@ def with_early_loads(schedule: Schedule) -> Schedule:
 
 
 def _choices(at: Boundary) -> Iterator[tuple[frozenset[str], int]]:
-    """The sets of tensors that save cycles and how many, those that save most first, of these those of least bytes."""
-    size = {name: sum(load.size_bytes for load in at.after.first if load.name == name) for name in at.free}
-    longest = sorted(at.free, key=lambda name: (-at.load_cycles({name}), name))[:MOST_TENSORS]
+    """The sets of tensors that save cycles and how many, the best first."""
+    loads = at.after.first
+    size = {load.name: sum(same.size_bytes for same in loads if same.name == load.name) for load in loads}
+    longest = sorted(size, key=lambda name: (-at.load_cycles({name}), name))[:MOST_TENSORS]
     sets = [frozenset(some) for number in range(len(longest)) for some in combinations(longest, number + 1)]
-    saving = [(at.saved_cycles(some), sum(size[name] for name in some), sorted(some)) for some in sets]
-    for saved, _, names in sorted(saving, key=lambda one: (-one[0], *one[1:])):
-        if saved > 0:
-            yield frozenset(names), saved
+    # Those that save most, of these those of least bytes, of these by their names.
+    keys = {some: (-at.saved_cycles(some), sum(size[name] for name in some), sorted(some)) for some in sets}
+    for some in sorted(sets, key=lambda one: keys[one]):
+        if keys[some][0] < 0:
+            yield some, -keys[some][0]

@@ -15,16 +15,11 @@ from tilewright.workload.storage import PlacedNetwork, executed_parts
 
 @dataclass(frozen=True)
 class Boundary:
-    """Two groups, one after the other, by how the first one ends and the second one begins; loads name tensors.
-
-    ``free`` are the tensors of the second one's first loads that are all in DRAM before the first one starts, since it
-    writes nothing to their storage.
-    """
+    """Two groups, one after the other, by how the first one ends and the second one begins; loads name tensors."""
 
     dram: Memory
     before: Ends
     after: Ends
-    free: tuple[str, ...]
 
     def saved_cycles(self, tensors: Collection[str]) -> int:
         """The cycles that are saved if the first loads of these tensors run beside the last step of the first group,
@@ -33,7 +28,7 @@ class Boundary:
         >>> from fractions import Fraction
         >>> dram = Memory("dram", None, (), read_bandwidth=Fraction(4), setup_cycles=3)
         >>> loads = (StepMove("x", 40, 1), StepMove("w", 8, 1))
-        >>> found = Boundary(dram, Ends((), 9, 5), Ends(loads, 0, 0), ("w",))
+        >>> found = Boundary(dram, Ends((), 9, 5), Ends(loads, 0, 0))
         >>> found.saved_cycles(["w"]), found.saved_cycles(["x", "w"]), found.saved_cycles([])
         (4, 4, 0)
         """
@@ -49,12 +44,7 @@ class Boundary:
 
 def boundary(placed: PlacedNetwork, arch: Accelerator, before: Group, after: Group) -> Boundary:
     """Two groups that follow one another."""
-    by_name = {operator.name: operator for operator in placed.network.operators}
-    written = {placed.of[by_name[name].output].base for name in before.operators}
-    ends = group_ends(placed, arch, after)
-    names = dict.fromkeys(load.name for load in ends.first)
-    free = tuple(name for name in names if name not in placed.of or placed.of[name].base not in written)
-    return Boundary(arch.dram, group_ends(placed, arch, before), ends, free)
+    return Boundary(arch.dram, group_ends(placed, arch, before), group_ends(placed, arch, after))
 
 
 def group_ends(placed: PlacedNetwork, arch: Accelerator, group: Group) -> Ends:
