@@ -67,6 +67,7 @@ def schedule(
         seconds=time.monotonic() - began,
         space=found.space,
         notes=found.notes,
+        repacked=found.repacked,
     )
     return _settled(result)
 
