@@ -12,6 +12,8 @@ from tilewright.memory.buffer import Buffer, Packing, Problem, Status, most_live
 
 EXACT = "exact"
 METHODS = (EXACT, *bestfit.NAMED)
+SCHEDULE_BUDGET = 200_000  # placements for the buffers of a schedule: seconds at most
+LARGE = 16  # such a part of the capacity is large
 FEW_PAIRS = 1_000_000  # of buffers that are live together: a best fit is quick
 
 
@@ -55,10 +57,11 @@ def allocate(
 
 
 def packed(
-    buffers: Sequence[Buffer], capacity_bytes: int, alignment: int = 1, *, budget: int = exact.BUDGET
+    buffers: Sequence[Buffer], capacity_bytes: int, alignment: int = 1, *, budget: int = SCHEDULE_BUDGET
 ) -> Packing:
     """Offsets within a capacity, all of one alignment, to which sizes count rounded up: by a best fit, and by the
-    complete search, with its ``budget``, where that finds none.
+    complete search, with its ``budget``, where that finds none. That looks at large buffers first: where they do not
+    fit, nothing does, and small ones would only multiply the work.
 
     The status depends on which lifetimes overlap only, neither on their lengths nor on names or order: who knows the
     sizes and the order of events knows what a plan will say.
@@ -72,7 +75,10 @@ def packed(
     order, events = _events(buffers, alignment)
     found = bestfit.pack(events, capacity_bytes, alignment)
     if found.status == "limit":
-        found = exact.solve(Problem(events, capacity_bytes), budget=budget)
+        large = tuple(b for b in events if b.size_bytes * LARGE >= capacity_bytes)
+        found = exact.solve(Problem(large, capacity_bytes), budget=budget // 10)
+        if found.status != "infeasible":
+            found = exact.solve(Problem(events, capacity_bytes), budget=budget)
     if not found.offsets:
         return found
     offsets = dict(zip(order, found.offsets, strict=True))

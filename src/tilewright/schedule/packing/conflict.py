@@ -10,7 +10,7 @@ from tilewright.schedule.offers import Choice
 from tilewright.schedule.packing.packer import Packer
 from tilewright.schedule.stays import Stay, places, stays
 
-BUDGET = 100_000  # placements for each set that is tried
+BUDGET = 20_000  # placements for each set that is tried
 
 
 @dataclass(frozen=True)
@@ -42,34 +42,36 @@ def smallest(packer: Packer, choices: Sequence[Choice], section: range) -> Confl
     """What is left of a section that has no addresses when nothing more can be left out of it: groups from both ends,
     then the buffers of single groups, then single places of held bases.
 
-    What is left out takes nothing away from the proof: the rest is part of every schedule with these decisions.
+    What is left out takes nothing away from the proof: the rest is part of every schedule with these decisions. If the
+    held bases alone have no addresses, the buffers of all groups are left out at once, and where no proof is found for
+    the whole section, single groups are looked at.
     """
 
     def fails(window: range, bare: Sequence[int] = (), gone: Sequence[Stay] = ()) -> bool:
         return packer.verdict(choices, window, bare=bare, gone=gone, budget=BUDGET) == "infeasible"
 
-    if not fails(section):
-        return Conflict(section, tuple(section), tuple(s for s in stays(choices) if _meets(s, section)), proven=False)
-    stop = _least(range(section.start + 1, section.stop), lambda stop: fails(range(section.start, stop)))
-    start = -_least(range(1 - stop, -section.start), lambda start: fails(range(-start, stop)))
+    bare = list(section) if fails(section, section) else []
+    if not bare and not fails(section):
+        alone = next((number for number in section if fails(range(number, number + 1))), None)
+        if alone is None:
+            return Conflict(section, tuple(section), _during(choices, section), proven=False)
+        section = range(alone, alone + 1)
+    stop = _least(range(section.start + 1, section.stop), lambda stop: fails(range(section.start, stop), bare))
+    start = -_least(range(1 - stop, -section.start), lambda start: fails(range(-start, stop), bare))
     window = range(start, stop)
-    bare: list[int] = []
     for number in window:
-        if fails(window, [*bare, number]):
+        if number not in bare and fails(window, [*bare, number]):
             bare.append(number)
     gone: list[Stay] = []
-    here = []
     for place in places(choices, stays(choices)):
-        mine = [stay for stay in place if _meets(stay, window)]
-        if mine and fails(window, bare, [*gone, *mine]):
-            gone += mine
-        else:
-            here += mine
-    return Conflict(window, tuple(k for k in window if k not in bare), tuple(here), proven=True)
+        if fails(window, bare, [*gone, *place]):
+            gone += place
+    here = tuple(stay for stay in _during(choices, window) if stay not in gone)
+    return Conflict(window, tuple(number for number in window if number not in bare), here, proven=True)
 
 
-def _meets(stay: Stay, window: range) -> bool:
-    return stay.first < window.stop and stay.last >= window.start
+def _during(choices: Sequence[Choice], window: range) -> tuple[Stay, ...]:
+    return tuple(stay for stay in stays(choices) if stay.first < window.stop and stay.last >= window.start)
 
 
 def _least(candidates: range, holds: Callable[[int], bool]) -> int:

@@ -6,8 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Literal
 
 from tilewright.arch.accelerator import Accelerator
-from tilewright.memory import exact
-from tilewright.memory.allocate import packed
+from tilewright.memory.allocate import SCHEDULE_BUDGET, packed
 from tilewright.memory.buffer import Buffer
 from tilewright.schedule.graph import Graph
 from tilewright.schedule.offers import Choice
@@ -48,7 +47,7 @@ class Packer:
         *,
         bare: Collection[int] = (),
         gone: Collection[Stay] = (),
-        budget: int = exact.BUDGET,
+        budget: int = SCHEDULE_BUDGET,
     ) -> Verdict:
         """What is known of the buffers during some groups that follow on each other.
 

@@ -10,7 +10,7 @@ from tilewright.schedule.packing.conflict import smallest
 from tilewright.schedule.packing.packer import Packer
 from tilewright.schedule.stays import held_bytes
 
-MOST_OFFERS = 32  # of a group that are tried in place of another, the best first
+MOST_OFFERS = 8  # of a group that are tried in place of another, the best first
 
 
 def repaired(offers: Offers, objective: str, packer: Packer, choices: tuple[Choice, ...]) -> tuple[Choice, ...] | None:
@@ -25,7 +25,8 @@ def repaired(offers: Offers, objective: str, packer: Packer, choices: tuple[Choi
         section = failing[0]
         conflict = smallest(packer, choices, section)
         changes = [_streamed(offers, objective, choices, section, base) for base in sorted(conflict.bases)]
-        changes += [_otherwise(offers, objective, packer, choices, section, number) for number in conflict.groups]
+        if conflict.proven or len(section) == 1:
+            changes += [_otherwise(offers, objective, packer, choices, section, number) for number in conflict.groups]
         ways = [change for change in changes if change is not None]
         if ways:
             choices = min(ways, key=lambda way: _value(way, objective))
