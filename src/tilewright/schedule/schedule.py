@@ -106,6 +106,24 @@ class DramBytes:
         return self.read + self.write
 
 
+@dataclass(frozen=True)
+class Repacked:
+    """What it took that a strategy's schedule has addresses (docs/model.md, section 10).
+
+    ``failed``: schedules met that fit by the sum of bytes and cannot be packed, or that no addresses were found for;
+    ``by_bytes`` is what the first of them costs in the objective's unit, None without any. ``searches``: how often the
+    strategy searched again. ``repaired``: the answer is such a schedule, changed until it could be packed.
+    """
+
+    failed: int = 0
+    searches: int = 0
+    repaired: bool = False
+    by_bytes: float | None = None
+
+
+NEVER_FAILED = Repacked()
+
+
 WEIGHT_CAUSES = frozenset({"weight", "parameter"})
 WRITE_CAUSES = frozenset({"store", "spill"})
 
@@ -135,6 +153,7 @@ class Schedule:
     space: str = ""
     notes: tuple[str, ...] = ()
     early: tuple[Early, ...] | None = None
+    repacked: Repacked = NEVER_FAILED
 
     @property
     def parts(self) -> tuple[PartSchedule, ...]:
@@ -220,6 +239,11 @@ class Schedule:
         """The schedule's cost in the objective's unit."""
         values = {"latency": self.cycles, "energy": self.energy_pj, "edp": self.edp, "traffic": self.dram_bytes.total}
         return float(values[self.objective])
+
+    @property
+    def lost_to_packing(self) -> float:
+        """How far above what the strategy would have found by bytes alone, as a fraction of it."""
+        return self.value / self.repacked.by_bytes - 1 if self.repacked.by_bytes else 0.0
 
     @property
     def gap(self) -> float:
