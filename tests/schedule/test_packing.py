@@ -33,7 +33,7 @@ QUICK = Options(effort="quick", cache=False)
 
 def judged(placed: PlacedNetwork, arch: Accelerator, objective: str) -> tuple[Market, Packer]:
     market = market_of(placed, arch, objective, QUICK)
-    return market, Packer(market.graph, regions_of(arch), arch.alignment_bytes, rooms_of(placed, arch))
+    return market, Packer(market.graph, regions_of(arch), arch.alignment_bytes, rooms_of(placed, arch, market.prepared))
 
 
 # A network whose operators come in an order that leaves no addresses
@@ -76,8 +76,8 @@ def test_an_answer_without_addresses_is_replaced_executed_and_said_to_be(
 
 def executable(placed: PlacedNetwork, market: Market, solution: Solution, record: Repacked) -> Schedule:
     groups = assemble(market, solution.choices)
-    found = ("feasible", groups, solution.bound, 0.0, 0.0, "", solution.notes, record)
-    return Schedule(placed, market.arch, "traffic", "in order", *found)
+    found = ("feasible", groups, solution.bound, 0.0, 0.0, "", solution.notes)
+    return Schedule(placed, market.arch, "traffic", "in order", *found, repacked=record)
 
 
 def test_the_conflict_is_of_held_bases_alone_and_each_of_them_is_needed(
