@@ -29,8 +29,8 @@ ROOT = Path(__file__).resolve().parent.parent
 MODELS = ROOT.parent / "shared" / "models"
 NETWORKS = (
     "squeezenet1_1", "mobilenet_v2", "resnet18", "mobilenet_v1", "mnasnet1_0", "efficientnet_lite0",
-    "mobilenet_v3_large", "resnet50", "googlenet", "shufflenet_v2", "unet_256", "fsrcnn_x2", "alexnet", "vgg16", "ppocr_v4_det",
-    "ppocr_cls_mobilenetv3s_trained", "yolox_tiny",
+    "mobilenet_v3_large", "resnet50", "googlenet", "shufflenet_v2", "unet_256", "fsrcnn_x2", "alexnet", "vgg16",
+    "ppocr_v4_det", "ppocr_cls_mobilenetv3s_trained", "yolox_tiny",
 )  # fmt: skip
 MOST_POINTS = 300 * 300  # of an input: larger ones are executed smaller
 CLOSE = 1 + 1e-9

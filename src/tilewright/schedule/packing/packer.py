@@ -54,7 +54,7 @@ class Packer:
         The groups of ``bare`` are left without their own buffers, the stays of ``gone`` are left out: what is
         infeasible then is so with them. ``budget`` is that of the complete search.
         """
-        kinds = self._buffers(choices, window, bare, gone)
+        kinds = self.rectangles(choices, window, bare, gone)
         verdicts = {
             self._pack(size, [b for kind, b in kinds if region in (None, kind)], budget)
             for region, size in self._regions
@@ -68,10 +68,10 @@ class Packer:
             self._known[key] = "feasible" if status == "optimal" else status
         return self._known[key]
 
-    def _buffers(
-        self, choices: Sequence[Choice], window: range, bare: Collection[int], gone: Collection[Stay]
+    def rectangles(
+        self, choices: Sequence[Choice], window: range, bare: Collection[int] = (), gone: Collection[Stay] = ()
     ) -> list[tuple[str, Buffer]]:
-        """Rectangles with their classes; phases are the sub-steps, and what stays beyond the window is cut there."""
+        """Buffers with their classes; phases are the sub-steps, and what stays beyond the window is cut there."""
         found: list[tuple[str, Buffer]] = []
         begins = {window.start: 0}
         for number in window:
