@@ -13,6 +13,7 @@ from tilewright.mapping.search import Effort
 from tilewright.schedule.assemble import assemble
 from tilewright.schedule.graph import graph_of
 from tilewright.schedule.group.market import Market
+from tilewright.schedule.group.store import Store, groups_path
 from tilewright.schedule.layerwise import Found, Progress, layerwise
 from tilewright.schedule.offers import Offer, Solution
 from tilewright.schedule.problems import nest_problem
@@ -97,7 +98,8 @@ def market_of(placed: PlacedNetwork, arch: Accelerator, objective: str, options:
             operator = operators[group.operators[0]]
             problem = nest_problem(placed, arch, operator, executed_parts(placed, operator), 0)
             found[problem] = group.parts[0].mapping
-    return Market(placed, arch, graph, objective, offers, found)
+    path = groups_path() if options.cache else None
+    return Market(placed, arch, graph, objective, offers, found, None if path is None else Store(path))
 
 
 def _offer(group: Group) -> Offer:
@@ -114,7 +116,10 @@ def _over(solve: Solve) -> Strategy:
 
     def run(placed: PlacedNetwork, arch: Accelerator, objective: str, options: Options) -> Found:
         market = market_of(placed, arch, objective, options)
-        solution = solve(market, objective, options)
+        try:
+            solution = solve(market, objective, options)
+        finally:
+            market.close()
         groups, space = assemble(market, solution.choices), market.space(options.largest)
         return Found(groups, solution.bound, space, solution.notes, solution.complete)
 
