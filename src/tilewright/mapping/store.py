@@ -39,15 +39,15 @@ create table if not exists results (
 """
 
 
-def store_path() -> Path | None:
-    """The file of the store: in the folder ``TILEWRIGHT_CACHE`` (``off``: none), else in the user's cache folder."""
+def store_path(name: str = "nests.sqlite") -> Path | None:
+    """The file of a store: in the folder ``TILEWRIGHT_CACHE`` (``off``: none), else in the user's cache folder."""
     folder = os.environ.get("TILEWRIGHT_CACHE", "")
     if folder == "off":
         return None
     if folder:
-        return Path(folder) / "nests.sqlite"
+        return Path(folder) / name
     home = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(home) if home else Path.home() / ".cache") / "tilewright" / "nests.sqlite"
+    return (Path(home) if home else Path.home() / ".cache") / "tilewright" / name
 
 
 def result_key(problem: NestProblem, objective: str, max_steps: int, constraints: Constraints = UNCONSTRAINED) -> str:
@@ -61,20 +61,20 @@ def result_key(problem: NestProblem, objective: str, max_steps: int, constraints
     False
     """
     named = replace(problem, arch=replace(problem.arch, name="", source=""))  # which cost nothing
-    text = json.dumps([MODEL_VERSION, objective, max_steps, _plain(named), _plain(constraints)], separators=(",", ":"))
+    text = json.dumps([MODEL_VERSION, objective, max_steps, plain(named), plain(constraints)], separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A value as lists, texts and numbers in one order."""
     if is_dataclass(value):
-        return [type(value).__name__, *(_plain(getattr(value, field.name)) for field in fields(value))]
+        return [type(value).__name__, *(plain(getattr(value, field.name)) for field in fields(value))]
     if isinstance(value, (tuple, list)):
-        return [_plain(one) for one in value]
+        return [plain(one) for one in value]
     if isinstance(value, (set, frozenset)):
-        return sorted(_plain(one) for one in value)
+        return sorted(plain(one) for one in value)
     if isinstance(value, dict):
-        return sorted([_plain(key), _plain(one)] for key, one in value.items())
+        return sorted([plain(key), plain(one)] for key, one in value.items())
     if isinstance(value, float):
         return value.hex()
     return str(value) if isinstance(value, Fraction) else value

@@ -13,6 +13,7 @@ from tilewright.mapping.search import Effort
 from tilewright.schedule.assemble import assemble
 from tilewright.schedule.graph import graph_of
 from tilewright.schedule.group.market import Market
+from tilewright.schedule.group.store import Store, groups_path
 from tilewright.schedule.layerwise import Found, Progress, layerwise
 from tilewright.schedule.offers import Offer, Offers, Solution
 from tilewright.schedule.packing.answer import Search, near, packed_answer, said
@@ -100,7 +101,8 @@ def market_of(placed: PlacedNetwork, arch: Accelerator, objective: str, options:
             operator = operators[group.operators[0]]
             problem = nest_problem(placed, arch, operator, executed_parts(placed, operator), 0)
             found[problem] = group.parts[0].mapping
-    return Market(placed, arch, graph, objective, offers, found)
+    path = groups_path() if options.cache else None
+    return Market(placed, arch, graph, objective, offers, found, None if path is None else Store(path))
 
 
 def _offer(group: Group) -> Offer:
@@ -119,7 +121,10 @@ def _over(solve: Solve) -> Strategy:
     def run(placed: PlacedNetwork, arch: Accelerator, objective: str, options: Options) -> Found:
         market = market_of(placed, arch, objective, options)
         packer = Packer(market.graph, regions_of(arch), arch.alignment_bytes, rooms_of(placed, arch, market.prepared))
-        solution, repacked = solve(market, packer, objective, options)
+        try:
+            solution, repacked = solve(market, packer, objective, options)
+        finally:
+            market.close()
         groups, space = assemble(market, solution.choices), market.space(options.largest)
         return Found(groups, solution.bound, space, solution.notes, solution.complete, repacked)
 

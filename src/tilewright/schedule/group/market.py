@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as Dict
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 
@@ -16,16 +17,26 @@ from tilewright.schedule.group.book import StepBook
 from tilewright.schedule.group.fronts import Asked, fronts
 from tilewright.schedule.group.members import Members, NoGroupError, members
 from tilewright.schedule.group.prepared import Book, Prepared, Way, setting
+from tilewright.schedule.group.rows import Places, read, written
+from tilewright.schedule.group.store import Keys, Store
 from tilewright.schedule.offers import Choice, Offer, Residency, Solution
 from tilewright.workload.network import Operator
 from tilewright.workload.storage import PlacedNetwork
 
-Places = tuple[tuple[bool, bool], ...]  # of inputs: resident, loaded; then of outputs: held, stored
+
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """A group with its ends, and the fronts that are known of all groups with its offers, on disk as ``key``."""
+
+    book: Book
+    at: Ends
+    fronts: dict[Places, tuple[Offer, ...]]
+    key: str
 
 
 class Market:
     """Implements ``offers.Offers``. ``alone`` are offers of single nodes all of whose maps go through DRAM, ``found``
-    the best mappings known of problems by themselves."""
+    the best mappings known of problems by themselves. Fronts in ``store`` are taken from there, others put there."""
 
     def __init__(
         self,
@@ -35,14 +46,16 @@ class Market:
         objective: str,
         alone: Dict[int, tuple[Offer, ...]],
         found: Dict[NestProblem, Mapping],
+        store: Store | None = None,
     ) -> None:
         self.placed, self.arch, self.graph = placed, arch, graph
         self.capacity = arch.scratchpad.size_bytes or 1 << 62
         self._alone = alone
         self._mapper = ArrayMapper(objective, found)
         self._steps: dict[NestProblem, StepBook] = {}
-        self._books: dict[frozenset[int], tuple[Book, Ends, dict[Places, tuple[Offer, ...]]] | None] = {}
-        self._fronts: dict[Signature, dict[Places, tuple[Offer, ...]]] = {}
+        self._books: dict[frozenset[int], _Known | None] = {}
+        self._fronts: dict[Signature, tuple[dict[Places, tuple[Offer, ...]], str]] = {}
+        self._store, self._keys = store, Keys(arch, objective, self.capacity, found)
 
     @cached_property
     def _operators(self) -> dict[str, Operator]:
@@ -51,16 +64,7 @@ class Market:
     def of(self, nodes: frozenset[int], residency: Residency) -> tuple[Offer, ...]:
         """The front of a group: offers of which none is beaten in room, energy, cycles and bytes at once."""
         known = self._known(nodes)
-        found: tuple[Offer, ...] = ()
-        if known is not None:
-            book, at, known_fronts = known
-            places = _places(at, residency)
-            if places not in known_fronts:
-                wanted = [residency, *(r for r in self._residencies(nodes, at) if r != residency)]
-                wanted = wanted if not known_fronts else [residency]
-                for one, offers in zip(wanted, self._fronts_of(book, at, wanted), strict=True):
-                    known_fronts[_places(at, one)] = offers
-            found = known_fronts[places]
+        found = () if known is None else self._front(nodes, known, residency)
         alone = self._alone.get(next(iter(nodes)), ()) if len(nodes) == 1 and not residency.on_chip else ()
         return front([*found, *(one for one in alone if one.room_bytes <= self.capacity)]) if alone else found
 
@@ -76,7 +80,12 @@ class Market:
         """A group under one of its ways."""
         known = self._known(nodes)
         assert known is not None
-        return Prepared(setting(known[0], way))
+        return Prepared(setting(known.book, way))
+
+    def close(self) -> None:
+        """Write to disk what is new, as far as there is a store."""
+        if self._store is not None:
+            self._store.close()
 
     def group(self, nodes: frozenset[int]) -> Members:
         """The operators of a group in the network's order; NoGroupError if they are none."""
@@ -89,7 +98,24 @@ class Market:
             "single operators through DRAM also at the mappings found for them"
         )
 
-    def _known(self, nodes: frozenset[int]) -> tuple[Book, Ends, dict[Places, tuple[Offer, ...]]] | None:
+    def _front(self, nodes: frozenset[int], known: _Known, residency: Residency) -> tuple[Offer, ...]:
+        """The front of a residency; where none is known yet those of all that may be asked for are made at once."""
+        places = _places(known.at, residency)
+        if places not in known.fronts:
+            others = [r for r in self._residencies(nodes, known.at) if r != residency] if not known.fronts else []
+            wanted = [residency, *others]
+            held = tuple(sum(self.graph.base[base].size_bytes for base in one.on_chip) for one in wanted)
+            asked = Asked(known.at.inputs, known.at.outputs, tuple(wanted), held)
+            for one, offers in zip(wanted, fronts(known.book, self._mapper, asked, self.capacity), strict=True):
+                known.fronts[_places(known.at, one)] = offers
+            self._keep(known)
+        return known.fronts[places]
+
+    def _keep(self, known: _Known) -> None:
+        if self._store is not None:
+            self._store.put(known.key, written(known.fronts))
+
+    def _known(self, nodes: frozenset[int]) -> _Known | None:
         """A group with its ends and its fronts as far as they are known; None if these nodes are no group."""
         if nodes not in self._books:
             try:
@@ -99,14 +125,26 @@ class Market:
                 return None
             outputs = self.graph.leaving(nodes)
             at = ends(group, frozenset(base for k in nodes for base in self.graph.nodes[k].reads), outputs)
+            kind = signature(self.placed, group, at)
+            if kind not in self._fronts:
+                self._fronts[kind] = self._stored(kind, group, at)
             steps = tuple(self._steps.setdefault(one.problem, StepBook(one.problem)) for one in group.all)
             book = Book(self.placed, self.arch, group, outputs, steps)
-            self._books[nodes] = book, at, self._fronts.setdefault(signature(self.placed, group, at), {})
+            self._books[nodes] = _Known(book, at, *self._fronts[kind])
         return self._books[nodes]
 
-    def _fronts_of(self, book: Book, at: Ends, wanted: list[Residency]) -> tuple[tuple[Offer, ...], ...]:
-        held = tuple(sum(self.graph.base[base].size_bytes for base in one.on_chip) for one in wanted)
-        return fronts(book, self._mapper, Asked(at.inputs, at.outputs, tuple(wanted), held), self.capacity)
+    def _stored(self, kind: Signature, group: Members, at: Ends) -> tuple[dict[Places, tuple[Offer, ...]], str]:
+        """The fronts on disk of groups of a kind, and their name there."""
+        if self._store is None:
+            return {}, ""
+        key = self._keys.of(kind)
+        document = self._store.get(key)
+        if document is not None:
+            try:
+                return read(document, group, len(at.inputs) + len(at.outputs)), key
+            except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
+                pass
+        return {}, key
 
     def _residencies(self, nodes: frozenset[int], at: Ends) -> list[Residency]:
         """All that a search may ask for, as far as the chip is large enough."""
