@@ -55,3 +55,20 @@ def test_a_strategy_without_time_gives_what_it_started_from(network: Network, na
     assert hurried.value <= alone.value * (1 + 1e-12)
     assert hurried.bound <= hurried.value
     assert tw.simulate(hurried).matched
+
+
+def test_an_operator_that_reads_one_block_of_a_base_and_writes_another_runs_by_itself(tmp_path: Path) -> None:
+    """Found by hand: what it read counted as written inside its group, and there was no plan."""
+    rng = np.random.default_rng(0)
+    shapes = {"v": (8, 3, 3, 3), "w": (8, 8, 1, 1)}
+    weights = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    nodes = [
+        helper.make_node("Conv", ["x", "v"], ["a"], pads=[1, 1, 1, 1], strides=[2, 2]),
+        helper.make_node("Conv", ["a", "w"], ["b"]),
+        helper.make_node("Concat", ["a", "b"], ["c"], axis=1),
+        helper.make_node("GlobalAveragePool", ["c"], ["y"]),
+    ]
+    onnx.save(model(nodes, {"x": (1, 3, 13, 11)}, ["y"], weights), tmp_path / "model.onnx")
+    network = tw.load_model(tmp_path / "model.onnx")
+    for name in ("fuse", "optimal"):
+        assert tw.simulate(tw.schedule(network, tw.load_arch("mobile-npu"), "edp", name, effort="quick")).matched
