@@ -66,13 +66,13 @@ def residencies(graph: Graph, nodes: frozenset[int]) -> tuple[tuple[str, ...], t
     return inputs, outputs, found[:: max(1, len(found) // 12)]
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(6))
 def test_columns_say_what_every_offer_says_by_itself(seed: int, tmp_path: Path) -> None:
     compared = 0
-    for book, graph, nodes in books(seed, tmp_path):
+    for book, graph, nodes in books(seed, tmp_path)[::3]:
         inputs, outputs, asked = residencies(graph, nodes)
         mapper = ArrayMapper("edp", {})
-        for same in list(prepared_ways(book, mapper, 1 << 40))[::2]:
+        for same in list(prepared_ways(book, mapper, 1 << 40))[::7]:
             table = columns(same, request(inputs, outputs, asked))
             for w, way in enumerate(same):
                 for r, places in enumerate(asked):
@@ -91,10 +91,10 @@ def test_columns_say_what_every_offer_says_by_itself(seed: int, tmp_path: Path) 
                         by_itself.dram_bytes,
                         by_itself.loose_cycles,
                     )
-    assert compared > 50
+    assert compared > 20
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_fronts_leave_out_only_what_is_beaten(seed: int, tmp_path: Path) -> None:
     book, graph, nodes = max(books(seed, tmp_path), key=lambda one: len(one[2]))
     inputs, outputs, asked = residencies(graph, nodes)

@@ -94,8 +94,8 @@ class Market:
     def space(self, largest: int) -> str:
         """What is searched, in words."""
         return (
-            f"groups of at most {largest} operators in the network's order under the loops of schedule/group/ways.py, "
-            "single operators through DRAM also at the mappings found for them"
+            f"groups of at most {largest} operators in the network's order, at most two shared loops of even tiles"
+            " (docs/model.md, section 9), single operators through DRAM also at the mappings found for them"
         )
 
     def _front(self, nodes: frozenset[int], known: _Known, residency: Residency) -> tuple[Offer, ...]:
