@@ -84,6 +84,7 @@ def schedule(
     effort: Literal["quick", "good", "proof", "long"] = "good",
     timeout: float | None = None,
     cache: bool = True,
+    prefetch: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
     seed: int = 0,
     largest: int | None = None,
@@ -92,14 +93,16 @@ def schedule(
 
     ``objective`` is ``latency`` (cycles), ``energy`` (pJ), ``edp`` (pJ * cycles) or ``traffic`` (DRAM bytes);
     ``strategy`` one of `tilewright schedule --help`, by default ``layerwise``; ``effort`` and ``cache`` are those of
-    ``map_nest`` for every operator; ``timeout`` in seconds. ``progress`` is called with what is being worked on, how
-    many are done and how many there are (0 if nobody knows). Groups have at most ``largest`` operators, by default 5;
-    ``seed`` is for strategies that throw dice. Raises ``errors.InfeasibleError`` where something fits in no way.
+    ``map_nest`` for every operator; ``timeout`` in seconds. With ``prefetch`` first loads of a group start while the
+    group before it computes wherever that saves cycles; ``planned_cycles`` of the result counts that, all else is as
+    without. ``progress`` is called with what is being worked on, how many are done and how many there are (0 if nobody
+    knows). Groups have at most ``largest`` operators, by default 5; ``seed`` is for strategies that throw dice. Raises
+    ``errors.InfeasibleError`` where something fits in no way.
     """
     from tilewright.schedule import run
     from tilewright.schedule.strategies import LARGEST
 
-    return run.schedule(
+    found = run.schedule(
         network,
         arch,
         objective,
@@ -111,6 +114,11 @@ def schedule(
         seed=seed,
         largest=LARGEST if largest is None else largest,
     )
+    if not prefetch:
+        return found
+    from tilewright.plan.prefetch import with_early_loads
+
+    return with_early_loads(found)
 
 
 def simulate(
@@ -141,7 +149,7 @@ def simulate(
         if progress is not None:
             progress(what, done, total)
 
-    claim = Claim(schedule.cycles, schedule.traffic, schedule.accesses)
+    claim = Claim(schedule.planned_cycles, schedule.traffic, schedule.accesses)
     return simulate(plan or lower(schedule), store, values, claim, progress=watch)
 
 

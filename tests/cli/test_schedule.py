@@ -73,6 +73,22 @@ def test_the_table_has_a_line_per_operator_and_the_totals(tilewright, command) -
     assert all(word in outcome.out for word in ("bound", "floor", "scratchpad", "by cause"))
 
 
+def test_early_loads_are_stated_beside_the_rest_and_executed(tilewright, command, tmp_path: Path) -> None:
+    plain = tilewright(*command, "--json").document
+    document = tilewright(*command, "--prefetch", "--simulate", "--json").document
+    early, executed = document.pop("prefetch"), document.pop("execution")
+    assert {**plain, "seconds": 0} == {**document, "seconds": 0}
+    assert early["cycles"] == plain["cycles"] - sum(one["saved_cycles"] for one in early["early"]) < plain["cycles"]
+    assert early["energy_pj"] <= plain["energy_pj"]
+    assert executed["cycles"] == {"predicted": early["cycles"], "executed": early["cycles"]}
+    assert executed["matched"]
+    budget = tilewright(*command, "--prefetch", "--max-cycles", early["cycles"], "-o", tmp_path / "out")
+    assert budget.code == 0
+    assert f"{early['cycles']:,} cycles" in budget.out
+    assert tilewright(*command, "--max-cycles", early["cycles"]).code == 4
+    assert tilewright("simulate", tmp_path / "out", "--json").document["cycles"] == executed["cycles"]
+
+
 def test_the_same_command_writes_the_same_bytes(tilewright, built: Path, tmp_path: Path) -> None:
     other = built.parent / "again"
     again = ["schedule", built.parent / "model.onnx", "--arch", MACHINE, "--batch", 1, "--no-cache", "-o", other]

@@ -33,6 +33,10 @@ def schedule_verb(
     effort: options.HowLong = options.Effort.good,
     timeout: options.Timeout = None,
     no_cache: options.NoCache = False,
+    prefetch: Annotated[
+        bool,
+        typer.Option("--prefetch", help="Start first loads of a group of operators while the one before it computes."),
+    ] = False,
     max_cycles: Annotated[
         int | None, typer.Option("--max-cycles", metavar="N", help="Budget; exit 4 above it.")
     ] = None,
@@ -77,6 +81,7 @@ def schedule_verb(
                 effort=effort.value,
                 timeout=limit,
                 cache=not no_cache,
+                prefetch=prefetch,
                 progress=shown,
                 seed=seed,
                 largest=largest,
@@ -114,7 +119,8 @@ def _budgets(cycles: int | None, energy: str | None, dram: str | None) -> dict[s
 def _hold(result: Schedule, budgets: dict[str, float]) -> None:
     """BudgetError that names every budget which the result exceeds."""
     sys.stdout.flush()
-    actual = {"cycles": result.cycles, "energy": result.energy_pj, "DRAM bytes": result.dram_bytes.total}
+    moved = result.dram_bytes.total
+    actual = {"cycles": result.planned_cycles, "energy": result.planned_energy_pj, "DRAM bytes": moved}
     units = {"cycles": "", "energy": " pJ", "DRAM bytes": ""}
     over = [
         f"over the budget of {budget:,.0f}{units[name]} {name}: the schedule needs {actual[name]:,.0f}{units[name]}"

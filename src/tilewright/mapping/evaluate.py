@@ -44,7 +44,7 @@ def evaluate(problem: NestProblem, mapping: Mapping) -> NestCost:
         listed, counted = SummedTiling(nest, tiling.loops), 1
         moves = summed_moves(problem, chains)
     else:
-        moves = _moves(problem, mapping, tiling, chains, passing)
+        moves = listed_moves(problem, mapping, tiling, chains, passing)
     vectors = [-(-size * problem.arch.widths.accumulator // 8) for size in problem.parameters]
     passes = vector_passes(problem, mapping, tiling) if nest.work is not None else ()
 
@@ -55,10 +55,9 @@ def evaluate(problem: NestProblem, mapping: Mapping) -> NestCost:
         for chain in chains[:-1]:
             delivered_bytes += -(-book_input(ledger, problem, chain) // 8)
         delivered_bytes += -(-book_results(ledger, problem, chains[-1]) // 8)
-        done: tuple[Done, ...] = (array_done(problem, mapping, listed, chains),)
     else:
         book_passes(ledger, problem, passes, steps)
-        done = tuple(_vector_done(problem, one) for one in passes)
+    done = steps_done(problem, mapping, listed, chains, passes)
     records = ledger.records(tuple(memory.name for memory in problem.arch.memories))
     traffic = _traffic(moves, vectors)
     times = _times(problem, moves, passing, vectors, done, counted)
@@ -79,7 +78,7 @@ def evaluate(problem: NestProblem, mapping: Mapping) -> NestCost:
     )
 
 
-def _moves(
+def listed_moves(
     problem: NestProblem,
     mapping: Mapping,
     tiling: Tiling,
@@ -100,7 +99,8 @@ def _moves(
     return tuple(found)
 
 
-def _is_out(move: Moves) -> bool:
+def is_out(move: Moves) -> bool:
+    """Whether something goes from the chip to DRAM."""
     return move.cause in ("store", "spill")
 
 
@@ -108,6 +108,19 @@ def _traffic(moves: tuple[Moves, ...], vectors: list[int]) -> tuple[Traffic, ...
     found = [Traffic(move.operand, move.cause, int(move.transfer_bytes.sum())) for move in moves]
     found.append(Traffic("parameters", "parameter", sum(vectors)))
     return tuple(entry for entry in found if entry.bytes)
+
+
+def steps_done(
+    problem: NestProblem,
+    mapping: Mapping,
+    tiling: Tiling,
+    chains: tuple[tuple[Boundary, ...], ...],
+    passes: tuple[Pass, ...],
+) -> tuple[Done, ...]:
+    """What each step computes: in one pass on the array, or in those of the vector unit."""
+    if problem.nest.work is None:
+        return (array_done(problem, mapping, tiling, chains),)
+    return tuple(_vector_done(problem, one) for one in passes)
 
 
 def _vector_done(problem: NestProblem, one: Pass) -> Done:
@@ -126,12 +139,12 @@ def _times(
     done: tuple[Done, ...],
     steps: int,
 ) -> Times:
-    incoming = [move for move in moves if not _is_out(move)]
-    outgoing = [move for move in moves if _is_out(move)]
+    incoming = [move for move in moves if not is_out(move)]
+    outgoing = [move for move in moves if is_out(move)]
     if problem.arch.timing == "roofline":
         whole = {
             (out, inside): sum(
-                int(m.transfer_bytes.sum()) for m in moves if _is_out(m) == out and (inside or m.operand not in passing)
+                int(m.transfer_bytes.sum()) for m in moves if is_out(m) == out and (inside or m.operand not in passing)
             )
             for out in (False, True)
             for inside in (False, True)

@@ -8,10 +8,12 @@ from dataclasses import replace
 
 from tilewright.errors import InputError, LimitError, UsageError
 from tilewright.memory import bestfit, exact
-from tilewright.memory.buffer import Buffer, Packing, Problem, Status, round_up
+from tilewright.memory.buffer import Buffer, Packing, Problem, Status, most_live, round_up, too_much
 
 EXACT = "exact"
 METHODS = (EXACT, *bestfit.NAMED)
+SCHEDULE_BUDGET = 200_000  # placements for the buffers of a schedule: seconds at most
+LARGE = 16  # such a part of the capacity is large
 FEW_PAIRS = 1_000_000  # of buffers that are live together: a best fit is quick
 
 
@@ -54,18 +56,44 @@ def allocate(
     return _judged(problem, bestfit.best_fit(problem, method), known)
 
 
-def packed(buffers: Sequence[Buffer], capacity_bytes: int, alignment: int = 1) -> Packing:
+def packed(
+    buffers: Sequence[Buffer], capacity_bytes: int, alignment: int = 1, *, budget: int = SCHEDULE_BUDGET
+) -> Packing:
     """Offsets within a capacity, all of one alignment, to which sizes count rounded up: by a best fit, and by the
-    complete search where that finds none.
+    complete search, with its ``budget``, where that finds none. That looks at large buffers first: where they do not
+    fit, nothing does, and small ones would only multiply the work.
+
+    The status depends on which lifetimes overlap only, neither on their lengths nor on names or order: who knows the
+    sizes and the order of events knows what a plan will say.
 
     >>> packed([Buffer("a", 10, 0, 2), Buffer("b", 6, 1, 3), Buffer("c", 5, 2, 4)], 24, alignment=8).offsets
     (0, 16, 0)
     """
-    first = bestfit.pack(buffers, capacity_bytes, alignment)
-    if first.status != "limit":
-        return first
-    whole = (replace(b, size_bytes=round_up(b.size_bytes, alignment), alignment=alignment) for b in buffers)
-    return exact.solve(Problem(tuple(whole), capacity_bytes))
+    live, when = most_live(buffers, alignment)
+    if live > capacity_bytes:
+        return Packing("infeasible", (), live, live, too_much(buffers, when, live, capacity_bytes, alignment))
+    order, events = _events(buffers, alignment)
+    found = bestfit.pack(events, capacity_bytes, alignment)
+    if found.status == "limit":
+        large = tuple(b for b in events if b.size_bytes * LARGE >= capacity_bytes)
+        found = exact.solve(Problem(large, capacity_bytes), budget=budget // 10)
+        if found.status != "infeasible":
+            found = exact.solve(Problem(events, capacity_bytes), budget=budget)
+    if not found.offsets:
+        return found
+    offsets = dict(zip(order, found.offsets, strict=True))
+    return replace(found, offsets=tuple(offsets[i] for i in range(len(buffers))))
+
+
+def _events(buffers: Sequence[Buffer], alignment: int) -> tuple[list[int], tuple[Buffer, ...]]:
+    """The buffers in an order of their own, by numbers, with their events counted instead of sub-steps."""
+    times = sorted({time for b in buffers for time in (b.start, b.end)})
+    number = {time: k for k, time in enumerate(times)}
+    sizes = [round_up(b.size_bytes, alignment) for b in buffers]
+    order = sorted(range(len(buffers)), key=lambda i: (buffers[i].start, buffers[i].end, -sizes[i]))
+    return order, tuple(
+        Buffer(buffers[i].name, sizes[i], number[buffers[i].start], number[buffers[i].end], alignment) for i in order
+    )
 
 
 def _known(problem: Problem) -> Packing | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tilewright.arch.accelerator import Accelerator
 from tilewright.plan.expr import Expr, evaluate
 from tilewright.plan.plan import Access, Buffer, Plan, Program, Section, Spot, Stay, Transfer
 from tilewright.plan.step import DimRanges, Move, Region, Staying, Step, View
@@ -88,6 +89,11 @@ def iterations(program: Program) -> int:
     return sum(rows for _, rows in _chunks(program))
 
 
+def substeps(arch: Accelerator, program: Program) -> int:
+    """Sub-steps of an operator by itself: with double buffers two per step and one before and after, else three."""
+    return 2 * iterations(program) + 2 if arch.overlaps else 3 * iterations(program)
+
+
 def rounds(plan: Plan, section: Section) -> Iterator[tuple[int, int]]:
     """The sequence of the steps of a section of several programs: (which of them, how many of its steps in a row)."""
     shared = len(section.shared)
@@ -112,6 +118,17 @@ def _chunks(program: Program) -> Iterator[tuple[dict[str, Any], int]]:
 
 def expand(plan: Plan, program: Program) -> Iterator[Step]:
     """Every step of a program, in order, with all boxes and places concrete."""
+    yield from _expanded(plan, program, 0)
+
+
+def last_step(plan: Plan, program: Program) -> Step:
+    """The last step of a program."""
+    (found,) = _expanded(plan, program, iterations(program) - 1)
+    return found
+
+
+def _expanded(plan: Plan, program: Program, begin: int) -> Iterator[Step]:
+    """The steps of a program from number ``begin`` on."""
     compute = program.compute
     places: dict[str, _Place] = {}
     names = {a.buffer for a in compute.accesses if a.at is None} | {t.buffer for t in program.transfers if t.at is None}
@@ -123,12 +140,15 @@ def expand(plan: Plan, program: Program) -> Iterator[Step]:
         places[name] = _Place(buffer, buffer_strides(buffer), footprint)
     # Only a load can bring new indices into a ring.
     loads = {t.operand: t for t in program.transfers if t.direction != "store" and t.cause != "readback"}
+    number = 0
     for counters, rows in _chunks(program):
-        yield from _steps(program, places, loads, _Rows(counters, rows), rows)
+        steps = range(number, number + rows)
+        yield from _steps(program, places, loads, _Rows(counters, rows), steps, begin)
+        number += rows
 
 
 def _steps(
-    program: Program, places: dict[str, _Place], loads: dict[str, Transfer], at: _Rows, rows: int
+    program: Program, places: dict[str, _Place], loads: dict[str, Transfer], at: _Rows, numbers: range, begin: int
 ) -> Iterator[Step]:
     compute = program.compute
     ranges = [(r.dim, at(r.start), at(r.count)) for r in compute.ranges]
@@ -141,15 +161,18 @@ def _steps(
     through = None if tile is None or tile.at is None else _SpotRows(tile, tile.at, at)
     moves = [_TransferRows(t, places.get(t.buffer), at) for t in program.transfers]
     stays = [_StayRows(stay, at) for stay in program.stays]
-    for row in range(rows):
+    for row, number in enumerate(numbers):
         for access in accesses:
             access.turn(row)
-        found: dict[str, list[Move]] = {"load": [], "stream": [], "store": []}
+        if number < begin:
+            continue
+        found: dict[str, list[Move]] = {"load": [], "stream": [], "store": [], "early": []}
         for move in moves:
             if move.when[row]:
                 made = move.move(row)
                 if made.elements:
-                    found[move.transfer.direction].append(made)
+                    early = move.transfer.early and number == 0
+                    found["early" if early else move.transfer.direction].append(made)
         yield Step(
             ranges=tuple((dim, starts[row], counts[row]) for dim, starts, counts in ranges),
             loads=tuple(found["load"]),
@@ -160,6 +183,7 @@ def _steps(
             last=bool(last[row]),
             stays=tuple(stay.in_step(row) for stay in stays),
             through=None if through is None else through.view(row),
+            early=tuple(found["early"]),
         )
 
 

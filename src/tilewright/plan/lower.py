@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from tilewright.arch.accelerator import Accelerator
+from tilewright.errors import InfeasibleError
 from tilewright.mapping.buffers import OperandBuffer, operand_buffers
 from tilewright.plan.addresses import addressed
 from tilewright.plan.arrays import ArrayTable
-from tilewright.plan.expand import iterations
+from tilewright.plan.early import group_plans, started_early
+from tilewright.plan.expand import substeps
 from tilewright.plan.fused import lower_group
 from tilewright.plan.held import Life, lives, shared_places
 from tilewright.plan.layouts import buffer as held_buffer
@@ -32,7 +33,21 @@ class _Lowered:
 
 
 def lower(schedule: Schedule) -> Plan:
-    """The executable plan of a schedule. Raises InfeasibleError if buffers that fit by sum cannot be placed."""
+    """The executable plan of a schedule. Raises InfeasibleError if buffers that fit by sum cannot be placed, also those
+    of first loads that the schedule says are early."""
+    plan = _lowered(schedule)
+    groups = group_plans(schedule, plan) if schedule.early else ()
+    for one in schedule.early or ():
+        started = started_early(plan, groups[one.group - 1], groups[one.group], one.tensors)
+        if started is None:
+            names = " + ".join(schedule.groups[one.group].operators)
+            raise InfeasibleError(f"{names}: no addresses for what is loaded early: {', '.join(one.tensors)}")
+        plan = started
+    return plan
+
+
+def _lowered(schedule: Schedule) -> Plan:
+    """The plan in which every group starts after the one before has ended."""
     placed, arch = schedule.placed, schedule.arch
     arrays = ArrayTable(placed, arch)
     operators: list[PlannedOperator] = []
@@ -126,12 +141,6 @@ def _lower_group(
     return _Lowered(tuple(buffers), tuple(programs), sections, clock)
 
 
-def substeps(arch: Accelerator, steps: int) -> int:
-    """Sub-steps of a program: with double buffers two per step and one before and after, otherwise three per step."""
-    overlapped = arch.overlaps
-    return 2 * steps + 2 if overlapped else 3 * steps
-
-
 def _lower_operator(schedule: Schedule, arrays: ArrayTable, operator: Operator, group: Group) -> _Lowered:
     """All parts of one operator, one after the other; its parameters stay on chip for all of them."""
     arch = schedule.arch
@@ -156,7 +165,7 @@ def _lower_operator(schedule: Schedule, arrays: ArrayTable, operator: Operator, 
                 for role, b in zip(roles, sizes, strict=True)
             ]
         program = lower_part(schedule.placed, arch, arrays, operator, part, entry, own, parameters)
-        length = substeps(arch, iterations(program))
+        length = substeps(arch, program)
         buffers += [replace(b, start=clock, end=clock + length) for b in own]
         programs.append(program)
         clock += length

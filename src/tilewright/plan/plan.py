@@ -66,8 +66,9 @@ class Buffer:
 
     ``counts`` are the largest footprint's extents per operand axis. ``ring_axis`` None: ``slots`` footprints side by
     side; otherwise the buffer is a ring of ``ring_length`` places along that axis, neighbouring places being
-    ``ring_step`` indices apart. Lifetimes are half-open in sub-steps of the whole plan. ``address_bytes`` is None in
-    memories below the scratchpad: data stream into them and they have no addresses.
+    ``ring_step`` indices apart. Lifetimes are half-open in sub-steps of the whole plan; one that early loads go to
+    begins in the last step of the group before, in bytes of which that step makes no use any more. ``address_bytes`` is
+    None in memories below the scratchpad: data stream into them and they have no addresses.
     """
 
     name: str
@@ -118,7 +119,8 @@ class Transfer:
     ``strides[k]`` elements apart in DRAM. For a ring, the box holds only the new indices. Operands that bypass the
     scratchpad are streamed (results: stored) box by box too; how often its parts move, and to which positions, follows
     from the program's array part. With ``at`` the box has a place of its own, and where it is a feature map that is
-    loaded, indices are those of the tensor's axes; a whole base names itself as ``operand`` and has one axis.
+    loaded, indices are those of the tensor's axes; a whole base names itself as ``operand`` and has one axis. A load
+    that is ``early`` runs, in the first step of all of a section, beside the last step of the section before.
     """
 
     direction: Literal["load", "stream", "store"]
@@ -133,6 +135,7 @@ class Transfer:
     offset: ExprText
     strides: Exprs
     at: Spot | None = None
+    early: bool = False
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,8 @@ class Staying:
 class Step:
     """One tile step. ``loads`` are first needed here, ``streams`` flow in during it, ``stores`` drain visits that end
     here; ``ranges`` are (dimension, start, count). Views are in the nest's operand order, the output last; ``stays``
-    in the order of the program's. ``through`` is the tile in which results are added up before they move."""
+    in the order of the program's. ``through`` is the tile in which results are added up before they move. ``early``
+    are loads of a section's first step that run beside the last one of the section before."""
 
     ranges: DimRanges
     loads: tuple[Move, ...]
@@ -91,6 +92,7 @@ class Step:
     last: bool
     stays: tuple[Staying, ...] = ()
     through: View | None = None
+    early: tuple[Move, ...] = ()
 
     @property
     def empty(self) -> bool:

@@ -309,7 +309,8 @@ def _dims_of(part: Part, windows: Sequence[Window]) -> dict[str, Span]:
     for k, window in enumerate(windows):
         if window.loop is None:
             continue
-        axes = [axis for axis in part.nest.output.axes if axis.tensor_axis == k and axis.size > 1]
+        mine = [axis for axis in part.nest.output.axes if axis.tensor_axis == k]
+        axes = [axis for axis in mine if axis.size > 1] or mine[:1]
         if len(axes) != 1 or axes[0].scale != 1 or axes[0].terms[1:] or axes[0].terms[0][1] != 1:
             raise InfeasibleError(
                 f"axis {k} of '{part.tensor(part.nest.output.name)}' depends on a shared loop, and is not one dimension"

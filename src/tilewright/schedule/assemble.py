@@ -9,44 +9,14 @@ from tilewright.schedule.group.market import Market
 from tilewright.schedule.group.prepared import Way
 from tilewright.schedule.offers import Choice
 from tilewright.schedule.schedule import Group
+from tilewright.schedule.stays import held_bytes
 from tilewright.schedule.tiled import Run, Tiled
 
 
 def assemble(market: Market, choices: Sequence[Choice]) -> tuple[Group, ...]:
     """The groups of a solution in order."""
-    across = held_bytes(market, choices)
+    across = held_bytes(market.graph, choices)
     return tuple(_group(market, choice, size) for choice, size in zip(choices, across, strict=True))
-
-
-def held_bytes(market: Market, choices: Sequence[Choice]) -> list[int]:
-    """The bytes of all bases on chip during each group.
-
-    A base is there from the group that first writes or loads it to the last one that finds it there.
-    """
-    size = {base.name: base.size_bytes for base in market.graph.bases}
-    found = [0] * len(choices)
-    for base in size:
-        begin: int | None = None
-        end = 0
-        for number, choice in enumerate(choices):
-            residency = choice.residency
-            if base in residency.loaded or (base in residency.held and begin is None):
-                if begin is not None:
-                    _add(found, begin, end, size[base])
-                begin = end = number
-            elif base in residency.resident or base in residency.held:
-                end = number
-        if begin is not None:
-            _add(found, begin, end, size[base])
-    for number, choice in enumerate(choices):
-        if choice.over is not None:  # one place for both
-            found[number] -= size[choice.over[0]]
-    return found
-
-
-def _add(found: list[int], begin: int, end: int, size: int) -> None:
-    for number in range(begin, end + 1):
-        found[number] += size
 
 
 def _group(market: Market, choice: Choice, size: int) -> Group:

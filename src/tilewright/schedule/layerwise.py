@@ -13,7 +13,7 @@ from tilewright.mapping.problem import NestProblem
 from tilewright.mapping.search import Effort, NestResult
 from tilewright.mapping.store import stored_map_nest
 from tilewright.schedule.problems import nest_problem, tensor_traffic
-from tilewright.schedule.schedule import Group, PartSchedule
+from tilewright.schedule.schedule import NEVER_FAILED, Group, PartSchedule, Repacked
 from tilewright.workload.network import Operator
 from tilewright.workload.part import Part
 from tilewright.workload.storage import PlacedNetwork, executed_parts
@@ -24,13 +24,15 @@ Progress = Callable[[str, int, int], None]
 @dataclass(frozen=True)
 class Found:
     """What a strategy hands back: its groups in order of execution, a lower bound over its space, and in words which
-    space that is and what else is worth telling. ``complete``: its search ended by itself."""
+    space that is and what else is worth telling; what it took that they can be packed. ``complete``: its search ended
+    by itself."""
 
     groups: tuple[Group, ...]
     bound: float
     space: str = ""
     notes: tuple[str, ...] = ()
     complete: bool = True
+    repacked: Repacked = NEVER_FAILED
 
 
 def layerwise(

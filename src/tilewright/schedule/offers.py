@@ -73,13 +73,15 @@ class Choice:
 class Solution:
     """Groups in order of execution; ``bound`` is a lower bound of the objective over the strategy's space.
 
-    ``complete``: the search ended by itself; otherwise it was stopped and the bound is what is known.
+    ``complete``: the search ended by itself; otherwise it was stopped and the bound is what is known. ``stopped``: by
+    the clock or by Ctrl-C, not by limits of its own.
     """
 
     choices: tuple[Choice, ...]
     bound: float
     complete: bool = True
     notes: tuple[str, ...] = ()
+    stopped: bool = False
 
     def value(self, objective: str) -> float:
         """Cycles, pJ, pJ * cycles or bytes."""

@@ -68,6 +68,7 @@ def schedule(
         seconds=time.monotonic() - began,
         space=found.space,
         notes=found.notes,
+        repacked=found.repacked,
     )
     return settled(result, complete=found.complete)
 

@@ -83,6 +83,16 @@ class Group:
 
 
 @dataclass(frozen=True)
+class Early:
+    """Tensors whose loads in the first step of a group, by its number, start while the last step of the group before
+    computes, and the cycles that this saves (docs/model.md, section 9)."""
+
+    group: int
+    tensors: tuple[str, ...]
+    saved_cycles: int
+
+
+@dataclass(frozen=True)
 class DramBytes:
     """Bytes between chip and DRAM. Weights include biases and other parameters, feature maps partial sums."""
 
@@ -96,6 +106,24 @@ class DramBytes:
         return self.read + self.write
 
 
+@dataclass(frozen=True)
+class Repacked:
+    """What it took that a strategy's schedule has addresses (docs/model.md, section 10).
+
+    ``failed``: schedules met that fit by the sum of bytes and cannot be packed, or that no addresses were found for;
+    ``by_bytes`` is what the first of them costs in the objective's unit, None without any. ``searches``: how often the
+    strategy searched again. ``repaired``: the answer is such a schedule, changed until it could be packed.
+    """
+
+    failed: int = 0
+    searches: int = 0
+    repaired: bool = False
+    by_bytes: float | None = None
+
+
+NEVER_FAILED = Repacked()
+
+
 WEIGHT_CAUSES = frozenset({"weight", "parameter"})
 WRITE_CAUSES = frozenset({"store", "spill"})
 
@@ -107,6 +135,10 @@ class Schedule:
     ``bound`` is a lower bound of the objective over the strategy's space, ``floor`` over every schedule of the
     network on this machine (compulsory traffic and peak compute); both in the objective's unit. ``space`` says in words
     what the strategy searched, ``notes`` what else is worth telling of its search.
+
+    ``early`` says which first loads of groups start while the group before computes, by the order of groups; it is None
+    if that was not asked for. The plan executes them so and takes ``planned_cycles``. Everything else here, cost, bound
+    and gap, is that of the space that was searched, in which no group starts before the one before it has ended.
     """
 
     placed: PlacedNetwork
@@ -120,6 +152,8 @@ class Schedule:
     seconds: float
     space: str = ""
     notes: tuple[str, ...] = ()
+    early: tuple[Early, ...] | None = None
+    repacked: Repacked = NEVER_FAILED
 
     @property
     def parts(self) -> tuple[PartSchedule, ...]:
@@ -137,6 +171,16 @@ class Schedule:
     def edp(self) -> float:
         """Energy-delay product in pJ * cycles."""
         return self.energy_pj * self.cycles
+
+    @property
+    def planned_cycles(self) -> int:
+        """What the plan takes: ``cycles`` less what early loads save."""
+        return self.cycles - sum(early.saved_cycles for early in self.early or ())
+
+    @property
+    def planned_energy_pj(self) -> float:
+        """``energy_pj`` less the leakage of the cycles that early loads save."""
+        return self.energy_pj - (self.cycles - self.planned_cycles) * self.arch.leakage_pj_per_cycle
 
     @cached_property
     def macs(self) -> int:
@@ -195,6 +239,11 @@ class Schedule:
         """The schedule's cost in the objective's unit."""
         values = {"latency": self.cycles, "energy": self.energy_pj, "edp": self.edp, "traffic": self.dram_bytes.total}
         return float(values[self.objective])
+
+    @property
+    def lost_to_packing(self) -> float:
+        """How far above what the strategy would have found by bytes alone, as a fraction of it."""
+        return self.value / self.repacked.by_bytes - 1 if self.repacked.by_bytes else 0.0
 
     @property
     def gap(self) -> float:

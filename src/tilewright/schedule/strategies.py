@@ -8,18 +8,21 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from tilewright.arch.accelerator import Accelerator
-from tilewright.errors import UsageError
+from tilewright.errors import InfeasibleError, LimitError, UsageError
 from tilewright.mapping.search import Effort
 from tilewright.schedule.assemble import assemble
 from tilewright.schedule.graph import graph_of
 from tilewright.schedule.group.market import Market
 from tilewright.schedule.group.store import Store, groups_path
 from tilewright.schedule.layerwise import Found, Progress, layerwise
-from tilewright.schedule.offers import Offer, Solution
+from tilewright.schedule.offers import Offer, Offers, Solution
+from tilewright.schedule.packing.answer import Search, near, packed_answer, said
+from tilewright.schedule.packing.packer import Packer, regions_of
+from tilewright.schedule.packing.rooms import rooms_of
 from tilewright.schedule.problems import nest_problem
 from tilewright.schedule.published.genetic import genetic
 from tilewright.schedule.published.pin_or_fuse import pin_or_fuse
-from tilewright.schedule.schedule import Group
+from tilewright.schedule.schedule import Group, Repacked
 from tilewright.schedule.search.strategies import fuse, fuse_then_pin, optimal, pin
 from tilewright.schedule.watched import Limited, searching, watched
 from tilewright.workload.storage import PlacedNetwork, executed_parts
@@ -108,7 +111,8 @@ def _offer(group: Group) -> Offer:
     return Offer(room, group.energy_pj, group.cycles, group.dram_bytes, min(loose, group.cycles), group)
 
 
-Solve = Callable[[Market, str, Options], Solution]
+Answer = tuple[Solution, Repacked]
+Solve = Callable[[Market, Packer, str, Options], Answer]
 
 
 def _over(solve: Solve) -> Strategy:
@@ -116,20 +120,35 @@ def _over(solve: Solve) -> Strategy:
 
     def run(placed: PlacedNetwork, arch: Accelerator, objective: str, options: Options) -> Found:
         market = market_of(placed, arch, objective, options)
+        packer = Packer(market.graph, regions_of(arch), arch.alignment_bytes, rooms_of(placed, arch, market.prepared))
         try:
-            solution = solve(market, objective, options)
+            solution, repacked = solve(market, packer, objective, options)
         finally:
             market.close()
         groups, space = assemble(market, solution.choices), market.space(options.largest)
-        return Found(groups, solution.bound, space, solution.notes, solution.complete)
+        return Found(groups, solution.bound, space, solution.notes, solution.complete, repacked)
 
     return run
 
 
+def _packed(
+    search: Search,
+    market: Market,
+    packer: Packer,
+    objective: str,
+    options: Options,
+    start: tuple[Solution, ...] = (),
+) -> Answer:
+    offers = watched(market, options.largest, options.progress)
+    return packed_answer(search, offers, objective, packer, start=start, deadline=options.deadline)
+
+
 def _exact(name: str, search: Callable[..., Solution]) -> Solve:
-    def solve(market: Market, objective: str, options: Options) -> Solution:
-        offers = watched(market, options.largest, options.progress)
-        return search(offers, objective, start=(market.alone(),), **_limits(name, options))
+    def solve(market: Market, packer: Packer, objective: str, options: Options) -> Answer:
+        def run(offers: Offers, start: tuple[Solution, ...]) -> Solution:
+            return search(offers, objective, start=start, **_limits(name, options))
+
+        return _packed(run, market, packer, objective, options, (market.alone(),))
 
     return solve
 
@@ -139,29 +158,64 @@ def _limits(name: str, options: Options) -> dict[str, Any]:
     return {"largest": options.largest, "deadline": options.deadline, "progress": progress}
 
 
-def _optimal(market: Market, objective: str, options: Options) -> Solution:
+def _fuse_then_pin(market: Market, packer: Packer, objective: str, options: Options) -> Answer:
+    return _then_pin(_fuse(market, packer, objective, options)[0], market, packer, objective, options)
+
+
+def _then_pin(fused: Solution, market: Market, packer: Packer, objective: str, options: Options) -> Answer:
+    """The groups are those of what ``fuse`` gives, which can be packed."""
+
+    def run(offers: Offers, start: tuple[Solution, ...]) -> Solution:
+        limits = _limits("fuse-then-pin", options)
+        return fuse_then_pin(offers, objective, fused=fused, start=start, **limits)
+
+    return _packed(run, market, packer, objective, options)
+
+
+def _optimal(market: Market, packer: Packer, objective: str, options: Options) -> Answer:
     """Starts from the answers of the cheaper strategies, so that it is never worse than they are."""
-    offers, alone = watched(market, options.largest, options.progress), market.alone()
-    fused = fuse(offers, objective, start=(alone,), **_limits("fuse", options))
-    pinned = pin(offers, objective, start=(alone,), **_limits("pin", options))
-    both = fuse_then_pin(offers, objective, fused=fused, **_limits("fuse-then-pin", options))
-    return optimal(offers, objective, start=(fused, pinned, both), **_limits("optimal", options))
+    fused, pinned = (solve(market, packer, objective, options)[0] for solve in (_fuse, _pin))
+    both = _then_pin(fused, market, packer, objective, options)[0]
+
+    def run(offers: Offers, start: tuple[Solution, ...]) -> Solution:
+        return optimal(offers, objective, start=start, **_limits("optimal", options))
+
+    return _packed(run, market, packer, objective, options, (fused, pinned, both))
 
 
-def _pin_or_fuse(market: Market, objective: str, options: Options) -> Solution:  # noqa: ARG001
+def _pin_or_fuse(market: Market, packer: Packer, objective: str, options: Options) -> Answer:
+    """As published: again with less memory until addresses fit. If they never do, the first plan is repaired."""
+    plans: list[Solution] = []
     offers = Limited(market, options.largest)
-    return pin_or_fuse(offers, deadline=options.deadline, progress=options.progress)
+
+    def fits(solution: Solution) -> bool:
+        plans.append(solution)
+        return packer.packs(solution.choices)
+
+    try:
+        found = pin_or_fuse(offers, fits=fits, deadline=options.deadline, progress=options.progress)
+    except (InfeasibleError, LimitError):
+        if not plans:
+            raise
+        return near(offers, objective, packer, plans)
+    tried = len(plans) - 1
+    return said(found, objective, Repacked(tried, tried, False, plans[0].value(objective) if tried else None))
 
 
-def _genetic(market: Market, objective: str, options: Options) -> Solution:
-    offers = Limited(market, options.largest)
-    return genetic(offers, objective, seed=options.seed, deadline=options.deadline, progress=options.progress)
+def _genetic(market: Market, packer: Packer, objective: str, options: Options) -> Answer:
+    def run(offers: Offers, start: tuple[Solution, ...]) -> Solution:  # noqa: ARG001
+        limited = Limited(offers, options.largest)
+        return genetic(limited, objective, seed=options.seed, deadline=options.deadline, progress=options.progress)
 
+    return _packed(run, market, packer, objective, options)
+
+
+_fuse, _pin = _exact("fuse", fuse), _exact("pin", pin)
 
 register("layerwise", _layerwise)
-register("fuse", _over(_exact("fuse", fuse)))
-register("pin", _over(_exact("pin", pin)))
-register("fuse-then-pin", _over(_exact("fuse-then-pin", fuse_then_pin)))
+register("fuse", _over(_fuse))
+register("pin", _over(_pin))
+register("fuse-then-pin", _over(_fuse_then_pin))
 register("pin-or-fuse", _over(_pin_or_fuse))
 register("genetic", _over(_genetic))
 register("optimal", _over(_optimal))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 
 from tilewright.plan.expand import rounds
 from tilewright.plan.plan import Plan, Program, Section
@@ -119,17 +119,19 @@ def _run(
     tensors = {array.name: array.tensor for array in vectors}
     parameters = {array.name: machine.ids.take(array.name, array.elements) for array in vectors}
     finished = last_uses(plan)
+    opened: _Opened | None = None
     for number, section in enumerate(plan.sections):
-        programs = [plan.programs[k] for k in section.programs]
+        first = plan.programs[section.programs[0]]
         if progress is not None:
-            progress(section.programs[0], len(plan.programs), programs[0].operator)
-        log.at(programs[0].operator, programs[0].part, -1)
-        running = [RunningProgram(machine, program, constant, parameters) for program in programs]
-        meters = [Meter(plan.arch, one.program, one.part, plan.buffer, len(section.shared)) for one in running]
-        clock = Clock(plan.arch, meters, plan.buffer, tensors)
+            progress(section.programs[0], len(plan.programs), first.operator)
+        log.at(first.operator, first.part, -1)
+        current, opened = opened or _opened(plan, number, machine, expand, constant, parameters), None
+        if _starts_early(plan, number + 1):
+            opened = _opened(plan, number + 1, machine, expand, constant, parameters)
+        clock = Clock(plan.arch, current.meters, plan.buffer, tensors)
         try:
             with one_thread():
-                _Sequencer(machine, running, clock, log).run(_sequence(plan, section, expand))
+                _Sequencer(machine, current, opened, clock, log).run()
         finally:
             totals.add(clock.finish(), clock)
         machine.maps.forget(finished.get(number, ()))
@@ -150,6 +152,40 @@ class _Turn:
     step: Step
 
 
+class _Opened:
+    """A section that is about to run: its programs, what times them, and its steps, of which the first can be seen."""
+
+    def __init__(self, running: Sequence[RunningProgram], meters: Sequence[Meter], turns: Iterator[_Turn]) -> None:
+        self.running, self.meters = running, meters
+        self._turns = turns
+        self._first = next(turns, None)
+
+    @property
+    def turns(self) -> Iterator[_Turn]:
+        return chain(() if self._first is None else (self._first,), self._turns)
+
+    @property
+    def early(self) -> tuple[Move, ...]:
+        """The loads of the first step that run beside the last step of the section before."""
+        return () if self._first is None else self._first.step.early
+
+
+def _starts_early(plan: Plan, number: int) -> bool:
+    """Whether there is a section of that number, some loads of which run while the one before it computes."""
+    if number >= len(plan.sections):
+        return False
+    return any(transfer.early for transfer in plan.programs[plan.sections[number].programs[0]].transfers)
+
+
+def _opened(
+    plan: Plan, number: int, machine: Machine, expand: Expand, constant: Constant, parameters: dict[str, int]
+) -> _Opened:
+    section = plan.sections[number]
+    running = [RunningProgram(machine, plan.programs[k], constant, parameters) for k in section.programs]
+    meters = [Meter(plan.arch, one.program, one.part, plan.buffer, len(section.shared)) for one in running]
+    return _Opened(running, meters, _sequence(plan, section, expand))
+
+
 def _sequence(plan: Plan, section: Section, expand: Expand) -> Iterator[_Turn]:
     """The steps of all programs of a section, in order."""
     steps = [enumerate(expand(plan.programs[k])) for k in section.programs]
@@ -163,23 +199,27 @@ def _sequence(plan: Plan, section: Section, expand: Expand) -> Iterator[_Turn]:
 class _Sequencer:
     """Runs the steps of one section in the order of the machine's timing."""
 
-    def __init__(self, machine: Machine, running: Sequence[RunningProgram], clock: Clock, log: HazardLog) -> None:
-        self._machine, self._running, self._clock, self._log = machine, running, clock, log
-        self._computations = [Computation(one) for one in running]
+    def __init__(
+        self, machine: Machine, current: _Opened, following: _Opened | None, clock: Clock, log: HazardLog
+    ) -> None:
+        self._machine, self._clock, self._log = machine, clock, log
+        self._running, self._turns, self._following = current.running, current.turns, following
+        self._computations = [Computation(one) for one in self._running]
 
-    def run(self, turns: Iterator[_Turn]) -> None:
+    def run(self) -> None:
         arch = self._machine.plan.arch
         if arch.overlaps:
-            self._overlapped(turns)
+            self._overlapped(self._turns)
             return
-        for turn in turns:
+        for turn in self._turns:
             self._at(turn)
             self._load(turn)
             self._compute(turn)
             self._store(turn)
 
     def _overlapped(self, turns: Iterator[_Turn]) -> None:
-        """Beside the compute of a step run the stores of the one before it, then the loads of the one after.
+        """Beside the compute of a step run the stores of the one before it, then the loads of the one after; beside
+        the last one, of the first step of the section that follows, those that are early.
 
         As these must share no bytes with the compute, which is checked, it does not matter that it comes first here.
         """
@@ -192,14 +232,27 @@ class _Sequencer:
             following = next(turns, None)
             self._compute(turn)
             stores = before.step.stores if before is not None else ()
-            loads = following.step.loads if following is not None else ()
+            loads = following.step.loads if following is not None else self._early
             computation = self._computations[turn.program]
             self._check_apart(stores, computation.changed)
             self._check_apart(loads, computation.used)
             self._store(before)
             self._load(following)
+            if following is None:
+                self._load_early()
             before, turn = turn, following
         self._store(before)
+
+    @property
+    def _early(self) -> tuple[Move, ...]:
+        return () if self._following is None else self._following.early
+
+    def _load_early(self) -> None:
+        """The loads of the section that follows; its own clock does not count them."""
+        if self._following is not None and self._early:
+            for move in self._early:
+                self._following.running[0].load(move)
+            self._clock.add_early(self._early, self._following.meters[0])
 
     def _at(self, turn: _Turn) -> None:
         program = self._running[turn.program].program

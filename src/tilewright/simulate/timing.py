@@ -178,6 +178,7 @@ class Clock:
         self._stores: list[int] = []
         self._streams: list[int] = []
         self._tiles: list[int] = []
+        self._early = 0
         self._costs: dict[tuple[int, int], tuple[StepCost, int]] = {}
         self._busy: Counter[bool] = Counter()
         self._moved: Counter[bool] = Counter()
@@ -198,6 +199,10 @@ class Clock:
         _, times = self._costs.get(key, (cost, 0))
         self._costs[key] = cost, times + 1
         return () if times else cost.faults
+
+    def add_early(self, moves: Sequence[Move], meter: Meter) -> None:
+        """Count loads of the section that follows, timed by its meter, which run beside the last step."""
+        self._early += self._group(meter, moves, {}, write=False)
 
     def _group(self, meter: Meter, moves: Sequence[Move], passing: Mapping[str, Passing], *, write: bool) -> int:
         group = DmaGroup()
@@ -245,7 +250,7 @@ class Clock:
 
     def finish(self) -> SectionTime:
         """The section's cycles by the machine's timing."""
-        dma = sum(self._loads) + sum(self._stores) + sum(self._streams)
+        dma = sum(self._loads) + sum(self._stores) + sum(self._streams) + self._early
         if self._arch.timing == "roofline":
             total = self._roofline()
         elif self._arch.buffering == "single":
@@ -273,7 +278,7 @@ class Clock:
         if not self._tiles:
             return 0
         stores_before = [0, *self._stores[:-1]]
-        loads_after = [*self._loads[1:], 0]
+        loads_after = [*self._loads[1:], self._early]
         steps = zip(self._tiles, stores_before, loads_after, self._streams, strict=True)
         return self._loads[0] + sum(max(t, s + b + q) for t, s, b, q in steps) + self._stores[-1]
 

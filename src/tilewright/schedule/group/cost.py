@@ -64,6 +64,11 @@ def group_cost(prepared: Prepared, places: Residency, held_bytes: int = 0) -> Gr
 
 def tiled_cost(placed: PlacedNetwork, arch: Accelerator, group: Group, held_bytes: int = 0) -> GroupCost:
     """The cost of a group that says how it runs, whatever cost it has."""
+    return group_cost(*prepared_group(placed, arch, group), held_bytes)
+
+
+def prepared_group(placed: PlacedNetwork, arch: Accelerator, group: Group) -> tuple[Prepared, Residency]:
+    """A group that says how it runs, with the places of its maps."""
     tiled = group.tiled
     assert tiled is not None
     operators = {operator.name: operator for operator in placed.network.operators}
@@ -73,7 +78,7 @@ def tiled_cost(placed: PlacedNetwork, arch: Accelerator, group: Group, held_byte
     arrays, weights = tuple(run.array for run in tiled.runs), tuple(run.weights for run in tiled.runs)
     way = Way(tiled.loops, tiled.channels, tiled.overlap, arrays, weights)
     book = Book(placed, arch, found, places.held | places.stored)
-    return group_cost(Prepared(setting(book, way)), places, held_bytes)
+    return Prepared(setting(book, way)), places
 
 
 def offer(prepared: Prepared, places: Residency) -> Offer:

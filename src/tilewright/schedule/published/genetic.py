@@ -72,6 +72,7 @@ def genetic(
             f"valued: {fitness.partitions:,} partitions of {fitness.groups:,} groups",
             f"split on overflow: {partitions.overflows:,} times",
         ),
+        stopped=evolution.done < generations,
     )
 
 

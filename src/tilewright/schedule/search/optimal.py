@@ -85,9 +85,11 @@ def search(
         run.sweeps(_problem(run, masks, market, offers.capacity, least, after))
     except (KeyboardInterrupt, Stopped):
         run.notes.append("stopped before the search was complete")
+        run.stopped = True
     if run.best is None:
         raise _nothing(offers, least) if run.complete else LimitError(NO_TIME)
-    return Solution(run.best, run.value if run.complete else run.bound, run.complete, tuple(run.notes))
+    bound = run.value if run.complete else run.bound
+    return Solution(run.best, bound, run.complete, tuple(run.notes), run.stopped)
 
 
 class _Run:
@@ -100,7 +102,7 @@ class _Run:
         self.deadline, self.progress = deadline, progress
         self.best: tuple[Choice, ...] | None = None
         self.value, self.bound, self.states = INFINITE, 0.0, 0
-        self.complete = self.partial = False
+        self.complete = self.partial = self.stopped = False
         self.notes: list[str] = []
 
     @property
