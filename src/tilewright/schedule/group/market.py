@@ -184,11 +184,12 @@ class Market:
             outputs = self.graph.leaving(nodes)
             at = ends(group, frozenset(base for k in nodes for base in self.graph.nodes[k].reads), outputs)
             kind = signature(self.placed, group, at)
-            if kind not in self._fronts:
-                self._fronts[kind] = self._stored(kind, group, at)
+            stored = self._fronts.get(kind)
+            if stored is None:
+                stored = self._fronts[kind] = self._stored(kind, group, at)
             steps = tuple(self._steps.setdefault(one.problem, StepBook(one.problem)) for one in group.all)
             book = Book(self.placed, self.arch, group, outputs, steps)
-            self._books[nodes] = _Known(book, at, *self._fronts[kind])
+            self._books[nodes] = _Known(book, at, *stored)
         return self._books[nodes]
 
     def _stored(self, kind: Signature, group: Members, at: Ends) -> tuple[dict[Places, tuple[Offer, ...]], str]:
