@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tilewright.schedule.layerwise import Progress
 from tilewright.schedule.offers import Offer, Offers, Residency
 from tilewright.schedule.search.groups import all_groups
 from tilewright.schedule.search.masks import Masks
-from tilewright.schedule.search.moves import Floored
+from tilewright.schedule.search.moves import Batched, Floored
 
 MOST_COUNTED = 10_000  # groups: to count more takes longer than one likes to wait
 
@@ -37,6 +37,17 @@ class _Watched:
         """The front of a group, as in ``Offers``."""
         self._see(nodes)
         return self._offers.of(nodes, residency)
+
+    def prepare(
+        self,
+        groups: Sequence[frozenset[int]],
+        until: float | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        """As in ``Batched``; nothing where the offers behind are not."""
+        if isinstance(self._offers, Batched):
+            progress = progress or (lambda done, total: self._progress("kinds of groups", done, total))
+            self._offers.prepare(groups, until, progress)
 
     def _see(self, nodes: frozenset[int]) -> None:
         if nodes not in self._seen:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
+from itertools import pairwise, product
+from time import monotonic
 
 from tilewright.arch.accelerator import Accelerator
 from tilewright.mapping.mapping import Mapping
@@ -17,11 +19,15 @@ from tilewright.schedule.group.book import StepBook
 from tilewright.schedule.group.fronts import Asked, fronts
 from tilewright.schedule.group.members import Members, NoGroupError, members
 from tilewright.schedule.group.prepared import Book, Prepared, Way, setting
-from tilewright.schedule.group.rows import Places, read, written
+from tilewright.schedule.group.processes import processors, share_out
+from tilewright.schedule.group.rows import Fronts, Places, read, written
 from tilewright.schedule.group.store import Keys, Store
 from tilewright.schedule.offers import Choice, Offer, Residency, Solution
 from tilewright.workload.network import Operator
 from tilewright.workload.storage import PlacedNetwork
+
+WORKER = ("tilewright.schedule.group.worker", "fronts_of")
+LEAST_JOBS = 10  # groups to evaluate for each process: fewer are done sooner than it has started
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +56,7 @@ class Market:
     ) -> None:
         self.placed, self.arch, self.graph = placed, arch, graph
         self.capacity = arch.scratchpad.size_bytes or 1 << 62
-        self._alone = alone
+        self._alone, self._objective, self._found = alone, objective, found
         self._mapper = ArrayMapper(objective, found)
         self._steps: dict[NestProblem, StepBook] = {}
         self._books: dict[frozenset[int], _Known | None] = {}
@@ -82,6 +88,47 @@ class Market:
         assert known is not None
         return Prepared(setting(known.book, way))
 
+    def prepare(
+        self,
+        groups: Sequence[frozenset[int]],
+        until: float | None = None,
+        progress: Callable[[int, int], None] | None = None,
+        processes: int | None = None,
+    ) -> None:
+        """Make the fronts of groups that will be asked for, the first ones first, in several processes if that pays.
+
+        What comes out does not depend on how many there are. Past ``until``, a moment of ``time.monotonic``, the rest
+        waits until it is asked for. ``progress`` gets how many are done and how many there are.
+        """
+        number = processors() if processes is None else processes
+        if number < 2:
+            return
+        unknown: dict[int, _Known] = {}
+        jobs: list[frozenset[int]] = []
+        for nodes in groups:
+            if until is not None and monotonic() > until:
+                return
+            known = self._known(nodes)
+            if known is not None and not known.fronts and id(known.fronts) not in unknown:
+                unknown[id(known.fronts)] = known
+                jobs.append(nodes)
+        number = min(number, len(jobs) // LEAST_JOBS)
+        if number < 2:
+            return
+        total = len(jobs)
+
+        def done(nodes: frozenset[int], found: Fronts) -> None:
+            known = self._known(nodes)
+            assert known is not None
+            known.fronts.update(found)
+            self._keep(known)
+            unknown.pop(id(known.fronts))
+            if progress is not None:
+                progress(total - len(unknown), total)
+
+        setup: object = (self.placed, self.arch, self.graph, self._objective, {}, self._found)
+        share_out(WORKER, setup, _segments(jobs, number), done, until)
+
     def close(self) -> None:
         """Write to disk what is new, as far as there is a store."""
         if self._store is not None:
@@ -103,13 +150,24 @@ class Market:
         places = _places(known.at, residency)
         if places not in known.fronts:
             others = [r for r in self._residencies(nodes, known.at) if r != residency] if not known.fronts else []
-            wanted = [residency, *others]
-            held = tuple(sum(self.graph.base[base].size_bytes for base in one.on_chip) for one in wanted)
-            asked = Asked(known.at.inputs, known.at.outputs, tuple(wanted), held)
-            for one, offers in zip(wanted, fronts(known.book, self._mapper, asked, self.capacity), strict=True):
-                known.fronts[_places(known.at, one)] = offers
+            self._make(known, [residency, *others])
             self._keep(known)
         return known.fronts[places]
+
+    def made(self, nodes: frozenset[int]) -> Fronts:
+        """The fronts of a group for all residencies that may be asked for; none if it is no group."""
+        known = self._known(nodes)
+        if known is None:
+            return {}
+        if not known.fronts:
+            self._make(known, self._residencies(nodes, known.at))
+        return known.fronts
+
+    def _make(self, known: _Known, wanted: list[Residency]) -> None:
+        held = tuple(sum(self.graph.base[base].size_bytes for base in one.on_chip) for one in wanted)
+        asked = Asked(known.at.inputs, known.at.outputs, tuple(wanted), held)
+        for one, offers in zip(wanted, fronts(known.book, self._mapper, asked, self.capacity), strict=True):
+            known.fronts[_places(known.at, one)] = offers
 
     def _keep(self, known: _Known) -> None:
         if self._store is not None:
@@ -126,11 +184,12 @@ class Market:
             outputs = self.graph.leaving(nodes)
             at = ends(group, frozenset(base for k in nodes for base in self.graph.nodes[k].reads), outputs)
             kind = signature(self.placed, group, at)
-            if kind not in self._fronts:
-                self._fronts[kind] = self._stored(kind, group, at)
+            stored = self._fronts.get(kind)
+            if stored is None:
+                stored = self._fronts[kind] = self._stored(kind, group, at)
             steps = tuple(self._steps.setdefault(one.problem, StepBook(one.problem)) for one in group.all)
             book = Book(self.placed, self.arch, group, outputs, steps)
-            self._books[nodes] = _Known(book, at, *self._fronts[kind])
+            self._books[nodes] = _Known(book, at, *stored)
         return self._books[nodes]
 
     def _stored(self, kind: Signature, group: Members, at: Ends) -> tuple[dict[Places, tuple[Offer, ...]], str]:
@@ -164,6 +223,17 @@ class Market:
             if sum(self.graph.base[base].size_bytes for base in one.on_chip) <= self.capacity:
                 found.append(one)
         return found
+
+
+def _segments(jobs: Sequence[frozenset[int]], number: int) -> list[list[frozenset[int]]]:
+    """Groups by where in the network they are, since neighbours have steps in common; in the order they came in.
+
+    >>> _segments([frozenset({k}) for k in (0, 1, 2, 3)] + [frozenset({0, 1}), frozenset({2, 3})], 2)
+    [[frozenset({0}), frozenset({1}), frozenset({0, 1})], [frozenset({2}), frozenset({3}), frozenset({2, 3})]]
+    """
+    along = sorted(range(len(jobs)), key=lambda k: sum(jobs[k]) / len(jobs[k]))
+    cuts = [len(jobs) * part // number for part in range(number + 1)]
+    return [[jobs[k] for k in sorted(along[low:high])] for low, high in pairwise(cuts)]
 
 
 def _places(at: Ends, residency: Residency) -> Places:

@@ -88,16 +88,17 @@ class _Ways:
     def __init__(self, group: Members, arrays: list[list[list[Any]]]) -> None:
         self._group, self._arrays = group, arrays
         self._frames = set(frames(group))
-        self._weights: dict[Frame, frozenset[tuple[str, ...]]] = {}
+        self._weights: dict[tuple[bool, bool], frozenset[tuple[str, ...]]] = {}
         self._nodes: dict[tuple[int, int], tuple[Node, ...]] = {}
 
     def way(self, text: list[Any]) -> Way:
         loops, overlap, channels, arrays, weights = text
         frame = Frame(tuple(_loop(*loop) for loop in loops), overlap, None if channels is None else _loop(*channels))
         _need(frame in self._frames)
-        if frame not in self._weights:
-            self._weights[frame] = frozenset(weight_choices(self._group, frame))
-        _need(tuple(weights) in self._weights[frame])
+        kind = (bool(loops), channels is not None)  # all that choices of weights depend on
+        if kind not in self._weights:
+            self._weights[kind] = frozenset(weight_choices(self._group, frame))
+        _need(tuple(weights) in self._weights[kind])
         nodes = tuple(self._array(k, number) for k, number in zip(range(len(self._group.all)), arrays, strict=True))
         return Way(frame.loops, frame.channels, frame.overlap, nodes, tuple(weights))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -20,6 +20,21 @@ class Floored(Protocol):
 
     def floor(self, nodes: frozenset[int]) -> Offer | None:
         """At most the energy, cycles and bytes of each offer of a group, whatever the residency; None without any."""
+        ...
+
+
+@runtime_checkable
+class Batched(Protocol):
+    """Offers that are found sooner when it is known which groups will be asked for."""
+
+    def prepare(
+        self,
+        groups: Sequence[frozenset[int]],
+        until: float | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        """Get ready for questions about groups, the first ones first, until a moment of ``time.monotonic``; progress
+        is what is ready of how many."""
         ...
 
 
@@ -49,6 +64,11 @@ class Market:
         self._masks, self._offers, self._pinning, self._loading = masks, offers, pinning, loading and pinning
         self._tick = tick
         self._known: dict[tuple[int, Places], tuple[Offer, ...]] = {}
+
+    def prepare(self, groups: Iterable[Group], until: float | None) -> None:
+        """Tell that groups will be asked for, in this order."""
+        if isinstance(self._offers, Batched):
+            self._offers.prepare([group.members for group in groups], until)
 
     def least_of(self, group: Group) -> list[Offer]:
         """Offers that cost no more than any of a group in any state; none if it cannot run."""

@@ -209,9 +209,12 @@ def _fixed(masks: Masks, sequence: Sequence[frozenset[int]]) -> tuple[tuple[Grou
 
 def _asked(run: _Run, market: Market, groups: tuple[Group, ...]) -> dict[int, list[Offer]]:
     """What each group costs at least, small ones first. If that takes half of the time, larger ones are left out."""
-    half = None if run.deadline is None else (monotonic() + run.deadline) / 2
+    now = monotonic()
+    half = None if run.deadline is None else (now + run.deadline) / 2
     least: dict[int, list[Offer]] = {}
-    for group in sorted(groups, key=lambda group: len(group.members)):
+    in_order = sorted(groups, key=lambda group: len(group.members))
+    market.prepare(in_order, None if half is None else half - (half - now) / 10)  # to ask what is ready takes time too
+    for group in in_order:
         if half is not None and monotonic() > half:
             size = len(group.members)
             run.partial = True
