@@ -55,6 +55,12 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 
 
 @pytest.fixture
+def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store for one test: what its strategies have in common is evaluated once."""
+    monkeypatch.setenv("TILEWRIGHT_CACHE", str(tmp_path / "store"))
+
+
+@pytest.fixture
 def shared() -> Path:
     """The folder ``shared`` beside the checkout; tests that need it are skipped where there is none."""
     folder = ROOT.parent / "shared"

@@ -271,7 +271,7 @@ def check_every_strategy(seed: int, arch: Accelerator, folder: Path) -> int:
     network, given = tw.load_model(folder / "model.onnx"), 0
     for name in strategies():
         try:
-            schedule = tw.schedule(network, arch, OBJECTIVES[seed % 4], name, effort="quick", cache=False)
+            schedule = tw.schedule(network, arch, OBJECTIVES[seed % 4], name, effort="quick")
         except InfeasibleError as error:  # an operator that does not fit by itself
             assert "addresses" not in str(error), (seed, name)
             continue
@@ -286,6 +286,7 @@ def tight(seed: int) -> Accelerator:
     return machine(name, 16 * random.Random(seed).randint(40, 160), alignment_bytes=16)
 
 
+@pytest.mark.usefixtures("own_store")
 def test_every_strategy_gives_schedules_with_addresses(tmp_path: Path) -> None:
     assert sum(check_every_strategy(seed, tight(seed), tmp_path) for seed in range(2)) >= 1 * len(strategies())
 
@@ -297,6 +298,7 @@ def test_many_more_schedules_have_addresses(batch: int, tmp_path: Path) -> None:
         check_every_strategy(seed, tight(seed), tmp_path)
 
 
+@pytest.mark.usefixtures("own_store")
 def test_what_is_held_keeps_to_its_partition(tmp_path: Path) -> None:
     arch, failed = tw.load_arch("hwc"), 0
     pad = arch.scratchpad
@@ -309,7 +311,7 @@ def test_what_is_held_keeps_to_its_partition(tmp_path: Path) -> None:
             memories = tuple(small if m is pad else m for m in arch.memories)
             less = replace(arch, memories=memories)
             try:
-                schedule = tw.schedule(network, less, "traffic", "pin", effort="quick", cache=False)
+                schedule = tw.schedule(network, less, "traffic", "pin", effort="quick")
             except InfeasibleError:
                 continue
             failed += schedule.repacked.failed > 0

@@ -34,12 +34,10 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Network:
     return tw.load_model(path)
 
 
+@pytest.mark.usefixtures("own_store")
 @pytest.mark.parametrize("arch", ["mobile-npu", "tiny"])
 def test_every_strategy_is_executed_as_claimed_and_none_beats_the_optimum(network: Network, arch: str) -> None:
-    found = {
-        name: tw.schedule(network, tw.load_arch(arch), "edp", name, effort="quick", cache=False)
-        for name in strategies()
-    }
+    found = {name: tw.schedule(network, tw.load_arch(arch), "edp", name, effort="quick") for name in strategies()}
     for name, schedule in found.items():
         assert tw.simulate(schedule).matched, name
         assert found["optimal"].value <= schedule.value * (1 + 1e-12), name
@@ -57,6 +55,7 @@ def test_a_strategy_without_time_gives_what_it_started_from(network: Network, na
     assert tw.simulate(hurried).matched
 
 
+@pytest.mark.usefixtures("own_store")
 def test_an_operator_that_reads_one_block_of_a_base_and_writes_another_runs_by_itself(tmp_path: Path) -> None:
     """Found by hand: what it read counted as written inside its group, and there was no plan."""
     rng = np.random.default_rng(0)
