@@ -9,6 +9,7 @@ import pytest
 from tests.mapping.space import walked
 
 from tilewright.arch.accelerator import Accelerator, Array, Memory, VectorUnit, Widths
+from tilewright.mapping.einsum import einsum
 from tilewright.mapping.nests import conv2d, default_problem, depthwise, gemm
 from tilewright.mapping.optimal.optimum import Search
 from tilewright.mapping.problem import OBJECTIVES, NestProblem
@@ -116,6 +117,21 @@ def test_a_keep_that_others_owe_their_tiles_to_stays_below_them() -> None:
     arch = replace(arch, memories=tuple(replace(m, size_bytes=20) if m.scratchpad else m for m in arch.memories))
     problem = default_problem(conv2d(K=1, C=1, Y=5, X=1, R=3, stride=(2, 1)), arch, arch.layout)
     assert not agree(problem, ("latency", "edp"))
+
+
+def test_a_window_slides_though_the_operand_uses_not_all_dimensions_that_are_chosen_with_it() -> None:
+    """Found by a walk: I does not use z, which W joins to its window, and its rows were counted as if none stayed."""
+    arch = MACHINES["two levels, double buffers"]
+    problem = default_problem(einsum("O[y,z] += I[y+r] * W[r+z]", y=3, z=2, r=2), arch, arch.layout)
+    assert not agree(problem, ("edp",))
+
+
+@pytest.mark.parametrize("objective", ["latency", "edp"])
+def test_rows_under_a_dilated_filter_come_in_one_run_where_their_holes_come_too(objective: str) -> None:
+    """Found by a walk: stride and dilation of 2 were taken to leave every second index out of all tiles."""
+    arch = MACHINES["two levels, double buffers"]
+    nest = conv2d(K=1, C=1, Y=1, X=4, S=2, stride=2, dilation=2)
+    assert not agree(default_problem(nest, arch, arch.layout), (objective,))
 
 
 @pytest.mark.long

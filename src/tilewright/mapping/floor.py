@@ -46,6 +46,16 @@ def touched_indices(axis: Axis, extents: dict[str, int]) -> int:
     return int(((first >= 0) & (first < axis.size)).sum())
 
 
+def in_bounds(axis: Axis, extents: dict[str, int]) -> bool:
+    """Whether no point touches an index outside an axis.
+
+    >>> rows = Axis((("Y", 2), ("R", 1)), 8, 2)
+    >>> in_bounds(rows, {"Y": 3, "R": 3}), in_bounds(rows, {"Y": 4, "R": 3})
+    (True, False)
+    """
+    return axis.offset >= 0 and axis.offset + sum(c * (extents[dim] - 1) for dim, c in axis.terms) < axis.size
+
+
 def _touched_in_steps(axis: Axis, dim: str, coefficient: int, extents: dict[str, int]) -> int:
     """In-bounds indices of an axis along one of its dimensions, the others standing at 0."""
     begin = max(0, -(axis.offset // coefficient))

@@ -14,7 +14,8 @@ ROOFLINE, DOUBLE, SINGLE = 0, 1, 2
 
 
 # Where an item's features stand, from its first on; after ITEM its reads for every refilling segment, then its writes.
-FOOTPRINT, WIDEST, LOOPS, INNER, BESIDE, OPENING, READS_SLIDING, WRITES_SLIDING, RING, ITEM = range(10)
+# Words while a window slides follow: for one segment, or for every one (``repeated_windows``).
+FOOTPRINT, WIDEST, LOOPS, INNER, BESIDE, OPENING, RING, ITEM = range(8)
 
 
 @njit(cache=True, nogil=True)
@@ -96,18 +97,20 @@ def bound(rows, table, s, cost, scratch):
             if gives_way:
                 # In its last segment, loops of items that are to stay longer stand before its own.
                 for i in range(items):
-                    if s.before[i, j] and s.turns[i, j, c] and scratch[3 * items + s.operands + i] == inner:
+                    if s.before[i, j] and s.turns_all[i, j, c] and scratch[3 * items + s.operands + i] == inner:
                         counted = min(inner + 1, j)
             mine, my_writes = row[at + ITEM + counted], row[at + ITEM + j + 1 + counted]
             r *= mine
             w *= my_writes
             if s.window[c, j]:
+                slides = at + ITEM + 2 * (j + 1) + (counted if s.repeated else 0)
+                reads_sliding, writes_sliding = row[slides], row[slides + (j + 1 if s.repeated else 1)]
                 if row[s.at_free] > 0:
-                    r *= row[at + READS_SLIDING] / max(mine, 1e-300)
-                    w *= row[at + WRITES_SLIDING] / max(my_writes, 1e-300)
+                    r *= reads_sliding / max(mine, 1e-300)
+                    w *= writes_sliding / max(my_writes, 1e-300)
                 elif inner >= 0 and row[at + INNER] == inner:
-                    best_r = min(best_r, row[at + READS_SLIDING] / max(mine, 1e-300))
-                    best_w = min(best_w, row[at + WRITES_SLIDING] / max(my_writes, 1e-300))
+                    best_r = min(best_r, reads_sliding / max(mine, 1e-300))
+                    best_w = min(best_w, writes_sliding / max(my_writes, 1e-300))
         scratch[j], scratch[items + j], scratch[2 * items + j] = r * best_r, w * best_w, refilling
     points, last, step, final, steps = 1.0, 1.0, 1.0, 1.0, 1.0
     parallel, chosen = 0, True
@@ -381,9 +384,13 @@ def _run(rows, table, s, j, column, longest):
                 break
             run *= extent
             continue
-        tile = table[rows[c], s.at_item[j] + column]
+        row = table[rows[c]]
+        tile = row[s.at_item[j] + column]
+        loose = 0 if longest or row[s.at_item[j] + LOOPS] == 0 else s.axis_loose[j, k]
+        if loose == 2:
+            break
         run *= min(extent, max(1.0, tile))
-        if tile < extent:
+        if tile < extent or loose == 1:
             break
     return run
 
@@ -522,6 +529,8 @@ def fewest_points(used, points, offsets, positions, strides, size):
 @njit(cache=True, nogil=True)
 def _runs(rows, table, s, j, words, refilling):
     """A lower bound of the DRAM runs of an item's transfers."""
+    if s.padded[j]:  # refills that lie in padding are no runs
+        return 1.0 if words > 0 else 0.0
     if s.packed[j]:
         refills = 1.0
         for c in range(len(rows)):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from itertools import permutations
-from math import gcd
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tilewright.mapping.floor import touched_elements
+from tilewright.mapping.floor import in_bounds, touched_elements
+from tilewright.mapping.optimal.components import one_slides, repeated_windows
 from tilewright.mapping.optimal.features import Component, Floats
 from tilewright.mapping.optimal.structure import Structure
 from tilewright.mapping.problem import Within
+from tilewright.workload.nest import Axis, LoopNest
 
 OBJECTIVE_CODES = {"latency": 0, "energy": 1, "edp": 2, "traffic": 3}
 WITHIN = 4  # limits of energy and cycles
@@ -29,6 +30,7 @@ class Layout(NamedTuple):
     at_free: int
     at_score: int
     window: Any  # per component and item
+    repeated: bool  # whether words while windows slide are told apart by segments
     parent: Any
     output: Any
     memory: Any
@@ -40,9 +42,11 @@ class Layout(NamedTuple):
     aligned: Any
     between: Any
     packed: Any
+    padded: Any  # packed, but what refills bring may lie in padding
     barrier: Any
     before: Any  # per pair of items: whether the first is to stay in place longer
     turns: Any  # per pair of items and component: whether it has dimensions of the first that the second does not use
+    turns_all: Any  # whether these are all that the second does not use
     may_scatter: Any
     simple: Any
     next_output: Any
@@ -50,6 +54,7 @@ class Layout(NamedTuple):
     axis_component: Any
     axis_stride: Any
     axis_size: Any
+    axis_loose: Any  # whether some tiles take less of an axis than the widest (1), or not every index in a row (2)
     capacity: Any  # per group
     reserved: Any
     positions: Any  # per array axis
@@ -97,7 +102,7 @@ class Costs(NamedTuple):
     most_pj: float
 
 
-ITEM_FIELDS = 9
+ITEM_FIELDS = 7
 
 
 class Packing(NamedTuple):
@@ -117,10 +122,11 @@ class Packing(NamedTuple):
 def packing(structure: Structure) -> Packing:
     """Where the features of a structure's rows stand."""
     items, axes = len(structure.items), len(structure.axis_places)
+    repeated = repeated_windows(structure.problem.nest)
     at, at_item, at_visits, at_streams = 0, [], [], []
     for j in range(items):
         at_item.append(at)
-        at += ITEM_FIELDS + 2 * (j + 1)
+        at += ITEM_FIELDS + 2 * (j + 1) + 2 * (j + 1 if repeated else 1)
         at_visits.append(at)
         at += (j + 1) if structure.items[j].parent < 0 else 0
         at_streams.append(at)
@@ -146,12 +152,16 @@ def packed(structure: Structure, part: Component) -> tuple[Floats, Any]:
     for j, item in enumerate(structure.items):
         at = place.at_item[j]
         columns = (part.footprint, part.widest, part.loops, _highest(part.above), part.beside, part.first)
-        for k, column in enumerate((*columns, part.reads_sliding, part.writes_sliding, part.ring)):
+        for k, column in enumerate((*columns, part.ring)):
             table[:, at + k] = column[:, j]
         kinds[at + 1], kinds[at + 4] = MOST, COMMON
         at += ITEM_FIELDS
         table[:, at : at + j + 1] = part.reads[:, j, : j + 1]
         table[:, at + j + 1 : at + 2 * j + 2] = part.writes[:, j, : j + 1]
+        at += 2 * (j + 1)
+        many = min(j + 1, part.reads_sliding.shape[2])
+        table[:, at : at + many] = part.reads_sliding[:, j, :many]
+        table[:, at + many : at + 2 * many] = part.writes_sliding[:, j, :many]
         if item.parent < 0:
             table[:, place.at_visits[j] : place.at_visits[j] + j + 1] = part.visits[:, j, : j + 1]
         if structure.passes_by(j):
@@ -202,7 +212,7 @@ def traits(structure: Structure, part: Component, where: Layout, machine: Costs)
         moved = ((part.reads, part.reads_sliding), (part.writes, part.writes_sliding))
         for table, sliding in moved if not bytes_alone or structure.items[j].parent < 0 else ():
             add(table[:, j, first : j + 1], 1.0)
-            add(sliding[:, j], 1.0)
+            add(sliding[:, j, first : j + 1] if where.repeated else sliding[:, j], 1.0)
         if stepwise and structure.items[j].parent < 0:
             add(part.visits[:, j, first : j + 1], 0.5)
             add(part.first[:, j], 0.5)
@@ -228,10 +238,10 @@ def traits(structure: Structure, part: Component, where: Layout, machine: Costs)
     return np.ascontiguousarray(joined), np.ascontiguousarray((np.log2(1.0 + np.abs(joined)) * scale)[:, scale > 0])
 
 
-def separable(where: Layout, machine: Costs) -> bool:
+def separable(nest: LoopNest, where: Layout, machine: Costs) -> bool:
     """Whether the bound of one combination in its best order is its exact cost: whatever counts adds up or is a
     maximum over the whole nest. Then a candidate that is nowhere better than another can be dropped."""
-    return where.timing == 0 or (where.objective in (1, 3) and machine.leakage_pj == 0)
+    return one_slides(nest) and (where.timing == 0 or (where.objective in (1, 3) and machine.leakage_pj == 0))
 
 
 class Forest(NamedTuple):
@@ -346,7 +356,9 @@ def layout(structure: Structure, parts: list[tuple[str, ...]], objective: str | 
     memory_of = [arch.memories[names.index(item.memory)] for item in items]
     axis_count = np.zeros(len(items), dtype=np.int64)
     most_axes = max(len(operand.axes) for operand in nest.operands)
-    axis_component, axis_stride, axis_size = (np.zeros((len(items), most_axes), dtype=np.int64) for _ in range(3))
+    axis_component, axis_stride, axis_size, axis_loose = (
+        np.zeros((len(items), most_axes), dtype=np.int64) for _ in range(4)
+    )
     for k, operand in enumerate(operands):
         binding = problem.binding[operand.name]
         if binding.packed or items[k].parent >= 0:
@@ -362,6 +374,7 @@ def layout(structure: Structure, parts: list[tuple[str, ...]], objective: str | 
             lonely = len(owners) == 1 and sum(bool(set(parts[owners[0]]) & set(o.dims)) for o in operand.axes) == 1
             axis_component[k, place] = owners[0] if lonely else -1
             axis_stride[k, place], axis_size[k, place] = binding.strides[a], axis.size
+            axis_loose[k, place] = _loose(axis, nest.extents)
         axis_count[k] = len(ranked)
     reductions = nest.reduction_dims
     reducing = sum(1 << a for a, (axis, _) in enumerate(arch.array.axes) if axis in arch.array.reduce)
@@ -380,12 +393,7 @@ def layout(structure: Structure, parts: list[tuple[str, ...]], objective: str | 
     doubles = [
         (1 if overlapped else 0) if memory.scratchpad else (2 if memory.double_buffered else 0) for memory in memory_of
     ]
-    touched = [
-        nest.points
-        if all(all(0 <= _extreme(axis, nest.extents, low) < axis.size for low in (True, False)) for axis in o.axes)
-        else 0
-        for o in nest.operands
-    ]
+    inside = {o.name: all(in_bounds(axis, nest.extents) for axis in o.axes) for o in nest.operands}
     packed_as = packing(structure)
     return Layout(
         at_item=packed_as.at_item,
@@ -401,6 +409,7 @@ def layout(structure: Structure, parts: list[tuple[str, ...]], objective: str | 
                 for dims in parts
             ]
         ),
+        repeated=repeated_windows(nest),
         parent=np.array([item.parent for item in items]),
         output=np.array([operand.role == "output" for operand in operands]),
         memory=np.array([names.index(item.memory) for item in items]),
@@ -417,6 +426,7 @@ def layout(structure: Structure, parts: list[tuple[str, ...]], objective: str | 
         aligned=np.array([float(align if memory.scratchpad else 1) for memory in memory_of]),
         between=np.array([axes(item.parent, k) for k, item in enumerate(items)]),
         packed=np.array([problem.binding[operand.name].packed for operand in operands]),
+        padded=np.array([problem.binding[o.name].packed and not inside[o.name] for o in operands]),
         barrier=np.array(structure.barriers),
         before=np.zeros((len(items), len(items)), dtype=bool),
         turns=np.array(
@@ -425,6 +435,9 @@ def layout(structure: Structure, parts: list[tuple[str, ...]], objective: str | 
                 for one in operands
             ]
         ),
+        turns_all=np.array(
+            [[[set() < set(dims) - other.dims <= one.dims for dims in parts] for other in operands] for one in operands]
+        ),
         may_scatter=np.array([bool(axes(i.parent, k) & unrolls & ~reducing) for k, i in enumerate(items)]),
         simple=np.array([not axes(-1, k) & unrolls for k in range(len(items))]),
         next_output=np.array([following.get(k, -1) for k in range(len(items))]),
@@ -432,6 +445,7 @@ def layout(structure: Structure, parts: list[tuple[str, ...]], objective: str | 
         axis_component=axis_component,
         axis_stride=axis_stride,
         axis_size=axis_size,
+        axis_loose=axis_loose,
         capacity=np.array(capacity),
         reserved=np.array(reserved),
         positions=np.array(
@@ -443,7 +457,7 @@ def layout(structure: Structure, parts: list[tuple[str, ...]], objective: str | 
         operand_bits=np.array([problem.bits(o.name) for o in nest.operands]),
         innermost_memory=np.array([names.index(items[innermost[o.name]].memory) for o in nest.operands]),
         below=np.array([axes(innermost[o.name], len(items)) for o in nest.operands]),
-        in_bounds=np.array([float(t) for t in touched]),
+        in_bounds=np.array([float(nest.points) if inside[o.name] else 0.0 for o in nest.operands]),
         sharing=np.array(
             [
                 axes(innermost[o.name], len(items))
@@ -530,11 +544,14 @@ def with_fewest_points(where: Layout, parts: list[Component], known: dict[tuple[
     return where._replace(fewest=known[key], lane_strides=strides)
 
 
-def _spacing(axis: Any, extents: dict[str, int]) -> int:
-    """A distance that all indices of an axis are multiples of apart."""
-    return gcd(*(abs(coefficient) for dim, coefficient in axis.terms if extents[dim] > 1)) or 1
+def _loose(axis: Axis, extents: dict[str, int]) -> int:
+    """``Layout.axis_loose`` of an axis whose dimensions are split."""
+    steps = [coefficient for dim, coefficient in axis.terms if extents[dim] > 1]
+    return 2 if max(steps, default=1) > 1 else int(len(steps) > 1 or not in_bounds(axis, extents))
 
 
-def _extreme(axis: Any, extents: dict[str, int], low: bool) -> int:
-    """The least or greatest index of an axis."""
-    return int(axis.offset + (0 if low else sum(c * (extents[dim] - 1) for dim, c in axis.terms)))
+def _spacing(axis: Axis, extents: dict[str, int]) -> int:
+    """A distance that the indices which a tile needs along an axis are multiples of apart, whatever the tile: 1 where
+    several dimensions make windows, which have their holes filled."""
+    steps = [coefficient for dim, coefficient in axis.terms if extents[dim] > 1]
+    return steps[0] if len(steps) == 1 else 1

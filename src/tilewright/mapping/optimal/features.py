@@ -16,6 +16,7 @@ import numpy as np
 from tilewright.mapping.constraints import UNCONSTRAINED, chains_allowed
 from tilewright.mapping.floor import touched_indices
 from tilewright.mapping.optimal.chains import Choice, IntTable, chains, undominated_chains
+from tilewright.mapping.optimal.components import repeated_windows
 from tilewright.mapping.optimal.rooms import DRAM, room
 from tilewright.mapping.optimal.structure import Split, Structure
 from tilewright.workload.nest import Axis, LoopNest, Operand
@@ -34,7 +35,8 @@ class Component:
     With J items, J + 1 boundaries count the multipliers as a last child. ``reads[:, j, s]`` multiplies the words that
     item j's parent hands over, ``writes[:, j, s]`` those that all instances of item j receive, when loops of segments
     before s refill; ``streams`` is at most the same in one tile step, for what passes the scratchpad by;
-    ``reads_sliding`` and ``writes_sliding`` are the same while a window moves. ``served[:, o]`` are
+    ``reads_sliding`` and ``writes_sliding`` are the same while a window moves (one segment for all, unless
+    ``repeated_windows``). ``served[:, o]`` are
     the words that the multipliers take of operand o. ``footprint`` and ``first`` are the most and the first words at an
     item, or less where padding hides how many they are; ``widest`` is never below the most, ``ring`` are those that an
     item loaded ahead has room for if no other component has loops above it. ``last`` are the words of
@@ -81,40 +83,6 @@ class Component:
         """The tiles of every dimension at its places."""
         row = self.rows[candidate]
         return {d: tuple(t[r].tolist()) for d, t, r in zip(self.dims, self.tables, row, strict=True)}
-
-
-def components(nest: LoopNest) -> list[tuple[str, ...]]:
-    """Dimensions longer than one, those that share an axis together, in the nest's order (of one point: the first)."""
-    group = {dim: {dim} for dim, extent in nest.dims if extent > 1}
-    for operand in nest.operands:
-        for axis in operand.axes:
-            joined = {other for dim in axis.dims if dim in group for other in group[dim]}
-            for dim in joined:
-                group[dim] = joined
-    found: list[tuple[str, ...]] = []
-    for dim, _ in nest.dims:
-        if dim in group and not any(dim in one for one in found):
-            found.append(tuple(d for d, _ in nest.dims if d in group[dim]))
-    return found or [(nest.dims[0][0],)]
-
-
-def alike(structure: Structure, some: tuple[str, ...], others: tuple[str, ...]) -> bool:
-    """Whether two components have equal features: rows and columns of a square convolution."""
-    nest = structure.problem.nest
-
-    def seen(dims: tuple[str, ...]) -> object:
-        names = {dim: number for number, dim in enumerate(dims)}
-        axes = [
-            [
-                (sorted((names[d], c) for d, c in axis.terms if d in names), len(axis.terms), axis.offset, axis.size)
-                for axis in operand.axes
-                if any(d in names for d in axis.dims)
-            ]
-            for operand in nest.operands
-        ]
-        return [(nest.extents[dim], structure.splits(dim)) for dim in dims], axes
-
-    return seen(some) == seen(others)
 
 
 class _Dimension:
@@ -347,17 +315,38 @@ class Builder:
         points: bool = False,
     ) -> Floats:
         """Words that pass a boundary: one factor per axis, and one per dimension that the operand does not use."""
+        along = self.along(operand, until, parent, shared, every=every, points=points)
+        return prod(along, start=self.repeats(operand, until, refilling, parent, shared, every=every, points=points))
+
+    def repeats(
+        self,
+        operand: Operand,
+        until: int,
+        refilling: int,
+        parent: int,
+        shared: tuple[str, ...],
+        *,
+        every: bool,
+        points: bool = False,
+    ) -> Floats:
+        """How often dimensions that the operand does not use bring it all again."""
         total: Floats = np.ones((1,) * len(self.parts))
         for number, part in enumerate(self.parts):
             if part.dim not in operand.dims:
                 modes = part.modes(until, refilling, parent, shared, points=points, every=every)
                 total = total * self.spread(number, part.count(modes, NUMBER))
-        for axis, numbers in self.windows(operand):
-            if len(numbers) == 2:
-                total = total * self.window(axis, numbers, until, parent, shared, every=every, points=points)[..., 0]
-            else:
-                total = total * touched_indices(axis, self.nest.extents)
         return total
+
+    def along(
+        self, operand: Operand, until: int, parent: int, shared: tuple[str, ...], *, every: bool, points: bool = False
+    ) -> list[Floats]:
+        """Words that pass a boundary, along each axis of the operand."""
+        return [
+            self.window(axis, numbers, until, parent, shared, every=every, points=points)[..., 0]
+            if len(numbers) == 2
+            else np.full((1,) * len(self.parts), float(touched_indices(axis, self.nest.extents)))
+            for axis, numbers in self.windows(operand)
+        ]
 
     def step_words(self, operand: Operand, until: int, refilling: int, shared: tuple[str, ...]) -> Floats:
         """The most words that pass a boundary below DRAM in one tile step, or more where windows move."""
@@ -370,9 +359,15 @@ class Builder:
         for axis, numbers in self.windows(operand):
             if len(numbers) == 2:
                 total = total * self.window(axis, numbers, until, DRAM, shared, every=False)[..., 0]
-            else:
+            elif len(numbers) == 1:
                 tile = self.parts[numbers[0]].tile(tiled - 1)
                 total = total * self.spread(numbers[0], np.minimum(tile, touched_indices(axis, self.nest.extents)))
+            else:  # every refill may bring all of them
+                total = total * touched_indices(axis, self.nest.extents)
+                for number in numbers:
+                    part = self.parts[number]
+                    modes = part.modes(until, self.items + 1, DRAM, shared, points=False, every=False, still=tiled)
+                    total = total * self.spread(number, part.count(modes, NUMBER))
         return total
 
     def window(
@@ -438,18 +433,21 @@ class Builder:
         return (counts if numbers[0] < numbers[1] else counts.transpose(1, 0, 2)).reshape(shape)
 
     def sliding_words(
-        self, operand: Operand, item: int, parent: int, shared: tuple[str, ...], *, every: bool
+        self, operand: Operand, item: int, refilling: int, parent: int, shared: tuple[str, ...], *, every: bool
     ) -> Floats | None:
-        """The same while the innermost loop of the operand moves a window of this component; None if none can."""
+        """``words`` while the innermost loop of the operand moves a window of this component; None if none can."""
         best: Floats | None = None
-        for axis, numbers in self.windows(operand):
+        along = self.along(operand, item, parent, shared, every=every)
+        repeats = self.repeats(operand, item, refilling, parent, shared, every=every)
+        for k, (axis, numbers) in enumerate(self.windows(operand)):
             if len(numbers) != 2:
                 continue
+            beside = prod(along[:k] + along[k + 1 :], start=repeats)
             highest = [self.spread(n, self.parts[n].segments(item)) for n in numbers]
             for number, mine, other in ((numbers[0], highest[0], highest[1]), (numbers[1], highest[1], highest[0])):
                 words = self.window(axis, numbers, item, parent, shared, every=every, sliding=number)[..., 0]
                 # Only the innermost of the two can be the loop that moves; in one segment either can.
-                words = np.where(_top(mine) >= _top(other), words, np.inf)
+                words = np.where(_top(mine) >= _top(other), words * beside, np.inf)
                 best = words if best is None else np.minimum(best, words)
         return best
 
@@ -481,7 +479,8 @@ def component(
         return whole.reshape(size)
 
     reads, writes = np.ones((size, items, items + 1)), np.ones((size, items, items + 1))
-    reads_sliding, writes_sliding = np.ones((size, items)), np.ones((size, items))
+    apart = repeated_windows(nest)
+    reads_sliding, writes_sliding = (np.ones((size, items, items + 1 if apart else 1)) for _ in range(2))
     visits = np.ones((size, items, items + 1))
     streams = np.ones((size, items, items + 1) if any(map(structure.passes_by, range(items))) else (size, 0, 0))
     window = np.zeros((size, items), dtype=np.int64)
@@ -509,12 +508,14 @@ def component(
             if structure.passes_by(item):
                 streams[:, item, refilling] = flat(build.step_words(operand, item, refilling, shared))
         window[:, item] = any(len(numbers) == 2 for _, numbers in build.windows(operand))
-        reads_sliding[:, item], writes_sliding[:, item] = reads[:, item, item], writes[:, item, item]
-        if fixed and operand.role != "output":
-            for every, target in ((False, reads_sliding), (True, writes_sliding)):
-                sliding = build.sliding_words(operand, item, entry.parent, shared, every=every)
-                if sliding is not None:
-                    target[:, item] = np.minimum(target[:, item], flat(sliding))
+        for every, moved, target in ((False, reads, reads_sliding), (True, writes, writes_sliding)):
+            for refilling in range(item + 1) if apart else (item,):
+                own = target[:, item, refilling if apart else 0]
+                own[:] = moved[:, item, refilling]
+                if window[:, item].any() and operand.role != "output":
+                    sliding = build.sliding_words(operand, item, refilling, entry.parent, shared, every=every)
+                    if sliding is not None:
+                        own[:] = np.minimum(own, flat(sliding))
         held = room(build, operand, item)
         footprint[:, item], first[:, item] = flat(held.most), flat(held.first)
         widest[:, item], ring[:, item] = flat(held.widest), flat(held.ahead)

@@ -23,11 +23,12 @@ from tilewright.mapping.mapping import Mapping
 from tilewright.mapping.optimal.branches import branches, opened
 from tilewright.mapping.optimal.cases import Node, explored, solved
 from tilewright.mapping.optimal.chains import EVEN, EVERY, Choice, chain_number
+from tilewright.mapping.optimal.components import components
 from tilewright.mapping.optimal.costs import (
     turns_taken,
 )
 from tilewright.mapping.optimal.early import MOST_CANDIDATES, dip, dive, first_mapping, pair_all, polish_all, unroll
-from tilewright.mapping.optimal.features import Component, Floats, Memo, components
+from tilewright.mapping.optimal.features import Component, Floats, Memo
 from tilewright.mapping.optimal.judge import Judge, Proof
 from tilewright.mapping.optimal.lattice import Found, least_in_trees, shortest_paths
 from tilewright.mapping.optimal.realize import mappings

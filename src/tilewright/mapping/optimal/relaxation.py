@@ -20,12 +20,10 @@ from tilewright.mapping.optimal.bound_kernels import (
     ITEM,
     LOOPS,
     OPENING,
-    READS_SLIDING,
     RING,
     ROOFLINE,
     SINGLE,
     WIDEST,
-    WRITES_SLIDING,
 )
 from tilewright.mapping.optimal.costs import OBJECTIVE_CODES, WITHIN, Costs, Layout
 from tilewright.mapping.optimal.features import Floats
@@ -155,11 +153,12 @@ class _Relaxation:
         counted = segment
         if known and 0 <= inner <= where.barrier[j]:
             for i in self.items:
-                if where.before[i, j] and where.turns[i, j, c] and self.inner[i] == (inner, True):
+                if where.before[i, j] and where.turns_all[i, j, c] and self.inner[i] == (inner, True):
                     counted = min(inner + 1, j)
         values = table[:, at + ITEM + (j + 1 if writes else 0) + counted]
         if where.window[c, j]:
-            sliding = table[:, at + (WRITES_SLIDING if writes else READS_SLIDING)]
+            slides = at + ITEM + 2 * (j + 1) + (counted if where.repeated else 0)
+            sliding = table[:, slides + (j + 1 if where.repeated else 1) * writes]
             if known:
                 sliding = np.where(table[:, at + INNER] == inner, sliding, values)
             values = np.minimum(values, sliding)
@@ -317,7 +316,7 @@ class _Relaxation:
     def runs(self, runs: Form, j: int, times: float, constant: float) -> None:
         """The DRAM runs of an item whose words move so many times."""
         where = self.where
-        if self.cost.setup == 0:
+        if self.cost.setup == 0 or where.padded[j]:
             return
         if where.packed[j]:
             runs.add(("visits", j, self.refilling[j]), 1.0)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tilewright.mapping.floor import touched_indices
+from tilewright.mapping.floor import in_bounds, touched_indices
 from tilewright.workload.nest import Axis, Operand
 
 if TYPE_CHECKING:
@@ -77,7 +77,8 @@ def _along(build: Builder, axis: Axis, numbers: tuple[int, ...], item: int, slid
         return _Along(words[..., 1], words[..., 2], words[..., 1], moves)
     touched = touched_indices(axis, build.nest.extents)
     if len(numbers) > 2:
-        return _Along(one, one, touched * one, {number: 0 * one for number in numbers if slides})
+        first = one if in_bounds(axis, build.nest.extents) else 0 * one
+        return _Along(one, first, touched * one, {number: 0 * one for number in numbers if slides})
     extent = build.parts[numbers[0]].extent
     tile = build.spread(numbers[0], build.parts[numbers[0]].tile(item))
     widest = np.minimum(tile, touched)

@@ -12,6 +12,7 @@ import numpy as np
 from tilewright.mapping.floor import floor
 from tilewright.mapping.optimal.cases import SAME, Node, Origin, explored, solved
 from tilewright.mapping.optimal.chains import Choice
+from tilewright.mapping.optimal.components import alike
 from tilewright.mapping.optimal.costs import (
     Forest,
     bare_forest,
@@ -22,7 +23,7 @@ from tilewright.mapping.optimal.costs import (
     traits,
     with_fewest_points,
 )
-from tilewright.mapping.optimal.features import Component, Floats, alike, component
+from tilewright.mapping.optimal.features import Component, Floats, component
 from tilewright.mapping.optimal.relaxation import Case
 from tilewright.mapping.optimal.structure import Structure
 from tilewright.mapping.optimal.threads import aside, side_by_side
@@ -67,7 +68,7 @@ def root(search: Search, structure: Structure, choice: Choice, tally: Tally) -> 
     origin = Origin(structure, choice, where, machine, chains, kinds, twins)
     node: Node | None = Node(origin, numbers, tuple(tables), Case((None,) * len(where.parent)))
     assert node is not None
-    comparable = "dominated" in search.rules and separable(where, machine)
+    comparable = "dominated" in search.rules and separable(search.problem.nest, where, machine)
     early = search.objective == "traffic" and max(len(part) for part in parts) < DOMINATED
     if comparable and early:  # few are left where bytes alone count
         node = _without_dominated(search, node, parts, tally)
