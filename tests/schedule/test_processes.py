@@ -33,7 +33,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
 
 
 def test_fronts_made_in_two_processes_are_those_made_in_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = small(tmp_path)
+    model = small(tmp_path, layers=1)
     inline = all_fronts(market(model), 2)
     monkeypatch.setattr(markets, "LEAST_JOBS", 1)
     shared = market(model)
@@ -45,7 +45,7 @@ def test_fronts_made_in_two_processes_are_those_made_in_one(tmp_path: Path, monk
 
 
 def test_few_groups_are_not_worth_a_process(tmp_path: Path, started: list[Any]) -> None:
-    one = market(small(tmp_path))
+    one = market(small(tmp_path, layers=1))
     one.prepare(groups(one.graph), processes=2)
     assert not started
 

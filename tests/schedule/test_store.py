@@ -46,8 +46,8 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
     def watched(book: Any, mapper: Any, asked: Any, capacity: int) -> Any:
         calls.append(book)
-        names = tuple(one.name for one in book.group.all)
-        key = (names, asked, capacity, book.arch.dram, mapper._objective)
+        members = tuple((one.name, one.problem) for one in book.group.all)
+        key = (members, asked, capacity, mapper._objective)
         if key not in _MADE:
             _MADE[key] = made(book, mapper, asked, capacity)
         return _MADE[key]
@@ -84,7 +84,8 @@ def test_names_of_operators_and_tensors_make_no_difference(
     assert not computed
 
 
-def test_another_objective_or_machine_has_other_fronts(model: Path, path: Path, computed: list[object]) -> None:
+def test_another_objective_or_machine_has_other_fronts(path: Path, tmp_path: Path, computed: list[object]) -> None:
+    model = small(tmp_path, layers=1)
     filled(model, path)
     arch = tw.load_arch("mobile-npu")
     renamed = replace(arch, name="any", source="elsewhere")
