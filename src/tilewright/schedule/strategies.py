@@ -112,7 +112,32 @@ def _offer(group: Group) -> Offer:
 
 
 Answer = tuple[Solution, Repacked]
-Solve = Callable[[Market, Packer, str, Options], Answer]
+
+
+@dataclass(frozen=True)
+class _Deal:
+    """What a strategy chooses from: ``offers`` are those of the market, watched by who wants to see progress."""
+
+    market: Market
+    offers: Offers
+    packer: Packer
+    objective: str
+    options: Options
+
+    def packed(self, search: Search, start: tuple[Solution, ...] = ()) -> Answer:
+        """The answer of a search that can be packed."""
+        return packed_answer(
+            search, self.offers, self.objective, self.packer, start=start, deadline=self.options.deadline
+        )
+
+    def limits(self, name: str) -> dict[str, Any]:
+        """What a search is told beside its offers."""
+        options = self.options
+        progress = searching(name, options.progress)
+        return {"largest": options.largest, "deadline": options.deadline, "progress": progress}
+
+
+Solve = Callable[[_Deal], Answer]
 
 
 def _over(solve: Solve) -> Strategy:
@@ -121,8 +146,9 @@ def _over(solve: Solve) -> Strategy:
     def run(placed: PlacedNetwork, arch: Accelerator, objective: str, options: Options) -> Found:
         market = market_of(placed, arch, objective, options)
         packer = Packer(market.graph, regions_of(arch), arch.alignment_bytes, rooms_of(placed, arch, market.prepared))
+        offers = watched(market, options.largest, options.progress)
         try:
-            solution, repacked = solve(market, packer, objective, options)
+            solution, repacked = solve(_Deal(market, offers, packer, objective, options))
         finally:
             market.close()
         groups, space = assemble(market, solution.choices), market.space(options.largest)
@@ -131,83 +157,73 @@ def _over(solve: Solve) -> Strategy:
     return run
 
 
-def _packed(
-    search: Search,
-    market: Market,
-    packer: Packer,
-    objective: str,
-    options: Options,
-    start: tuple[Solution, ...] = (),
-) -> Answer:
-    offers = watched(market, options.largest, options.progress)
-    return packed_answer(search, offers, objective, packer, start=start, deadline=options.deadline)
-
-
 def _exact(name: str, search: Callable[..., Solution]) -> Solve:
-    def solve(market: Market, packer: Packer, objective: str, options: Options) -> Answer:
+    def solve(deal: _Deal) -> Answer:
         def run(offers: Offers, start: tuple[Solution, ...]) -> Solution:
-            return search(offers, objective, start=start, **_limits(name, options))
+            return search(offers, deal.objective, start=start, **deal.limits(name))
 
-        return _packed(run, market, packer, objective, options, (market.alone(),))
+        return deal.packed(run, (deal.market.alone(),))
 
     return solve
 
 
-def _limits(name: str, options: Options) -> dict[str, Any]:
-    progress = searching(name, options.progress)
-    return {"largest": options.largest, "deadline": options.deadline, "progress": progress}
+def _fuse_then_pin(deal: _Deal) -> Answer:
+    return _then_pin(_fuse(deal)[0], deal)
 
 
-def _fuse_then_pin(market: Market, packer: Packer, objective: str, options: Options) -> Answer:
-    return _then_pin(_fuse(market, packer, objective, options)[0], market, packer, objective, options)
-
-
-def _then_pin(fused: Solution, market: Market, packer: Packer, objective: str, options: Options) -> Answer:
+def _then_pin(fused: Solution, deal: _Deal) -> Answer:
     """The groups are those of what ``fuse`` gives, which can be packed."""
 
     def run(offers: Offers, start: tuple[Solution, ...]) -> Solution:
-        limits = _limits("fuse-then-pin", options)
-        return fuse_then_pin(offers, objective, fused=fused, start=start, **limits)
+        return fuse_then_pin(offers, deal.objective, fused=fused, start=start, **deal.limits("fuse-then-pin"))
 
-    return _packed(run, market, packer, objective, options)
+    return deal.packed(run)
 
 
-def _optimal(market: Market, packer: Packer, objective: str, options: Options) -> Answer:
-    """Starts from the answers of the cheaper strategies, so that it is never worse than they are."""
-    fused, pinned = (solve(market, packer, objective, options)[0] for solve in (_fuse, _pin))
-    both = _then_pin(fused, market, packer, objective, options)[0]
+def _optimal(deal: _Deal) -> Answer:
+    """Starts from the answers of the cheaper strategies, so that it is never worse than they are. Whoever stops one of
+    them means all that follows."""
+    known: list[Answer] = []
+    for solve in (_fuse, _pin, lambda deal: _then_pin(known[0][0], deal)):
+        known.append(solve(deal))
+        if known[-1][0].stopped:
+            best, record = min(known, key=lambda answer: answer[0].value(deal.objective))
+            return replace(best, bound=0.0, complete=False), record
 
     def run(offers: Offers, start: tuple[Solution, ...]) -> Solution:
-        return optimal(offers, objective, start=start, **_limits("optimal", options))
+        return optimal(offers, deal.objective, start=start, **deal.limits("optimal"))
 
-    return _packed(run, market, packer, objective, options, (fused, pinned, both))
+    return deal.packed(run, tuple(solution for solution, _ in known))
 
 
-def _pin_or_fuse(market: Market, packer: Packer, objective: str, options: Options) -> Answer:
+def _pin_or_fuse(deal: _Deal) -> Answer:
     """As published: again with less memory until addresses fit. If they never do, the first plan is repaired."""
     plans: list[Solution] = []
-    offers = Limited(market, options.largest)
+    options, offers = deal.options, Limited(deal.market, deal.options.largest)
 
     def fits(solution: Solution) -> bool:
         plans.append(solution)
-        return packer.packs(solution.choices)
+        return deal.packer.packs(solution.choices)
 
     try:
         found = pin_or_fuse(offers, fits=fits, deadline=options.deadline, progress=options.progress)
     except (InfeasibleError, LimitError):
         if not plans:
             raise
-        return near(offers, objective, packer, plans)
+        return near(offers, deal.objective, deal.packer, plans)
     tried = len(plans) - 1
-    return said(found, objective, Repacked(tried, tried, False, plans[0].value(objective) if tried else None))
+    value = plans[0].value(deal.objective) if tried else None
+    return said(found, deal.objective, Repacked(tried, tried, False, value))
 
 
-def _genetic(market: Market, packer: Packer, objective: str, options: Options) -> Answer:
+def _genetic(deal: _Deal) -> Answer:
+    options = deal.options
+
     def run(offers: Offers, start: tuple[Solution, ...]) -> Solution:  # noqa: ARG001
         limited = Limited(offers, options.largest)
-        return genetic(limited, objective, seed=options.seed, deadline=options.deadline, progress=options.progress)
+        return genetic(limited, deal.objective, seed=options.seed, deadline=options.deadline, progress=options.progress)
 
-    return _packed(run, market, packer, objective, options)
+    return replace(deal, offers=deal.market).packed(run)
 
 
 _fuse, _pin = _exact("fuse", fuse), _exact("pin", pin)
