@@ -85,7 +85,6 @@ QUICK = [
     ("two levels, roofline", "product"),
     ("weights past the scratchpad", "rows"),
     ("weights past the scratchpad", "strided"),
-    ("registers of every operand", "product"),
 ]
 
 

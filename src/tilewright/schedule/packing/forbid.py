@@ -67,6 +67,6 @@ def key_of(offers: Offers, choice: Choice) -> Key | None:
     """Which of all offers a choice takes, if it is one of them: only their rooms may differ."""
     mine = choice.offer
     for k, offer in enumerate(offers.of(choice.nodes, choice.residency)):
-        if offer.how is mine.how and replace(mine, room_bytes=offer.room_bytes) == offer:
+        if replace(mine, room_bytes=offer.room_bytes) == offer:
             return choice.nodes, choice.residency, k
     return None
