@@ -184,10 +184,11 @@ def _fitting(
     down to an index for each position still to come at most."""
     operand = nest.operand(operand_name)
     weights = {dim for one in nest.inputs if one.role == "weight" for dim in one.dims}
+    dims = [dim for dim, _ in nest.dims if dim in operand.dims]  # in one order, whatever the order of a set
     if operand is nest.output:
-        dims = sorted(operand.dims, key=lambda dim: (dim in weights) != recipe.weights_first)
+        dims.sort(key=lambda dim: (dim in weights) != recipe.weights_first)
     else:
-        dims = sorted(operand.dims, key=lambda dim: dim not in nest.reduction_dims)
+        dims.sort(key=lambda dim: dim not in nest.reduction_dims)
     now, found = dict(ranges), list[tuple[str, int]]()
     for dim in dims:
         if kept_bytes(nest, arch, memory, operand_name, now) <= free:

@@ -25,7 +25,7 @@ from tilewright.mapping.text import format_mapping
 from tilewright.schedule.group import arrays, ways
 from tilewright.schedule.group.alike import Signature
 
-FRONTS_VERSION = 1  # raise it with every change of what ways are searched, or of what they cost
+FRONTS_VERSION = 2  # raise it with every change of what ways are searched, or of what they cost
 MOST_ROWS = 20_000
 SEAL_BYTES = 16
 SECONDS = 5.0  # between two transactions
