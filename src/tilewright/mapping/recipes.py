@@ -6,10 +6,11 @@ before each keep stand the loops that make it fit, and no others: what is left r
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import combinations, permutations, product
 from math import prod
 
@@ -190,20 +191,21 @@ def _fitting(
     else:
         dims.sort(key=lambda dim: dim not in nest.reduction_dims)
     now, found = dict(ranges), list[tuple[str, int]]()
+
+    def fits() -> bool:
+        return kept_bytes(nest, arch, memory, operand_name, now) <= free
+
+    def cut(dim: str, whole: int, least: int, number: int) -> bool:
+        now[dim] = max(least, -(-whole // number))
+        return fits()
+
     for dim in dims:
-        if kept_bytes(nest, arch, memory, operand_name, now) <= free:
+        if fits():
             return found
         least = prod(used for _, d, used in later if d == dim)
         if least >= now[dim]:
             continue
-        whole, low, high = now[dim], 2, -(-now[dim] // least)  # numbers of chunks
-        while low < high:
-            middle = (low + high) // 2
-            now[dim] = max(least, -(-whole // middle))
-            if kept_bytes(nest, arch, memory, operand_name, now) <= free:
-                high = middle
-            else:
-                low = middle + 1
-        now[dim] = max(least, -(-whole // low))
+        into = partial(cut, dim, now[dim], least)  # so many chunks
+        into(2 + bisect_left(range(2, -(-now[dim] // least)), True, key=into))
         found.append((dim, now[dim]))
-    return found if kept_bytes(nest, arch, memory, operand_name, now) <= free else None
+    return found if fits() else None

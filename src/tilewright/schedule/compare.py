@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import exp, log
+from statistics import geometric_mean
 from typing import Literal
 
 from tilewright.arch.accelerator import Accelerator
@@ -140,18 +140,10 @@ def averages(rows: Sequence[Row], first: str) -> tuple[Average, ...]:
     found = []
     for name, own in by_name.items():
         pairs = [(_measures(one), _measures(base[network])) for network, one in own.items() if network in base]
-        ratios = {key: geometric_mean([mine[key] / theirs[key] for mine, theirs in pairs]) for key in MEASURES}
         if pairs:
+            ratios = {key: geometric_mean([mine[key] / theirs[key] for mine, theirs in pairs]) for key in MEASURES}
             found.append(Average(name, len(pairs), ratios))
     return tuple(found)
-
-
-def geometric_mean(values: Sequence[float]) -> float:
-    """
-    >>> geometric_mean([2.0, 8.0])
-    4.0
-    """
-    return exp(sum(map(log, values)) / len(values)) if values else 1.0
 
 
 def _measures(one: Schedule) -> dict[str, float]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tilewright.schedule.graph import Graph
@@ -56,9 +57,11 @@ def smallest(packer: Packer, choices: Sequence[Choice], section: range) -> Confl
         if alone is None:
             return Conflict(section, tuple(section), _during(choices, section), proven=False)
         section = range(alone, alone + 1)
-    stop = _least(range(section.start + 1, section.stop), lambda stop: fails(range(section.start, stop), bare))
-    start = -_least(range(1 - stop, -section.start), lambda start: fails(range(-start, stop), bare))
-    window = range(start, stop)
+    # Whatever fails still does with more groups: the least end, then the greatest beginning, with which it does.
+    ends = range(section.start + 1, section.stop + 1)
+    stop = ends[bisect_left(ends[:-1], True, key=lambda stop: fails(range(section.start, stop), bare))]
+    starts = range(stop - 1, section.start - 1, -1)
+    window = range(starts[bisect_left(starts[:-1], True, key=lambda start: fails(range(start, stop), bare))], stop)
     for number in window:
         if number not in bare and fails(window, [*bare, number]):
             bare.append(number)
@@ -72,19 +75,3 @@ def smallest(packer: Packer, choices: Sequence[Choice], section: range) -> Confl
 
 def _during(choices: Sequence[Choice], window: range) -> tuple[Stay, ...]:
     return tuple(stay for stay in stays(choices) if stay.first < window.stop and stay.last >= window.start)
-
-
-def _least(candidates: range, holds: Callable[[int], bool]) -> int:
-    """The least number of which something holds that holds of all greater ones too; the range's end if of none.
-
-    >>> _least(range(3, 9), lambda n: n * n > 30), _least(range(3, 9), lambda n: False)
-    (6, 9)
-    """
-    low, high = candidates.start, candidates.stop
-    while low < high:
-        middle = (low + high) // 2
-        if holds(middle):
-            high = middle
-        else:
-            low = middle + 1
-    return low
