@@ -6,10 +6,17 @@ import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from tilewright.mapping.mapping import Keep
 from tilewright.plan.expand import expand
+from tilewright.plan.lower import lower
 from tilewright.plan.plan import Plan, Program
 from tilewright.plan.step import Move, Region, Step
+from tilewright.schedule.schedule import Schedule
+from tilewright.simulate.inputs import seeded_inputs
+from tilewright.simulate.run import execute
+from tilewright.workload.constants import ConstantStore
 
 Steps = list[Step]
 
@@ -37,6 +44,23 @@ def mutate(plan: Plan, rng: random.Random) -> Mutation:
         found = rng.choice(kinds)(plan, rng)
         if found is not None:
             return found
+
+
+def noticed(schedule: Schedule, seed: int, times: int) -> int:
+    """How many of so many random mutations of a schedule's plan are found out; no other may change a result."""
+    network, plan, rng = schedule.placed.network, lower(schedule), random.Random(seed)
+    store, inputs = ConstantStore(network, "stored"), seeded_inputs(network, seed)
+    right = execute(plan, store, inputs)
+    found = 0
+    for _ in range(times):
+        mutation = mutate(plan, rng)
+        done = execute(mutation.plan, store, inputs, steps=mutation.expand)
+        if done.hazards or replace(done, outputs={}) != replace(right, outputs={}):
+            found += 1
+            continue
+        for name, value in right.outputs.items():
+            assert np.array_equal(done.outputs[name], value), (seed, mutation.text)
+    return found
 
 
 def address_shifted(plan: Plan, rng: random.Random) -> Mutation | None:
