@@ -25,7 +25,7 @@ from tilewright.schedule.group.room import Room
 from tilewright.schedule.offers import Choice, Offer, Offers, Residency, Solution
 from tilewright.schedule.packing.answer import packed_answer
 from tilewright.schedule.packing.conflict import smallest
-from tilewright.schedule.packing.packer import Packer, regions_of
+from tilewright.schedule.packing.packer import Packer
 from tilewright.schedule.packing.repair import repaired
 from tilewright.schedule.packing.rooms import Rooms, rooms_of
 from tilewright.schedule.schedule import Repacked, Schedule
@@ -43,7 +43,9 @@ QUICK = Options(effort="quick", cache=False)
 
 def judged(placed: PlacedNetwork, arch: Accelerator, objective: str) -> tuple[Market, Packer]:
     market = market_of(placed, arch, objective, QUICK)
-    return market, Packer(market.graph, regions_of(arch), arch.alignment_bytes, rooms_of(placed, arch, market.prepared))
+    return market, Packer(
+        market.graph, arch.scratchpad.regions, arch.alignment_bytes, rooms_of(placed, arch, market.prepared)
+    )
 
 
 # A network whose operators come in an order that leaves no addresses
@@ -151,7 +153,7 @@ def rooms_invented(choice: Choice) -> Rooms:
 
 def invented(seed: int, capacity: int) -> tuple[Synthetic, Packer]:
     graph = random_graph(seed, 6)
-    return Synthetic(graph, capacity, seed), Packer(graph, ((None, capacity),), 3, rooms_invented)
+    return Synthetic(graph, capacity, seed), Packer(graph, ((None, 0, capacity),), 3, rooms_invented)
 
 
 def test_answers_over_invented_offers_are_schedules_that_can_be_packed() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
+from itertools import accumulate
 from typing import Annotated, Literal
 
 from pydantic import WithJsonSchema
@@ -58,6 +59,14 @@ class Memory:
     def holds(self, role: str) -> bool:
         """Whether operands of that role are or may be held here."""
         return role in self.keeps or role in self.may_keep
+
+    @property
+    def regions(self) -> tuple[tuple[str | None, int, int], ...]:
+        """The partitions as (class, first address, bytes), or the whole of it, for every class (None)."""
+        if not self.partitions:
+            return ((None, 0, self.size_bytes or 0),)
+        begins = accumulate((size for _, size in self.partitions), initial=0)
+        return tuple((kind, begin, size) for (kind, size), begin in zip(self.partitions, begins, strict=False))
 
     def partition_bytes(self, kind: str) -> int | None:
         """The bytes of a partition, or None where the memory is one shared space."""

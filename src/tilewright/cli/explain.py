@@ -137,7 +137,7 @@ def _of_folder(folder: Path, operator: str | None, as_json: bool) -> list[tuple[
         )
     if not parts:
         raise InputError(f"{folder}: there is no operator '{operator}'; `tilewright explain {folder}` lists them")
-    found = next(op for op in schedule.placed.network.operators if op.name == operator)
+    found = schedule.placed.network.operator[operator]
     pieces = executed_parts(schedule.placed, found)
     return [(nest_problem(schedule.placed, schedule.arch, found, pieces, one.part), one.mapping) for one in parts]
 

@@ -36,10 +36,10 @@ def _operators(schedule: Schedule) -> str:
 
 
 def _row(schedule: Schedule, group: Group) -> tuple[object, ...]:
-    producers = {operator.name: operator for operator in schedule.placed.network.operators}
+    operators = schedule.placed.network.operator
     return (
         text.shortened(" + ".join(group.operators)),
-        "+".join(dict.fromkeys(producers[name].kind for name in group.operators)),
+        "+".join(dict.fromkeys(operators[name].kind for name in group.operators)),
         " ".join(f"{dim}:{size}" for dim, size in group.tile) or "whole",
         group.steps,
         group.macs,

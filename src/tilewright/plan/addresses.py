@@ -13,18 +13,6 @@ from tilewright.memory.validate import problems
 from tilewright.plan.plan import Buffer
 
 
-def regions(arch: Accelerator) -> tuple[tuple[str | None, int, int], ...]:
-    """The partitions of the scratchpad as (class of buffers, first address, bytes); one of no class without any."""
-    scratchpad = arch.scratchpad
-    if not scratchpad.partitions:
-        return ((None, 0, scratchpad.size_bytes or 0),)
-    found, base = [], 0
-    for kind, size in scratchpad.partitions:
-        found.append((kind, base, size))
-        base += size
-    return tuple(found)
-
-
 def addressed(
     arch: Accelerator, label: str, buffers: Sequence[Buffer], together: Sequence[Sequence[str]] = ()
 ) -> tuple[Buffer, ...]:
@@ -36,7 +24,7 @@ def addressed(
     scratchpad = arch.scratchpad
     first = {name: names[0] for names in together for name in names}
     offsets: dict[str, int] = {}
-    for region, base, size in regions(arch):
+    for region, base, size in scratchpad.regions:
         rooms: dict[str, Room] = {}
         for b in buffers:
             if b.memory != scratchpad.name or region not in (None, b.kind_class):

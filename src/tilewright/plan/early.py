@@ -15,7 +15,6 @@ from tilewright.memory.buffer import Buffer as Room
 from tilewright.memory.buffer import Problem
 from tilewright.memory.exact import solve
 from tilewright.memory.validate import problems
-from tilewright.plan.addresses import regions
 from tilewright.plan.expand import expand, last_step, substeps
 from tilewright.plan.held import lives
 from tilewright.plan.plan import Buffer, Plan, Program, Transfer
@@ -108,7 +107,7 @@ def _placed(plan: Plan, before: GroupPlan, group: GroupPlan, early: Collection[s
         return None
     fixed = [(before.loads, group.begin, [*taken, *map(_span, come)]), (group.begin, group.end, [*map(_span, held)])]
     found = {b.name: replace(b, start=before.loads) for b in come}
-    for kind, low, size in regions(arch):
+    for kind, low, size in arch.scratchpad.regions:
         mine = [b for b in own if kind in (None, b.kind_class)]
         mine = [replace(b, start=before.loads) if b.name in early else b for b in mine]
         rooms = [Room(b.name, b.size_bytes, b.start, b.end, arch.alignment_bytes) for b in mine]

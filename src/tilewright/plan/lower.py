@@ -55,10 +55,9 @@ def _lowered(schedule: Schedule) -> Plan:
     sections: list[Section] = []
     found: list[tuple[Buffer, ...]] = []
     begins = [0]
-    by_name = {operator.name: operator for operator in placed.network.operators}
     stays = lives(placed, schedule.groups)
     for number, group in enumerate(schedule.groups):
-        mine = [by_name[name] for name in group.operators]
+        mine = [placed.network.operator[name] for name in group.operators]
         operators += [PlannedOperator(operator, executed_parts(placed, operator)) for operator in mine]
         lowered = _lower_group(schedule, arrays, group, number, stays, len(programs))
         programs += lowered.programs
@@ -128,12 +127,11 @@ def _lower_group(
         held = {life.base: life.name for life in stays if life.during(number) and life.base in mine}
         fused = lower_group(placed, schedule.arch, arrays, group, held, first)
         return _Lowered(fused.buffers, fused.programs, (fused.section,), len(fused.programs))
-    by_name = {operator.name: operator for operator in placed.network.operators}
     buffers: list[Buffer] = []
     programs: list[Program] = []
     clock = 0
     for name in group.operators:
-        lowered = _lower_operator(schedule, arrays, by_name[name], group)
+        lowered = _lower_operator(schedule, arrays, placed.network.operator[name], group)
         buffers += (_later(b, clock) for b in lowered.buffers)
         programs += lowered.programs
         clock += lowered.length

@@ -133,8 +133,7 @@ def block_of(placed: PlacedNetwork, tensor: str) -> tuple[int, ...]:
 
 def windows_of(placed: PlacedNetwork, group: Group, tiled: Tiled) -> Windows:
     """All intervals of a tiled group."""
-    operators = {operator.name: operator for operator in placed.network.operators}
-    parts = [executed_parts(placed, operators[run.operator]) for run in tiled.runs]
+    parts = [executed_parts(placed, placed.network.operator[run.operator]) for run in tiled.runs]
     if any(len(found) != 1 for found in parts):
         raise InfeasibleError(f"{' + '.join(group.operators)}: operators of several parts cannot be tiled")
     last = parts[-1][0]
@@ -159,7 +158,7 @@ def windows_of(placed: PlacedNetwork, group: Group, tiled: Tiled) -> Windows:
             tensor = part.tensor(part.nest.output.name)
             found.written[tensor] = _written(found, tensor, placed.of[tensor].base in elsewhere)
             dims |= _dims_of(part, found.written[tensor])
-        member = Member(number, operators[run.operator], part, run, dims)
+        member = Member(number, placed.network.operator[run.operator], part, run, dims)
         members.insert(0, member)
         found.readings[:0] = _readings(placed, member, len(loops))
     found.members = tuple(members)

@@ -51,7 +51,7 @@ def group_ends(placed: PlacedNetwork, arch: Accelerator, group: Group) -> Ends:
     """The ends of a group, loads by their tensors: of the first part's first step and the last part's last one."""
     if group.tiled is not None:
         return tiled_ends(placed, arch, group)
-    (operator,) = (op for op in placed.network.operators if op.name == group.parts[0].operator)
+    operator = placed.network.operator[group.parts[0].operator]
     parts = executed_parts(placed, operator)
     begin, end = (
         nest_ends(nest_problem(placed, arch, operator, parts, entry.part), entry.mapping)

@@ -135,7 +135,7 @@ def _producers(placed: PlacedNetwork, tensors: tuple[str, ...]) -> frozenset[str
 def _over(placed: PlacedNetwork, name: str, reads: tuple[str, ...]) -> tuple[str, ...]:
     """Bases of inputs whose every element an elementwise operator replaces by the result at the same place."""
     network = placed.network
-    operator = next(op for op in network.operators if op.name == name)
+    operator = network.operator[name]
     if operator.kind != "Elementwise":
         return ()
     out = placed.of[operator.output]

@@ -17,7 +17,7 @@ from tilewright.schedule.group.store import Store, groups_path
 from tilewright.schedule.layerwise import Found, Progress, layerwise
 from tilewright.schedule.offers import Offer, Offers, Solution
 from tilewright.schedule.packing.answer import Search, near, packed_answer, said
-from tilewright.schedule.packing.packer import Packer, regions_of
+from tilewright.schedule.packing.packer import Packer
 from tilewright.schedule.packing.rooms import rooms_of
 from tilewright.schedule.problems import nest_problem
 from tilewright.schedule.published.genetic import genetic
@@ -94,11 +94,10 @@ def market_of(placed: PlacedNetwork, arch: Accelerator, objective: str, options:
     graph = graph_of(placed, arch)
     number = {node.name: k for k, node in enumerate(graph.nodes)}
     offers = {number[group.operators[0]]: (_offer(group),) for group in alone.groups}
-    operators = {operator.name: operator for operator in placed.network.operators}
     found = {}
     for group in alone.groups:
         if len(group.parts) == 1:
-            operator = operators[group.operators[0]]
+            operator = placed.network.operator[group.operators[0]]
             problem = nest_problem(placed, arch, operator, executed_parts(placed, operator), 0)
             found[problem] = group.parts[0].mapping
     path = groups_path() if options.cache else None
@@ -145,7 +144,9 @@ def _over(solve: Solve) -> Strategy:
 
     def run(placed: PlacedNetwork, arch: Accelerator, objective: str, options: Options) -> Found:
         market = market_of(placed, arch, objective, options)
-        packer = Packer(market.graph, regions_of(arch), arch.alignment_bytes, rooms_of(placed, arch, market.prepared))
+        packer = Packer(
+            market.graph, arch.scratchpad.regions, arch.alignment_bytes, rooms_of(placed, arch, market.prepared)
+        )
         offers = watched(market, options.largest, options.progress)
         try:
             solution, repacked = solve(_Deal(market, offers, packer, objective, options))

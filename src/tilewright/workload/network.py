@@ -162,6 +162,11 @@ class Network:
         return {tensor.name: tensor for tensor in self.tensors}
 
     @cached_property
+    def operator(self) -> dict[str, Operator]:
+        """The operators by name."""
+        return {operator.name: operator for operator in self.operators}
+
+    @cached_property
     def producer(self) -> dict[str, Operator]:
         """The operator that writes each tensor (inputs and constants have none)."""
         return {operator.output: operator for operator in self.operators}

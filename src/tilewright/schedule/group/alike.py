@@ -11,7 +11,7 @@ Signature = tuple[object, ...]
 
 
 @dataclass(frozen=True)
-class Ends:
+class Interface:
     """The bases that go into a group, in the order in which its operators read them first, and those that it writes and
     that are needed elsewhere, in the order in which they are written."""
 
@@ -19,17 +19,17 @@ class Ends:
     outputs: tuple[str, ...]
 
 
-def ends(group: Members, maps: frozenset[str], outputs: frozenset[str]) -> Ends:
-    """The ends of a group; ``maps`` are the bases it reads that are not constant."""
+def interface(group: Members, maps: frozenset[str], outputs: frozenset[str]) -> Interface:
+    """The interface of a group; ``maps`` are the bases it reads that are not constant."""
     read = dict.fromkeys(group.blocks[tensor].base for one in group.all for _, tensor in one.reads)
     written = dict.fromkeys(group.blocks[one.writes].base for one in group.all)
-    return Ends(
+    return Interface(
         tuple(base for base in read if base in maps and base not in written),
         tuple(base for base in written if base in outputs),
     )
 
 
-def signature(placed: PlacedNetwork, group: Members, at: Ends) -> Signature:
+def signature(placed: PlacedNetwork, group: Members, at: Interface) -> Signature:
     """Equal for groups with equal offers: problems, and how operators, tensors and bases hang together."""
     sizes = dict(placed.bases)
     tensors = {tensor: k for k, tensor in enumerate(group.blocks)}

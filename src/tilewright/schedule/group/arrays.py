@@ -11,9 +11,9 @@ from collections.abc import Mapping as Dict
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tilewright.arch.accelerator import Accelerator
 from tilewright.mapping.arraypart import default_array_part
 from tilewright.mapping.buffers import inner_bytes
+from tilewright.mapping.ends import StepMove, dma_cycles
 from tilewright.mapping.mapping import Keep, Loop, Mapping, Node, Par
 from tilewright.mapping.problem import NestProblem
 from tilewright.mapping.recipes import Recipe, forms, made, unrollings
@@ -61,7 +61,7 @@ class ArrayMapper:
             if not fits_inside(problem, nodes):
                 continue
             cost = book.cost(ranges, nodes, moved=False)
-            flow = dma_cycles(arch, cost.stream_bytes, cost.stream_runs)
+            flow = dma_cycles(arch.dram, [StepMove("weight", cost.stream_bytes, cost.stream_runs)])
             energy = cost.energy_pj(arch, 0) + cost.stream_bytes * arch.dram.read_pj
             cycles = max(cost.cycles, flow)
             rank = {"latency": (cycles, energy), "energy": (energy, cycles), "edp": (energy * cycles, energy)}
@@ -107,12 +107,6 @@ def _cut(book: StepBook, box: Dict[str, int]) -> tuple[Ranges, NestProblem]:
     """A box in the middle of an operator, and the problem of this box alone."""
     ranges = {d: ((extent - box[d]) // 2, box[d]) for d, extent in book.nest.dims if box[d] < extent}
     return ranges, replace(book.problem, nest=boxed(book.nest, ranges), parameters=(), held_parameters=())
-
-
-def dma_cycles(arch: Accelerator, size: int, runs: int) -> int:
-    """The time of transfers from DRAM."""
-    rate = arch.dram.read_bandwidth
-    return arch.dram.setup_cycles * runs + (0 if rate is None else -(-size * rate.denominator // rate.numerator))
 
 
 def fits_inside(problem: NestProblem, nodes: tuple[Node, ...]) -> bool:

@@ -71,9 +71,8 @@ def prepared_group(placed: PlacedNetwork, arch: Accelerator, group: Group) -> tu
     """A group that says how it runs, with the places of its maps."""
     tiled = group.tiled
     assert tiled is not None
-    operators = {operator.name: operator for operator in placed.network.operators}
     dims = tuple(loop.dim for loop in tiled.loops)
-    found = members(placed, arch, [operators[run.operator] for run in tiled.runs], dims)
+    found = members(placed, arch, [placed.network.operator[run.operator] for run in tiled.runs], dims)
     places = Residency(*(frozenset(b) for b in (group.resident_in, tiled.loaded, group.resident_out, tiled.stored)))
     arrays, weights = tuple(run.array for run in tiled.runs), tuple(run.weights for run in tiled.runs)
     way = Way(tiled.loops, tiled.channels, tiled.overlap, arrays, weights)

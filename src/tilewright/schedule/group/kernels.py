@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import boolean, float64, int64, njit, void
+from numba import boolean, float64, int64, njit, types, void
 
 CYCLES, LOOSE, IN_BYTES, OUT_BYTES = range(4)
 
@@ -14,6 +14,17 @@ def _rate(size, rate):
     if rate[0] == 0:
         return 0
     return -((-size * rate[1]) // rate[0])
+
+
+@njit(types.UniTuple(int64, 2)(int64[:, ::1], int64[:, ::1], int64[::1], int64), cache=True)
+def _moved(sizes, runs, rows, step):
+    """Bytes and runs of some rows in one step; row 0 is empty."""
+    size, number = 0, 0
+    for row in rows:
+        if row:
+            size += sizes[row, step]
+            number += runs[row, step]
+    return size, number
 
 
 @njit(
@@ -39,25 +50,13 @@ def timelines(tiles, sizes, runs, loads, beside, stores, tile_of, setup, read_ra
         into = 0
         outward = 0
         for k in range(steps):
-            size, number = 0, 0
-            for row in loads[c]:
-                if row:
-                    size += sizes[row, k]
-                    number += runs[row, k]
+            size, number = _moved(sizes, runs, loads[c], k)
             load[k] = setup * number + _rate(size, read_rate)
             into += size
-            size, number = 0, 0
-            for row in beside[c]:
-                if row:
-                    size += sizes[row, k]
-                    number += runs[row, k]
+            size, number = _moved(sizes, runs, beside[c], k)
             flow[k] = setup * number + _rate(size, read_rate)
             into += size
-            size, number = 0, 0
-            for row in stores[c]:
-                if row:
-                    size += sizes[row, k]
-                    number += runs[row, k]
+            size, number = _moved(sizes, runs, stores[c], k)
             store[k] = setup * number + _rate(size, write_rate)
             outward += size
         mine = tiles[tile_of[c]]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise, product
 from time import monotonic
 
@@ -13,7 +12,7 @@ from tilewright.arch.accelerator import Accelerator
 from tilewright.mapping.mapping import Mapping
 from tilewright.mapping.problem import NestProblem
 from tilewright.schedule.graph import Graph
-from tilewright.schedule.group.alike import Ends, Signature, ends, signature
+from tilewright.schedule.group.alike import Interface, Signature, interface, signature
 from tilewright.schedule.group.arrays import ArrayMapper
 from tilewright.schedule.group.book import StepBook
 from tilewright.schedule.group.fronts import Asked, fronts
@@ -23,7 +22,6 @@ from tilewright.schedule.group.processes import processors, share_out
 from tilewright.schedule.group.rows import Fronts, Places, read, written
 from tilewright.schedule.group.store import Keys, Store
 from tilewright.schedule.offers import Choice, Offer, Residency, Solution
-from tilewright.workload.network import Operator
 from tilewright.workload.storage import PlacedNetwork
 
 WORKER = ("tilewright.schedule.group.worker", "fronts_of")
@@ -32,10 +30,10 @@ LEAST_JOBS = 10  # groups to evaluate for each process: fewer are done sooner th
 
 @dataclass(frozen=True, eq=False)
 class _Known:
-    """A group with its ends, and the fronts that are known of all groups with its offers, on disk as ``key``."""
+    """A group with its interface, and the fronts that are known of all groups with its offers, on disk as ``key``."""
 
     book: Book
-    at: Ends
+    at: Interface
     fronts: dict[Places, tuple[Offer, ...]]
     key: str
 
@@ -62,10 +60,6 @@ class Market:
         self._books: dict[frozenset[int], _Known | None] = {}
         self._fronts: dict[Signature, tuple[dict[Places, tuple[Offer, ...]], str]] = {}
         self._store, self._keys = store, Keys(arch, objective, self.capacity, found)
-
-    @cached_property
-    def _operators(self) -> dict[str, Operator]:
-        return {operator.name: operator for operator in self.placed.network.operators}
 
     def of(self, nodes: frozenset[int], residency: Residency) -> tuple[Offer, ...]:
         """The front of a group: offers of which none is beaten in room, energy, cycles and bytes at once."""
@@ -136,7 +130,8 @@ class Market:
 
     def group(self, nodes: frozenset[int]) -> Members:
         """The operators of a group in the network's order; NoGroupError if they are none."""
-        return members(self.placed, self.arch, [self._operators[self.graph.nodes[k].name] for k in sorted(nodes)])
+        operators = self.placed.network.operator
+        return members(self.placed, self.arch, [operators[self.graph.nodes[k].name] for k in sorted(nodes)])
 
     def space(self, largest: int) -> str:
         """What is searched, in words."""
@@ -174,7 +169,7 @@ class Market:
             self._store.put(known.key, written(known.fronts))
 
     def _known(self, nodes: frozenset[int]) -> _Known | None:
-        """A group with its ends and its fronts as far as they are known; None if these nodes are no group."""
+        """A group with its interface and its fronts as far as they are known; None if these nodes are no group."""
         if nodes not in self._books:
             try:
                 group = self.group(nodes)
@@ -182,7 +177,7 @@ class Market:
                 self._books[nodes] = None
                 return None
             outputs = self.graph.leaving(nodes)
-            at = ends(group, frozenset(base for k in nodes for base in self.graph.nodes[k].reads), outputs)
+            at = interface(group, frozenset(base for k in nodes for base in self.graph.nodes[k].reads), outputs)
             kind = signature(self.placed, group, at)
             stored = self._fronts.get(kind)
             if stored is None:
@@ -192,7 +187,7 @@ class Market:
             self._books[nodes] = _Known(book, at, *stored)
         return self._books[nodes]
 
-    def _stored(self, kind: Signature, group: Members, at: Ends) -> tuple[dict[Places, tuple[Offer, ...]], str]:
+    def _stored(self, kind: Signature, group: Members, at: Interface) -> tuple[dict[Places, tuple[Offer, ...]], str]:
         """The fronts on disk of groups of a kind, and their name there."""
         if self._store is None:
             return {}, ""
@@ -205,7 +200,7 @@ class Market:
                 pass
         return {}, key
 
-    def _residencies(self, nodes: frozenset[int], at: Ends) -> list[Residency]:
+    def _residencies(self, nodes: frozenset[int], at: Interface) -> list[Residency]:
         """All that a search may ask for, as far as the chip is large enough."""
         options: list[list[tuple[str, ...]]] = [[(), ("resident",), ("loaded",)] for _ in at.inputs]
         for base in at.outputs:
@@ -236,7 +231,7 @@ def _segments(jobs: Sequence[frozenset[int]], number: int) -> list[list[frozense
     return [[jobs[k] for k in sorted(along[low:high])] for low, high in pairwise(cuts)]
 
 
-def _places(at: Ends, residency: Residency) -> Places:
+def _places(at: Interface, residency: Residency) -> Places:
     inputs = ((base in residency.resident, base in residency.loaded) for base in at.inputs)
     return (*inputs, *((base in residency.held, base in residency.stored) for base in at.outputs))
 

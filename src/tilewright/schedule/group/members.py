@@ -168,10 +168,12 @@ def members(
     for _, tensor in (read for one in found for read in one.reads):
         blocks.setdefault(tensor, block(placed, tensor, outside=placed.of[tensor].base not in written))
     read = {blocks[tensor].base for one in found for _, tensor in one.reads}
-    inside = {one.name for one in found}
-    for other in placed.network.operators:
-        base = placed.of[other.output].base if other.output in placed.of else ""
-        if base in read & written and other.name not in inside | placed.views and executed_parts(placed, other):
+    both, ours = read & written, placed.views | {one.name for one in found}
+    for other in placed.network.operators if both else ():
+        if other.name in ours or other.output not in placed.of or placed.of[other.output].base not in both:
+            continue
+        if executed_parts(placed, other):
+            base = placed.of[other.output].base
             raise NoGroupError(f"{base} is written and read inside, and written by {other.name} outside")
     if any(blocks[one.writes].base not in read for one in found[:-1]):
         raise NoGroupError("what an operator writes is not read inside")

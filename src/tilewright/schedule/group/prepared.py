@@ -447,6 +447,7 @@ class Prepared:
         )
 
     def stored(self, place: int, one: Member) -> Transfer:
+        """A map that goes to DRAM tile by tile."""
         key = (one.writes, "store")
         if key not in self._parts:
             at, output, own, extents = self.at, one.nest.output, self.at.way.channels, one.nest.extents

@@ -110,7 +110,7 @@ class Store:
 
     def flush(self) -> None:
         """Write what waits, note what was read, remove what was not for the longest time beyond ``MOST_ROWS``."""
-        self._written_at = now = time.monotonic()
+        self._written_at = time.monotonic()
         if not (self._waiting or self._read):
             return
         now = time.time()

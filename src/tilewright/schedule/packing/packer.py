@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Literal
 
-from tilewright.arch.accelerator import Accelerator
 from tilewright.memory.allocate import SCHEDULE_BUDGET, packed
 from tilewright.memory.buffer import Buffer
 from tilewright.schedule.graph import Graph
@@ -14,13 +13,7 @@ from tilewright.schedule.packing.rooms import RoomsOf
 from tilewright.schedule.stays import Stay, places, stays
 
 Verdict = Literal["feasible", "infeasible", "limit"]
-Regions = tuple[tuple[str | None, int], ...]
-
-
-def regions_of(arch: Accelerator) -> Regions:
-    """The partitions of a scratchpad by class with their bytes, or the whole of it for every class (None)."""
-    pad = arch.scratchpad
-    return pad.partitions or ((None, pad.size_bytes or 0),)
+Regions = tuple[tuple[str | None, int, int], ...]  # as of ``Memory.regions``
 
 
 class Packer:
@@ -57,7 +50,7 @@ class Packer:
         kinds = self.rectangles(choices, window, bare, gone)
         verdicts = {
             self._pack(size, [b for kind, b in kinds if region in (None, kind)], budget)
-            for region, size in self._regions
+            for region, _, size in self._regions
         }
         return "infeasible" if "infeasible" in verdicts else "limit" if "limit" in verdicts else "feasible"
 

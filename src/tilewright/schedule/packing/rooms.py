@@ -47,7 +47,7 @@ def rooms_of(placed: PlacedNetwork, arch: Accelerator, prepared: PreparedOf) -> 
 def _of_parts(placed: PlacedNetwork, arch: Accelerator, group: Group) -> Rooms:
     """The parts of an operator follow on each other; its parameters stay for all of them."""
     (name,) = group.operators
-    operator = next(op for op in placed.network.operators if op.name == name)
+    operator = placed.network.operator[name]
     parts = executed_parts(placed, operator)
     found = []
     for entry in group.parts:
