@@ -15,7 +15,7 @@ from tilewright.cli.guard import guarded
 from tilewright.errors import UsageError
 
 Models = Annotated[
-    list[str] | None, typer.Argument(metavar="[MODEL]...", help=options.MODEL_HELP + " Several may be given.")
+    list[str] | None, typer.Argument(metavar="MODEL", help=options.MODEL_HELP + " Several may be given.")
 ]
 HowLong = Annotated[
     options.Effort | None,
