@@ -72,11 +72,11 @@ def test_columns_say_what_every_offer_says_by_itself(seed: int, tmp_path: Path) 
     for book, graph, nodes in books(seed, tmp_path)[::3]:
         inputs, outputs, asked = residencies(graph, nodes)
         mapper = ArrayMapper("edp", {})
-        for same in list(prepared_ways(book, mapper, 1 << 40))[::7]:
-            table = columns(same, request(inputs, outputs, asked))
-            for w, way in enumerate(same):
+        for framed in list(prepared_ways(book, mapper, 1 << 40))[::5]:
+            table = columns(framed, request(inputs, outputs, asked))
+            for w, way in enumerate(framed.ways):
                 for r, places in enumerate(asked):
-                    by_itself = offer(Prepared(setting(book, way.at.way)), places)
+                    by_itself = offer(Prepared(setting(book, way)), places)
                     compared += 1
                     assert Offer(
                         int(table.room_bytes[w, r]),
@@ -102,7 +102,8 @@ def test_fronts_leave_out_only_what_is_beaten(seed: int, tmp_path: Path) -> None
     held = tuple(sum(graph.base[base].size_bytes for base in one.on_chip) for one in asked)
     found = fronts(book, mapper, Asked(inputs, outputs, tuple(asked), held), capacity)
     for places, bytes_held, front in zip(asked, held, found, strict=True):
-        every = [offer(way, places) for same in prepared_ways(book, mapper, capacity) for way in same]
+        ways = (way for framed in prepared_ways(book, mapper, capacity) for way in framed.ways)
+        every = [offer(Prepared(setting(book, way)), places) for way in ways]
         points = {_point(one) for one in every if one.room_bytes + bytes_held <= capacity}
         best = {p for p in points if not any(q != p and all(a <= b for a, b in zip(q, p, strict=True)) for q in points)}
         assert {_point(one) for one in front} == best

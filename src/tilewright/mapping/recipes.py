@@ -17,7 +17,7 @@ from math import prod
 from tilewright.arch.accelerator import Accelerator, Memory
 from tilewright.mapping.arraypart import inner_memories, kept_bytes, memory_stages
 from tilewright.mapping.mapping import Keep, Loop, Node, Par
-from tilewright.workload.nest import LoopNest
+from tilewright.workload.nest import Axis, LoopNest
 
 MOST_WHOLE = 3  # dimensions that one axis unrolls as a whole
 CAPS = (2, 4, 8)  # positions of a dimension beside another one that is unrolled in part
@@ -75,17 +75,24 @@ def _shares(nest: LoopNest, dims: list[str]) -> list[tuple[Share, ...]]:
 
 
 def _guess(nest: LoopNest, arch: Accelerator, tile: Dict[str, int], positions: Positions) -> float:
-    """Compute steps of the busiest position, times operations and words that operands without a memory of their own
-    read."""
+    """Compute steps of the busiest position, times operations and words that move: in a step every different one once,
+    those of operands without a memory of their own from further away."""
     left, used_by = dict(tile), dict.fromkeys(tile, 1)
     for _, dim, used in positions:
         left[dim] = -(-left[dim] // used)
         used_by[dim] *= used
-    words = points = prod(tile.values())
-    for operand in nest.inputs:
-        if not inner_memories(arch, operand):
-            words += 10 * points // prod(used for dim, used in used_by.items() if dim not in operand.dims)
-    return float(prod(left.values())) * words
+    steps, points = prod(left.values()), prod(tile.values())
+    words = points
+    for operand in nest.operands:
+        often = 1 if inner_memories(arch, operand) else 10
+        words += often * steps * prod(_different(axis, used_by) for axis in operand.axes)
+    return float(steps) * words
+
+
+def _different(axis: Axis, used_by: Dict[str, int]) -> int:
+    """Indices along an axis that positions read in a step, where those beside each other work on neighbours."""
+    span = 1 + sum(coefficient * (used_by[dim] - 1) for dim, coefficient in axis.terms)
+    return min(span, prod(used_by[dim] for dim in axis.dims))
 
 
 def assigned(arch: Accelerator, unrolling: Unrolling, tile: Dict[str, int], *, strict: bool = True) -> Positions | None:

@@ -58,6 +58,13 @@ class Served:
         return found
 
     @cached_property
+    def totals(self) -> tuple[int, int, int, int, int]:
+        """Sums over the whole nest: of the parent, of all positions, the most of any of the parent's instances and of
+        any position, the parent's first instance."""
+        busiest = (self.busiest_instance, self.busiest, self.first_instance)
+        return (self.moved, self.received, *(int(table.sum()) for table in busiest))  # type: ignore[return-value]
+
+    @cached_property
     def first_instance(self) -> IntArray:
         """The parent's first instance alone."""
         return self.parent[..., 0]

@@ -95,7 +95,7 @@ def market_of(placed: PlacedNetwork, arch: Accelerator, objective: str, options:
     number = {node.name: k for k, node in enumerate(graph.nodes)}
     offers = {number[group.operators[0]]: (_offer(group),) for group in alone.groups}
     found = {}
-    for group in alone.groups:
+    for group in alone.groups if options.effort != "quick" else ():  # whose array parts are plain
         if len(group.parts) == 1:
             operator = placed.network.operator[group.operators[0]]
             problem = nest_problem(placed, arch, operator, executed_parts(placed, operator), 0)

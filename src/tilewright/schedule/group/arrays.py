@@ -1,15 +1,17 @@
 """The array mapper of groups: what an operator's steps do within the array (docs/model.md, section 8).
 
 Tried on the operator's largest box are array parts by a few recipes (``mapping.recipes``) that do well for the whole
-operator or for a part of its rows, the plain one of ``mapping.arraypart``, and the one of the best mapping that was
-found for the operator by itself, cut to the box. The best of them for the objective is taken.
+operator or for a part of its rows, and the one of the best mapping that was found for the operator by itself, cut to
+the box. They are ranked by the objective for a box of about that size; the first that fits is taken, or else the plain
+one of ``mapping.arraypart``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as Dict
-from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from tilewright.mapping.arraypart import default_array_part
 from tilewright.mapping.buffers import inner_bytes
@@ -22,14 +24,19 @@ from tilewright.schedule.group.book import StepBook
 from tilewright.schedule.group.steps import Ranges, boxed, pad_keeps
 from tilewright.workload.nest import LoopNest
 
+Source = Recipe | Mapping  # of an array part: a recipe, or a mapping for the whole operator
+S = TypeVar("S", Recipe, Source)
+Box = tuple[tuple[str, int], ...]
+
 
 class ArrayMapper:
     """Array parts for boxes of operators; ``found`` has the best mapping of problems by themselves, where known."""
 
     def __init__(self, objective: str, found: Dict[NestProblem, Mapping]) -> None:
         self._objective, self._found = objective, found
-        self._known: dict[tuple[StepBook, tuple[tuple[str, int], ...]], tuple[Node, ...] | None] = {}
-        self._recipes: dict[StepBook, tuple[Recipe, ...]] = {}
+        self._known: dict[tuple[StepBook, Box], tuple[Node, ...] | None] = {}
+        self._ranked: dict[tuple[StepBook, Box], tuple[Source, ...]] = {}
+        self._sources: dict[StepBook, tuple[Source, ...]] = {}
 
     def of(self, book: StepBook, box: Dict[str, int]) -> tuple[Node, ...] | None:
         """The array part for a largest box, or None where none fits the array's memories."""
@@ -37,27 +44,37 @@ class ArrayMapper:
             return ()
         key = (book, tuple(box.items()))
         if key not in self._known:
-            if book not in self._recipes:
-                self._recipes[book] = self._shortlist(book)
-            self._known[key] = self._choose(book, box)
+            problem = _cut(book, box)[1]
+            fitting = (nodes for nodes in self._tried(book, box, problem) if fits_inside(problem, nodes))
+            self._known[key] = next(fitting, None)
         return self._known[key]
 
-    def _choose(self, book: StepBook, box: Dict[str, int]) -> tuple[Node, ...] | None:
-        candidates = [made(recipe, book.nest, book.problem.arch, box) for recipe in self._recipes[book]]
-        candidates.append(default_array_part(_cut(book, box)[1], box))
-        if book.problem in self._found:
-            candidates.append(transplanted(book.problem, self._found[book.problem], box))
-        judged = self._judged(book, box, [nodes for nodes in candidates if nodes is not None])
-        return judged[0][1] if judged else None
+    def _tried(self, book: StepBook, box: Dict[str, int], problem: NestProblem) -> Iterator[tuple[Node, ...]]:
+        """Array parts for a box, best first by a guess."""
+        for source in self._ranking(book, _rounded(book.nest, box)):
+            nodes = _nodes(source, book, box)
+            if nodes is not None:
+                yield without_single_chunks(nodes, box)
+        yield without_single_chunks(default_array_part(problem, box), box)
+
+    def _ranking(self, book: StepBook, box: Dict[str, int]) -> tuple[Source, ...]:
+        """What array parts for boxes of about this size are made of, best first."""
+        key = (book, tuple(box.items()))
+        if key not in self._ranked:
+            if book not in self._sources:
+                found = self._found.get(book.problem)
+                self._sources[book] = (*self._shortlist(book), *(() if found is None else (found,)))
+            self._ranked[key] = self._best(book, box, self._sources[book])
+        return self._ranked[key]
 
     def _judged(
         self, book: StepBook, box: Dict[str, int], candidates: Sequence[tuple[Node, ...]]
     ) -> list[tuple[tuple[float, ...], tuple[Node, ...]]]:
-        """Those that fit, best first."""
+        """Those that fit, with their ranks, best first."""
         arch = book.problem.arch
         ranges, problem = _cut(book, box)
         found = []
-        for number, nodes in enumerate(dict.fromkeys(without_single_chunks(nodes, box) for nodes in candidates)):
+        for number, nodes in enumerate(candidates):
             if not fits_inside(problem, nodes):
                 continue
             cost = book.cost(ranges, nodes, moved=False)
@@ -72,28 +89,39 @@ class ArrayMapper:
         """The recipes that do best for the whole operator and for a part of its rows: many unrollings in a form or
         two, then the best of these in all."""
         nest, arch = book.nest, book.problem.arch
-        boxes = _samples(nest)
         chosen: dict[Recipe, None] = {}
         every = forms(nest, arch)
         some = [form for form in every if form[:2] == every[0][:2]]
-        for box in boxes:
+        for box in _samples(nest):
             few = unrollings(nest, arch, box, MANY)
-            first = self._best(book, box, [Recipe(one, *form) for one in few for form in some], FEW)
+            first = self._best(book, box, [Recipe(one, *form) for one in few for form in some])[:FEW]
             all_of_them = [Recipe(one.unrolling, *form) for one in first for form in every]
-            chosen |= dict.fromkeys(self._best(book, box, all_of_them, KEPT))
+            chosen |= dict.fromkeys(self._best(book, box, all_of_them)[:KEPT])
         return tuple(chosen)
 
-    def _best(self, book: StepBook, box: Dict[str, int], recipes: Sequence[Recipe], most: int) -> list[Recipe]:
-        """The recipes of the best array parts for a box."""
-        by_nodes: dict[tuple[Node, ...], Recipe] = {}
-        for recipe in recipes:
-            nodes = made(recipe, book.nest, book.problem.arch, box)
+    def _best(self, book: StepBook, box: Dict[str, int], sources: Sequence[S]) -> tuple[S, ...]:
+        """What gives different array parts that fit a box, best first."""
+        by_nodes: dict[tuple[Node, ...], S] = {}
+        for source in sources:
+            nodes = _nodes(source, book, box)
             if nodes is not None:
-                by_nodes.setdefault(without_single_chunks(nodes, box), recipe)
-        return [by_nodes[nodes] for _, nodes in self._judged(book, box, list(by_nodes))[:most]]
+                by_nodes.setdefault(without_single_chunks(nodes, box), source)
+        return tuple(by_nodes[nodes] for _, nodes in self._judged(book, box, list(by_nodes)))
 
 
-MANY, FEW, KEPT = 40, 6, 3  # ways to unroll that are tried; those tried in all orders of keeps; recipes per sample
+def _nodes(source: Source, book: StepBook, box: Dict[str, int]) -> tuple[Node, ...] | None:
+    """The array part that a source gives for a box; None if it gives none."""
+    if isinstance(source, Mapping):
+        return transplanted(book.problem, source, box)
+    return made(source, book.nest, book.problem.arch, box)
+
+
+def _rounded(nest: LoopNest, box: Dict[str, int]) -> dict[str, int]:
+    """A box about as large: every length up to the next power of two, but not beyond the operator's."""
+    return {dim: min(nest.extents[dim], 1 << (length - 1).bit_length()) for dim, length in box.items()}
+
+
+MANY, FEW, KEPT = 40, 4, 2  # ways to unroll that are tried; those tried in all orders of keeps; recipes per sample
 
 
 def _samples(nest: LoopNest) -> list[dict[str, int]]:

@@ -15,7 +15,7 @@ from tilewright.mapping.homes import accumulating_along
 from tilewright.mapping.lattice import SHARED, SUM, Cuts
 from tilewright.mapping.mapping import Keep, Loop, Mapping, Node
 from tilewright.mapping.problem import NestProblem
-from tilewright.mapping.words import Served, axis_words, counted_unions, first_turns, turns
+from tilewright.mapping.words import axis_words, counted_unions, first_turns, turns
 from tilewright.schedule.group.steps import StepCost, moved_axis, pad_keeps
 from tilewright.workload.nest import Axis
 
@@ -140,7 +140,7 @@ class BoxCounts:
             refills = 1
             if boundary in self._passing:
                 refills = sum(int(times.sum()) for _, times in counted_unions(here, lengths, cuts, slide))
-            factor = self._factors[key] = _factor(axis_words(here, lengths, cuts, slide), refills)
+            factor = self._factors[key] = (*axis_words(here, lengths, cuts, slide).totals, refills)
         return factor
 
     def _dim(self, boundary: Boundary, dim: str, extent: int) -> Factor:
@@ -148,7 +148,7 @@ class BoxCounts:
         factor = self._factors.get(key)
         if factor is None:
             times = turns(extent, boundary.cuts[dim])
-            factor = self._factors[key] = _factor(times, int(times.all_instances.sum()))
+            factor = self._factors[key] = (*times.totals, times.moved)
         return factor
 
     def _fresh(self, boundary: Boundary, base: int, extents: Dict[str, int]) -> int:
@@ -216,17 +216,6 @@ class BoxCounts:
         all_of_it = _times(*self._both(boundary, ranges, extents))
         size = -(-all_of_it[MOVED] * self._problem.bits(boundary.operand.name) // 8)
         return size, all_of_it[REFILLS]
-
-
-def _factor(served: Served, refills: int) -> Factor:
-    return (
-        served.moved,
-        served.received,
-        int(served.busiest_instance.sum()),
-        int(served.busiest.sum()),
-        int(served.first_instance.sum()),
-        refills,
-    )
 
 
 def _computing(mapping: Mapping, dim: str) -> Cuts:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from tilewright.mapping.mapping import Node
 from tilewright.schedule.group.arrays import ArrayMapper
 from tilewright.schedule.group.prepared import Book, Prepared, Way, setting
-from tilewright.schedule.group.room import Room, map_rooms, peak, weight_rooms
-from tilewright.schedule.group.sheet import Columns, columns, request
+from tilewright.schedule.group.room import by_phase, map_rooms
+from tilewright.schedule.group.sheet import Columns, Framed, columns, request
 from tilewright.schedule.group.ways import frames, weight_choices
 from tilewright.schedule.offers import Offer, Residency
 
@@ -32,36 +32,30 @@ def fronts(book: Book, mapper: ArrayMapper, asked: Asked, capacity: int) -> tupl
     table = request(asked.inputs, asked.outputs, asked.residencies)
     ways: list[Way] = []
     found: list[Columns] = []
-    for same in prepared_ways(book, mapper, capacity):
-        ways += [one.at.way for one in same]
-        found.append(columns(same, table))
+    for framed in prepared_ways(book, mapper, capacity):
+        ways += framed.ways
+        found.append(columns(framed, table))
     if not found:
         return ((),) * len(asked.residencies)
     every = Columns(*(np.concatenate([getattr(one, name) for one in found]) for name in Columns.__dataclass_fields__))
     return tuple(_front(every, r, capacity - held, ways) for r, held in enumerate(asked.held_bytes))
 
 
-def prepared_ways(book: Book, mapper: ArrayMapper, capacity: int) -> Iterator[list[Prepared]]:
-    """All ways to run a group that fit by themselves where all that can be on chip is; those of one frame together."""
+def prepared_ways(book: Book, mapper: ArrayMapper, capacity: int) -> Iterator[Framed]:
+    """All ways to run a group that fit by themselves where all that can be on chip is, frame by frame."""
     group = book.group
     outside = frozenset(block.base for block in group.blocks.values()) - group.written
     least = Residency(resident=outside, held=book.outputs)
     nothing = (False,) * len(group.all)
     for frame in frames(group):
-        choices = weight_choices(group, frame)
         found, boxed = book.frame(frame.loops, frame.overlap, frame.channels)
-        rooms = map_rooms(book.arch, group, found, least, boxed, nothing)
-        fitting = [w for w in choices if _fits(book, [*rooms, *weight_rooms(book.arch, group, boxed, w)], capacity)]
+        maps = by_phase(map_rooms(book.arch, group, found, least, boxed, nothing), len(group.all))
+        choices = weight_choices(group, frame)
+        fitting = [w for w in choices if (maps + book.weight_phases(w, frame.channels, boxed)).max() <= capacity]
         arrays = _arrays(book, mapper, boxed) if fitting else None
-        if arrays is None:
-            continue
-        first = Prepared(setting(book, Way(frame.loops, frame.channels, frame.overlap, arrays, fitting[0])))
-        others = (replace(first.at, way=replace(first.at.way, weights=weights)) for weights in fitting[1:])
-        yield [first, *(Prepared(other, first) for other in others)]
-
-
-def _fits(book: Book, rooms: list[Room], capacity: int) -> bool:
-    return peak(rooms, len(book.group.all)) <= capacity
+        if arrays is not None:
+            way = Way(frame.loops, frame.channels, frame.overlap, arrays, fitting[0])
+            yield Framed(Prepared(setting(book, way)), tuple(fitting))
 
 
 def _arrays(book: Book, mapper: ArrayMapper, boxed: Sequence[dict[str, int]]) -> tuple[tuple[Node, ...], ...] | None:

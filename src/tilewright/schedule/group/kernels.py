@@ -29,57 +29,66 @@ def _moved(sizes, runs, rows, step):
 
 @njit(
     void(
-        int64[:, ::1], int64[:, ::1], int64[:, ::1], int64[:, ::1], int64[:, ::1], int64[:, ::1], int64[::1],
-        int64, int64[::1], int64[::1], boolean, int64[:, ::1],
+        int64[:, ::1], int64[:, ::1], int64[:, ::1], int64[:, :, ::1], int64, int64[:, ::1], int64[::1], int64[::1],
+        int64[::1], int64, int64[::1], int64[::1], boolean, int64[:, :, ::1],
     ),
     cache=True,
 )  # fmt: skip
-def timelines(tiles, sizes, runs, loads, beside, stores, tile_of, setup, read_rate, write_rate, overlaps, out):
-    """The time of a group for each way to place its maps (docs/model.md, sections 6 and 8).
+def timelines(
+    tiles, sizes, runs, loads, flow, stores, into, out_of, tile_of, setup, read_rate, write_rate, overlaps, found
+):
+    """The time of a group for each choice of weights and residency (docs/model.md, sections 6 and 8).
 
     ``tiles[t]`` are the times of all steps, ``sizes`` and ``runs`` bytes and runs of transfers, one row each, the first
-    empty. For each choice c: rows ``loads[c]`` come in before a step, ``beside[c]`` flow in during it, rows
-    ``stores[c]`` go out after it; ``tile_of[c]`` is its row of times. ``out[c]``: cycles, the same with the
-    maximum outside the sum, bytes in, bytes out.
+    empty. Rows ``loads[w, into[r]]`` come in before a step of choice w and residency r, row ``flow`` flows in during
+    it, rows ``stores[out_of[r]]`` go out after it; ``tile_of[r]`` is its row of times. ``found[w, r]``: cycles, the
+    same with the maximum outside the sum, bytes in without those that flow, bytes out.
     """
     steps = tiles.shape[1]
-    load = np.empty(steps, np.int64)
-    flow = np.empty(steps, np.int64)
-    store = np.empty(steps, np.int64)
-    for c in range(out.shape[0]):
-        into = 0
-        outward = 0
+    load, before = np.empty(steps, np.int64), np.empty(steps, np.int64)
+    beside, after = np.empty(steps, np.int64), np.empty((len(stores), steps), np.int64)
+    outward, storing = np.zeros(len(stores), np.int64), np.zeros(len(stores), np.int64)
+    flowing = 0
+    for k in range(steps):
+        beside[k] = setup * runs[flow, k] + _rate(sizes[flow, k], read_rate)
+        flowing += beside[k]
+    for s in range(len(stores)):
         for k in range(steps):
-            size, number = _moved(sizes, runs, loads[c], k)
-            load[k] = setup * number + _rate(size, read_rate)
-            into += size
-            size, number = _moved(sizes, runs, beside[c], k)
-            flow[k] = setup * number + _rate(size, read_rate)
-            into += size
-            size, number = _moved(sizes, runs, stores[c], k)
-            store[k] = setup * number + _rate(size, write_rate)
-            outward += size
-        mine = tiles[tile_of[c]]
-        total, moving, computing = 0, 0, 0
-        for k in range(steps):
-            computing += mine[k]
-            if overlaps:
-                at_once = flow[k]
-                if k > 0:
-                    at_once += store[k - 1]
-                if k + 1 < steps:
-                    at_once += load[k + 1]
-                total += max(mine[k], at_once)
-            else:
-                total += load[k] + max(mine[k], flow[k]) + store[k]
-            moving += load[k] + flow[k] + store[k]
-        first, last = load[0], store[steps - 1]
-        if overlaps:
-            total += first + last
-        out[c, CYCLES] = total
-        out[c, LOOSE] = first + max(moving - first - last, computing) + last
-        out[c, IN_BYTES] = into
-        out[c, OUT_BYTES] = outward
+            size, number = _moved(sizes, runs, stores[s], k)
+            after[s, k] = setup * number + _rate(size, write_rate)
+            outward[s] += size
+            storing[s] += after[s, k]
+    computing = tiles.sum(axis=1)
+    for w in range(loads.shape[0]):
+        for e in range(loads.shape[1]):
+            inward, loading = 0, 0
+            for k in range(steps):
+                size, number = _moved(sizes, runs, loads[w, e], k)
+                load[k] = setup * number + _rate(size, read_rate)
+                inward += size
+                loading += load[k]
+            if overlaps:  # what is loaded for the step after this one
+                for k in range(steps - 1):
+                    before[k] = beside[k] + load[k + 1]
+                before[steps - 1] = beside[steps - 1]
+            for r in range(len(into)):
+                if into[r] != e:
+                    continue
+                mine, store = tiles[tile_of[r]], after[out_of[r]]
+                first, last = load[0], store[steps - 1]
+                if overlaps:
+                    total = first + last + max(mine[0], before[0])
+                    for k in range(1, steps):
+                        total += max(mine[k], before[k] + store[k - 1])
+                else:
+                    total = loading + storing[out_of[r]]
+                    for k in range(steps):
+                        total += max(mine[k], beside[k])
+                moving = loading + flowing + storing[out_of[r]]
+                found[w, r, CYCLES] = total
+                found[w, r, LOOSE] = first + max(moving - first - last, computing[tile_of[r]]) + last
+                found[w, r, IN_BYTES] = inward
+                found[w, r, OUT_BYTES] = outward[out_of[r]]
 
 
 @njit(int64(int64[::1], float64[::1], int64[::1], int64[::1], int64[::1], int64[::1]), cache=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import product
 from math import prod
@@ -28,7 +28,7 @@ from tilewright.schedule.group.book import (
 )
 from tilewright.schedule.group.intervals import Boxes, Loops, boxes, merged, shared_loops
 from tilewright.schedule.group.members import Member, Members
-from tilewright.schedule.group.room import Room, map_rooms, weight_rooms
+from tilewright.schedule.group.room import Room, by_phase, map_rooms, weight_rooms
 from tilewright.schedule.offers import Residency
 from tilewright.schedule.problems import dram_strides
 from tilewright.schedule.tiled import Overlap, Weights
@@ -108,6 +108,8 @@ class Book:
         self._classes: dict[tuple[Loop, bool, int], Classes] = {}
         self._chunks: dict[Loop, Classes] = {}
         self._weights: dict[tuple[int, Loop | None], IntArray] = {}
+        self._weight_dims = [(k, dim) for k, one in enumerate(group.all) if one.weights for dim in one.weights.dims]
+        self._weight_phases: dict[tuple[object, ...], IntArray] = {}
         self._counts: dict[tuple[Loop, bool, str, bool], Counted] = {}
 
     def line(self, loop: Loop, cached: bool) -> Boxes:
@@ -195,6 +197,16 @@ class Book:
             self._weights[key] = np.array(sizes)
         return self._weights[key]
 
+    def weight_phases(
+        self, weights: tuple[Weights, ...], channels: Loop | None, boxed: tuple[dict[str, int], ...]
+    ) -> IntArray:
+        """Bytes of weights that stay or are streamed while each operator runs."""
+        key = (weights, channels, tuple(boxed[k][dim] for k, dim in self._weight_dims))
+        if key not in self._weight_phases:
+            rooms = weight_rooms(self.arch, self.group, boxed, weights)
+            self._weight_phases[key] = by_phase(rooms, len(self.group.all))
+        return self._weight_phases[key]
+
     def largest(self, found: Boxes, channels: Loop | None) -> tuple[dict[str, int], ...]:
         """The longest range of every dimension of every operator in any step."""
         last = len(self.group.all) - 1
@@ -263,31 +275,15 @@ class Transfer:
         runs[..., steps] += many
 
 
-@dataclass(frozen=True)
-class _Shared:
-    """What a way has found out that does not depend on weights."""
-
-    work: dict[tuple[int, bool], Steps] = field(default_factory=dict)
-    parts: dict[tuple[str, str], Transfer] = field(default_factory=dict)
-    times: dict[tuple[int, bool], IntArray] = field(default_factory=dict)
-    rooms: dict[frozenset[str], list[Room]] = field(default_factory=dict)
-
-
 class Prepared:
-    """A group under a way to run it, with everything that places of its maps choose from.
+    """A group under a way to run it, with everything that places of its maps choose from."""
 
-    ``like`` is the same way but for what becomes of weights: all else is shared with it.
-    """
-
-    _shared: _Shared
-
-    def __init__(self, at: Setting, like: Prepared | None = None) -> None:
+    def __init__(self, at: Setting) -> None:
         self.at = at
-        self._shared = shared = like._shared if like is not None else _Shared()
-        self._work, self._parts, self._times = shared.work, shared.parts, shared.times
-        self._rooms = shared.rooms
-        if like is None:
-            self._work |= {(place, False): self._steps(place, moved=False) for place in range(len(at.group.all))}
+        self._work = {(place, False): self._steps(place, moved=False) for place in range(len(at.group.all))}
+        self._parts: dict[tuple[str, str], Transfer] = {}
+        self._times: dict[tuple[int, bool], IntArray] = {}
+        self._rooms: dict[frozenset[str], list[Room]] = {}
 
     def _steps(self, place: int, *, moved: bool) -> Steps:
         at, book = self.at, self.at.book

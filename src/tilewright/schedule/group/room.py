@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import prod
+
+import numpy as np
 
 from tilewright.arch.accelerator import Accelerator
 from tilewright.mapping.buffers import aligned, operand_buffers
 from tilewright.mapping.mapping import Mapping
 from tilewright.mapping.problem import NestProblem
+from tilewright.mapping.tiling import IntArray
 from tilewright.schedule.group.book import footprint
 from tilewright.schedule.group.intervals import Boxes, Key
 from tilewright.schedule.group.members import Members
@@ -30,7 +33,15 @@ class Room:
 
 def peak(rooms: list[Room], phases: int) -> int:
     """The most bytes of any phase."""
-    return max(sum(r.size_bytes for r in rooms if r.first <= phase <= r.last) for phase in range(phases))
+    return int(by_phase(rooms, phases).max())
+
+
+def by_phase(rooms: Iterable[Room], phases: int) -> IntArray:
+    """The bytes of every phase."""
+    found = np.zeros(phases, dtype=np.int64)
+    for room in rooms:
+        found[room.first : room.last + 1] += room.size_bytes
+    return found
 
 
 def map_rooms(

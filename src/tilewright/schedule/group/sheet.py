@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from tilewright.arch.accelerator import Accelerator
 from tilewright.mapping.tiling import IntArray
 from tilewright.schedule.group.cost import Counts
-from tilewright.schedule.group.prepared import Prepared, Transfer
-from tilewright.schedule.group.room import Room, base_rooms, fixed_rooms, weight_rooms
+from tilewright.schedule.group.prepared import Prepared, Transfer, Way
+from tilewright.schedule.group.room import Room, base_rooms, by_phase, fixed_rooms
 from tilewright.schedule.offers import Residency
+from tilewright.schedule.tiled import Weights
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -32,147 +32,183 @@ class Columns:
 @dataclass(frozen=True)
 class Request:
     """The residencies that are asked for, base by base: ``inputs`` and ``outputs`` name the bases that go into a group
-    and come out of it; for each of them, ``resident[r, b]`` and the like say what residency r does with base b."""
+    and come out of it. Residency r does with the inputs what row ``into[r]`` of ``entering`` says (STREAMED, RESIDENT,
+    LOADED), and with the outputs what row ``out_of[r]`` of ``leaving`` says (whether each is held, and stored)."""
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
-    resident: IntArray
-    loaded: IntArray
-    held: IntArray
-    stored: IntArray
+    entering: tuple[tuple[int, ...], ...]
+    into: IntArray
+    leaving: tuple[tuple[tuple[bool, bool], ...], ...]
+    out_of: IntArray
+
+
+STREAMED, RESIDENT, LOADED = range(3)
 
 
 def request(inputs: Sequence[str], outputs: Sequence[str], residencies: Sequence[Residency]) -> Request:
     """Residencies as a table."""
-
-    def flags(bases: Sequence[str], of: Sequence[frozenset[str]]) -> IntArray:
-        return np.array([[base in one for base in bases] for one in of], dtype=np.int64).reshape(len(of), len(bases))
-
+    entering: dict[tuple[int, ...], int] = {}
+    leaving: dict[tuple[tuple[bool, bool], ...], int] = {}
+    into, out_of = [], []
+    for one in residencies:
+        here = tuple(RESIDENT if b in one.resident else LOADED if b in one.loaded else STREAMED for b in inputs)
+        into.append(entering.setdefault(here, len(entering)))
+        there = tuple((b in one.held, b in one.stored) for b in outputs)
+        out_of.append(leaving.setdefault(there, len(leaving)))
     return Request(
-        tuple(inputs),
-        tuple(outputs),
-        flags(inputs, [r.resident for r in residencies]),
-        flags(inputs, [r.loaded for r in residencies]),
-        flags(outputs, [r.held for r in residencies]),
-        flags(outputs, [r.stored for r in residencies]),
-    )
+        tuple(inputs), tuple(outputs), tuple(entering), np.array(into), tuple(leaving), np.array(out_of)
+    )  # fmt: skip
 
 
 class _Rows:
     """Transfers as rows of bytes and runs over all steps; row 0 is empty."""
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self._shape = shape
-        self.sizes = [np.zeros(shape, dtype=np.int64)]
-        self.runs = [np.zeros(shape, dtype=np.int64)]
+    def __init__(self, shape: tuple[int, ...], most: int) -> None:
+        self._both = np.zeros((2, most, *shape), dtype=np.int64)
+        self._used = 1
 
     def add(self, transfers: Sequence[Transfer]) -> int:
         """The number of the row with these transfers."""
         if not transfers:
             return 0
-        self.sizes.append(np.zeros(self._shape, dtype=np.int64))
-        self.runs.append(np.zeros(self._shape, dtype=np.int64))
+        sizes, runs = self._both[:, self._used]
         for transfer in transfers:
-            transfer.add_to(self.sizes[-1], self.runs[-1])
-        return len(self.sizes) - 1
+            transfer.add_to(sizes, runs)
+        self._used += 1
+        return self._used - 1
+
+    @property
+    def sizes(self) -> IntArray:
+        return self._both[0].reshape(self._both.shape[1], -1)
+
+    @property
+    def runs(self) -> IntArray:
+        return self._both[1].reshape(self._both.shape[1], -1)
 
 
-def columns(ways: Sequence[Prepared], asked: Request) -> Columns:
+@dataclass(frozen=True)
+class Framed:
+    """A group in one frame: a way that is prepared, and the choices of weights of all ways that fit."""
+
+    first: Prepared
+    weights: tuple[tuple[Weights, ...], ...]
+
+    @property
+    def ways(self) -> list[Way]:
+        """All of them."""
+        return [replace(self.first.at.way, weights=weights) for weights in self.weights]
+
+
+def columns(framed: Framed, asked: Request) -> Columns:
     """The offers of ways that differ in their weights only, for all residencies asked for."""
     from tilewright.schedule.group.kernels import timelines
 
-    first, number = ways[0], len(asked.stored)
+    first, choices = framed.first, framed.weights
     at, arch = first.at, first.at.arch
     group, dram, pad = at.group, arch.dram, arch.scratchpad
-    rows = _Rows(at.shape)
-    outside = [t for t in first.reads if group.blocks[t].base not in asked.inputs]
-    weighted = [k for k, one in enumerate(group.all) if one.weights is not None and at.way.weights[k] != "pass"]
-    loads = np.zeros((len(ways), number, 1 + len(weighted) + len(asked.inputs)), dtype=np.int64)
-    loads[..., 0] = rows.add((*first.parameters, *map(first.streamed, outside)))
-    for k, place in enumerate(weighted, 1):
-        kinds_of = [way.at.way.weights[place] == "stay" for way in ways]
-        row = {stay: rows.add((first.weights(place, stay=stay),)) for stay in set(kinds_of)}
-        loads[..., k] = np.array([row[stay] for stay in kinds_of])[:, None]
-    for b, base in enumerate(asked.inputs):
-        whole = rows.add((first.whole(base),)) if asked.loaded[:, b].any() else 0
-        streamed = rows.add([first.streamed(t) for t in first.reads if group.blocks[t].base == base])
-        here = np.where(asked.resident[:, b] > 0, 0, streamed)
-        loads[..., 1 + len(weighted) + b] = np.where(asked.loaded[:, b] > 0, whole, here)
+    weighted = [k for k, kind in enumerate(choices[0]) if kind in ("stay", "stream")]
+    rows = _Rows(at.shape, 3 + 2 * len(weighted) + 2 * len(asked.inputs) + len(asked.outputs))
     flow = rows.add(first.flows)
-    stores = np.zeros((len(ways), number, max(1, len(asked.outputs))), dtype=np.int64)
-    held_last = np.zeros(number, dtype=np.int64)
-    for b, base in enumerate(asked.outputs):
-        by = [(place, one) for place, one in enumerate(group.all) if group.blocks[one.writes].base == base]
-        stores[..., b] = rows.add([first.stored(place, one) for place, one in by]) * asked.stored[:, b]
-        if by[-1][0] == at.last:
-            held_last = asked.held[:, b]
+    loads = _loads(first, choices, weighted, asked, rows)
+    stores = _stores(first, asked, rows)
     last = group.blocks[group.last.writes].base
-    kinds = (Residency(), Residency(held=frozenset((last,))))[: 1 + int(held_last.any())]
-    tiles = np.array([first.tile_cycles(kind) for kind in kinds])
-    found = np.empty((len(ways) * number, 4), dtype=np.int64)
+    number = asked.outputs.index(last) if last in asked.outputs else -1
+    held = np.array([number >= 0 and one[number][0] for one in asked.leaving], dtype=np.int64)
+    kinds = (Residency(), Residency(held=frozenset((last,))))[: 1 + int(held.any())]
+    tile_of = held[asked.out_of]
+    found = np.empty((len(choices), len(asked.into), 4), dtype=np.int64)
     timelines(
-        tiles,
-        np.array(rows.sizes).reshape(len(rows.sizes), -1),
-        np.array(rows.runs).reshape(len(rows.runs), -1),
-        loads.reshape(len(found), -1),
-        np.full((len(found), 1), flow),
-        stores.reshape(len(found), -1),
-        np.tile(held_last, len(ways)),
+        np.array([first.tile_cycles(kind) for kind in kinds]),
+        rows.sizes,
+        rows.runs,
+        loads,
+        flow,
+        stores,
+        asked.into,
+        asked.out_of,
+        tile_of,
         dram.setup_cycles,
         _rate(dram.read_bandwidth),
         _rate(dram.write_bandwidth),
         arch.overlaps,
         found,
     )
-    cycles, loose, arrived, out = found.reshape(len(ways), number, 4).transpose(2, 0, 1)
+    cycles, loose, into, out = found.transpose(2, 0, 1)
     beside = int(rows.sizes[flow].sum())
-    into = arrived - beside
     if arch.timing == "roofline":
         counts = [Counts(at, first.work(kind)) for kind in kinds]
-        table = (np.tile(held_last, len(ways)), into.reshape(-1), out.reshape(-1))
+        table = (np.broadcast_to(tile_of, into.shape).reshape(-1), into.reshape(-1), out.reshape(-1))
         times = [counts[k].roofline(i, beside, o) for k, i, o in zip(*(one.tolist() for one in table), strict=True)]
         cycles = np.array(times, dtype=np.int64).reshape(cycles.shape)
     on_chip = np.array([first.on_chip_pj(kind) for kind in kinds])
-    energy = on_chip[held_last] + cycles * arch.leakage_pj_per_cycle
+    energy = on_chip[tile_of] + cycles * arch.leakage_pj_per_cycle
     energy = energy + ((into + beside) * dram.read_pj + out * dram.write_pj + into * pad.write_pj + out * pad.read_pj)
-    return Columns(_rooms(arch, ways, asked), energy, cycles, into + beside + out, loose)
+    return Columns(_rooms(first, choices, asked), energy, cycles, into + beside + out, loose)
+
+
+def _loads(
+    first: Prepared, choices: Sequence[tuple[Weights, ...]], weighted: list[int], asked: Request, rows: _Rows
+) -> IntArray:
+    """The rows that come in before a step, for every choice of weights and every way to have the inputs."""
+    blocks = first.at.group.blocks
+    outside = [t for t in first.reads if blocks[t].base not in asked.inputs]
+    known: dict[tuple[int, object], int] = {}
+    for k in weighted:
+        for kind in {one[k] for one in choices}:
+            known[k, kind] = rows.add((first.weights(k, stay=kind == "stay"),))
+    always = rows.add((*first.parameters, *map(first.streamed, outside)))
+    maps = np.zeros((len(asked.inputs), 3), dtype=np.int64)
+    for b, base in enumerate(asked.inputs):
+        ways = {one[b] for one in asked.entering}
+        if STREAMED in ways:
+            maps[b, STREAMED] = rows.add([first.streamed(t) for t in first.reads if blocks[t].base == base])
+        if LOADED in ways:
+            maps[b, LOADED] = rows.add((first.whole(base),))
+    constant = [[always, *(known[k, one[k]] for k in weighted)] for one in choices]
+    entering = [[int(maps[b, how]) for b, how in enumerate(one)] for one in asked.entering]
+    return np.array([[[*one, *other] for other in entering] for one in constant], dtype=np.int64)
+
+
+def _stores(first: Prepared, asked: Request, rows: _Rows) -> IntArray:
+    """The rows that go out after a step, for every way to leave the outputs."""
+    group = first.at.group
+    number = [
+        rows.add([first.stored(k, one) for k, one in enumerate(group.all) if group.blocks[one.writes].base == base])
+        for base in asked.outputs
+    ]
+    table = [[row if stored else 0 for row, (_, stored) in zip(number, one, strict=True)] for one in asked.leaving]
+    return np.array(table, dtype=np.int64).reshape(len(asked.leaving), len(asked.outputs))
 
 
 def _rate(rate: Any) -> IntArray:
     return np.array((0, 1) if rate is None else (rate.numerator, rate.denominator), dtype=np.int64)
 
 
-def _rooms(arch: Accelerator, ways: Sequence[Prepared], asked: Request) -> IntArray:
-    """The most bytes of any phase, for every way and residency."""
-    at = ways[0].at
-    group, phases, number = at.group, len(at.group.all), len(asked.stored)
+def _rooms(first: Prepared, choices: Sequence[tuple[Weights, ...]], asked: Request) -> IntArray:
+    """The most bytes of any phase, for every choice of weights and residency."""
+    at, arch = first.at, first.at.arch
+    group, phases = at.group, len(at.group.all)
     fixed = fixed_rooms(arch, group, at.boxed, at.adding)
     known = {*asked.inputs, *asked.outputs}
+
+    def of(base: str, *, on_chip: bool, stored: bool) -> list[Room]:
+        return base_rooms(arch, group, at.boxes, at.boxed, at.adding, base, on_chip=on_chip, stored=stored)
+
     for base in dict.fromkeys(block.base for block in group.blocks.values()):
         if base not in known:
-            fixed += base_rooms(arch, group, at.boxes, at.boxed, at.adding, base, on_chip=False, stored=False)
-    total = np.zeros((len(ways), number, phases), dtype=np.int64)
-    total += _phases(fixed, phases)
-    for k, way in enumerate(ways):
-        total[k] += _phases(weight_rooms(arch, group, at.boxed, way.at.way.weights), phases)
-    for bases, on_chip, stored in (
-        (asked.inputs, asked.resident | asked.loaded, np.zeros_like(asked.resident)),
-        (asked.outputs, asked.held, asked.stored),
-    ):
-        for b, base in enumerate(bases):
-            table = np.zeros((2, 2, phases), dtype=np.int64)
-            for here, there in {*zip(on_chip[:, b].tolist(), stored[:, b].tolist(), strict=True)}:
-                rooms = base_rooms(
-                    arch, group, at.boxes, at.boxed, at.adding, base, on_chip=bool(here), stored=bool(there)
-                )
-                table[here, there] = _phases(rooms, phases)
-            total += table[on_chip[:, b], stored[:, b]]
-    found: IntArray = total.max(axis=-1)
-    return found
-
-
-def _phases(rooms: Sequence[Room], phases: int) -> IntArray:
-    found = np.zeros(phases, dtype=np.int64)
-    for room in rooms:
-        found[room.first : room.last + 1] += room.size_bytes
+            fixed += of(base, on_chip=False, stored=False)
+    weights = np.array([at.book.weight_phases(one, at.way.channels, at.boxed) for one in choices])
+    streamed = np.array([by_phase(of(base, on_chip=False, stored=False), phases) for base in asked.inputs])
+    coming = np.array(asked.entering, dtype=np.int64).reshape(len(asked.entering), -1) == STREAMED
+    entering = coming @ streamed.reshape(-1, phases)
+    known_ends: dict[tuple[str, tuple[bool, bool]], IntArray] = {}
+    leaving = [by_phase(fixed, phases) for _ in asked.leaving]
+    for number, one in enumerate(asked.leaving):
+        for base, how in zip(asked.outputs, one, strict=True):
+            if (base, how) not in known_ends:
+                known_ends[base, how] = by_phase(of(base, on_chip=how[0], stored=how[1]), phases)
+            leaving[number] += known_ends[base, how]
+    both = entering[asked.into] + np.array(leaving)[asked.out_of]
+    found: IntArray = (weights[:, None] + both).max(axis=-1)
     return found

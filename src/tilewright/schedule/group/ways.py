@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 
 from tilewright.mapping.mapping import Loop
 from tilewright.schedule.group.book import footprint
@@ -34,8 +35,9 @@ class Frame:
 
 
 def frames(group: Members) -> Iterator[Frame]:
-    """All loops that are searched: one over rows, or two over rows and columns in both orders; even tiles; every
-    overlap mode that makes a difference; without a second loop also channels."""
+    """All loops that are searched: one over rows, or two over rows and columns; even tiles; every overlap mode that
+    makes a difference; without a second loop also channels. Columns stand outside only where that decides what is
+    cached: without it both orders compute and move the same boxes."""
     extents = group.last.nest.extents
     batch = tuple(Loop(dim, 1) for dim in group.batch)
     own: list[Loop | None] = [None]
@@ -55,9 +57,9 @@ def frames(group: Members) -> Iterator[Frame]:
                     yield Frame((*batch, Loop(dim, tile)), overlap, channels)
     if len(group.dims) == 2:
         for dims in (group.dims, group.dims[::-1]):
-            for outer in even_tiles(extents[dims[0]], COARSE):
-                for inner in even_tiles(extents[dims[1]], COARSE):
-                    for overlap in _modes(group, dims):
+            for outer, inner in product(*(even_tiles(extents[dim], COARSE) for dim in dims)):
+                for overlap in _modes(group, dims):
+                    if dims == group.dims or overlap == "cache_rows":
                         yield Frame((*batch, Loop(dims[0], outer), Loop(dims[1], inner)), overlap, None)
 
 
