@@ -17,7 +17,6 @@ from tilewright.mapping.tiles import all_tiles
 from tilewright.mapping.tiling import FloatArray, without_single_loops
 
 MANY_STEPS = 4_000
-MOST_EVALUATIONS = 160
 MOST_STEPS_LISTED = 1_500_000
 
 
@@ -75,8 +74,9 @@ class Judge:
         return Judged(mapping, cost, (value, cost.energy_pj, cost.cycles, steps))
 
 
-def refine(judge: Judge, start: Judged, most: int = MOST_EVALUATIONS) -> Judged:
-    """Take the first small change that helps, again and again, until none does or the budget is used up."""
+def refine(judge: Judge, start: Judged, most: int) -> Judged:
+    """Take the first small change that helps, again and again, until none does, ``most`` more mappings were evaluated,
+    or the budget is used up."""
     best, until = start, judge.evaluated + most
     improved = True
     while improved:

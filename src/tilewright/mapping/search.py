@@ -35,8 +35,8 @@ from tilewright.mapping.tiling import MOST_STEPS
 if TYPE_CHECKING:
     from tilewright.mapping.optimal.optimum import Progress, Search
 
-EXACT = 32
-STARTS = 2
+EXACT, STARTS, EVALUATIONS = 32, 2, 160  # candidates evaluated exactly, those refined, and evaluations for each
+QUICK = 8, 1, 20  # the same for an effort of ``quick``
 Effort = Literal["quick", "good", "proof", "long"]
 MOST_STRUCTURES, MOST_FEW = 1000, 100_000
 BOUNDS: dict[Effort, int] = {"quick": 0, "good": 0, "proof": 5_000_000, "long": 60_000_000}
@@ -103,7 +103,7 @@ def map_nest(
             found, interrupted, whole = None, True, False
         if found is not None:
             return found
-    best = _search(problem, objective, max_steps, judge, refined=not whole)
+    best = _search(problem, objective, max_steps, judge, refined=not whole, quick=effort == "quick")
     if whole and not bounds and (best is None or not judge.spent):
         found = _array_search(problem, objective, best, bounds, max_steps, deadline, began, progress=progress)
         if found is not None:
@@ -222,8 +222,11 @@ def _result(
     return NestResult(mapping, cost, bound, gap, status, evaluations, monotonic() - began)
 
 
-def _search(problem: NestProblem, objective: str, max_steps: int, judge: Judge, *, refined: bool) -> Judged | None:
+def _search(
+    problem: NestProblem, objective: str, max_steps: int, judge: Judge, *, refined: bool, quick: bool
+) -> Judged | None:
     """The best mapping found, or None if none is legal."""
+    exact, starts, most = QUICK if quick else (EXACT, STARTS, EVALUATIONS)
     # Where room is scarce tiles may have to be finer than a filter.
     tight = any(streams(problem, operand.name) for operand in problem.nest.inputs) or is_cramped(problem)
     found = Candidates(problem, objective, max_steps, judge)
@@ -232,15 +235,13 @@ def _search(problem: NestProblem, objective: str, max_steps: int, judge: Judge, 
             found.explore(dims)
     judged: dict[Mapping, Judged] = {}
     for candidate in found.best:
-        if judged and (judge.evaluated >= EXACT or judge.spent):
+        if judged and (judge.evaluated >= exact or judge.spent):
             break
         one = judge.judge(build(problem, candidate.order, dict(candidate.tiles)))
         if one is not None:
             judged[one.mapping] = one
-    starts = sorted(judged.values(), key=lambda one: one.key)[:STARTS]
-    if not refined:
-        return starts[0] if starts else None
-    return min((refine(judge, start) for start in starts), key=lambda one: one.key, default=None)
+    best = sorted(judged.values(), key=lambda one: one.key)[: starts if refined else 1]
+    return min((refine(judge, one, most if refined else 0) for one in best), key=lambda one: one.key, default=None)
 
 
 def nothing_fits(problem: NestProblem, max_steps: int) -> TilewrightError:
