@@ -13,7 +13,7 @@ from tests.schedule.markets import all_fronts, groups, market, small
 
 from tilewright.schedule.group import market as markets
 from tilewright.schedule.group import processes
-from tilewright.schedule.group.processes import share_out
+from tilewright.schedule.processes import share_out
 
 FIRST = ("operator", "itemgetter")  # of setup 0: the function that takes the first of a job
 
@@ -105,7 +105,7 @@ def test_an_interrupt_ends_all_processes_and_passes_through(started: list[Any], 
 
 SCRIPT = """
 print("begin")
-from tilewright.schedule.group.processes import share_out
+from tilewright.schedule.processes import share_out
 share_out(("operator", "itemgetter"), 0, [[(1,)], [(2,)]], lambda job, answer: print("done"))
 """
 

@@ -35,6 +35,7 @@ from tilewright.mapping.tiling import MOST_STEPS
 if TYPE_CHECKING:
     from tilewright.mapping.optimal.optimum import Progress, Search
 
+MAX_STEPS = 200_000  # of a mapping
 EXACT, STARTS, EVALUATIONS = 32, 2, 160  # candidates evaluated exactly, those refined, and evaluations for each
 QUICK = 8, 1, 20  # the same for an effort of ``quick``
 Effort = Literal["quick", "good", "proof", "long"]
@@ -70,7 +71,7 @@ def map_nest(
     objective: str = "edp",
     *,
     effort: Effort = "proof",
-    max_steps: int = 200_000,
+    max_steps: int = MAX_STEPS,
     timeout: float | None = None,
     constraints: Constraints = UNCONSTRAINED,
     progress: Progress | None = None,

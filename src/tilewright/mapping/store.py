@@ -23,7 +23,7 @@ from tilewright.mapping.constraints import UNCONSTRAINED, Constraints, satisfied
 from tilewright.mapping.evaluate import evaluate
 from tilewright.mapping.legal import problems
 from tilewright.mapping.problem import NestProblem
-from tilewright.mapping.search import Effort, NestResult, map_nest
+from tilewright.mapping.search import MAX_STEPS, Effort, NestResult, map_nest
 from tilewright.mapping.text import format_mapping, parse_mapping
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def stored_map_nest(
     objective: str = "edp",
     *,
     effort: Effort = "proof",
-    max_steps: int = 200_000,
+    max_steps: int = MAX_STEPS,
     timeout: float | None = None,
     cache: bool = True,
     constraints: Constraints = UNCONSTRAINED,
@@ -176,21 +176,28 @@ def stored_map_nest(
 
     What a time limit cut short is not kept, unless it was proven. ``seconds`` are those of the search that was made.
     """
-    path = store_path() if cache else None
-    if path is None:
-        return map_nest(
-            problem, objective, effort=effort, max_steps=max_steps, timeout=timeout, constraints=constraints,
-            progress=progress,
-        )  # fmt: skip
-    store = Store(path, constraints)
-    known = store.get(problem, objective, max_steps, effort)
+    known = stored(problem, objective, effort, cache, max_steps, constraints)
     if known is not None:
         return known
     result = map_nest(
         problem, objective, effort=effort, max_steps=max_steps, timeout=timeout, constraints=constraints,
         progress=progress,
     )  # fmt: skip
+    path = store_path() if cache else None
     whole = not result.interrupted and (timeout is None or result.seconds < 0.9 * timeout)
-    if result.status == "optimal" or whole:
-        store.put(problem, objective, max_steps, effort, result)
+    if path is not None and (result.status == "optimal" or whole):
+        Store(path, constraints).put(problem, objective, max_steps, effort, result)
     return result
+
+
+def stored(
+    problem: NestProblem,
+    objective: str,
+    effort: Effort,
+    cache: bool = True,
+    max_steps: int = MAX_STEPS,
+    constraints: Constraints = UNCONSTRAINED,
+) -> NestResult | None:
+    """What is on disk of a problem, if it is founded as well as the effort asks; None without ``cache``."""
+    path = store_path() if cache else None
+    return None if path is None else Store(path, constraints).get(problem, objective, max_steps, effort)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from tilewright.arch.accelerator import Accelerator
-from tilewright.errors import InfeasibleError, LimitError
+from tilewright.errors import InfeasibleError, LimitError, TilewrightError
 from tilewright.mapping.floor import floor
 from tilewright.mapping.problem import NestProblem
 from tilewright.mapping.search import Effort, NestResult
-from tilewright.mapping.store import stored_map_nest
+from tilewright.mapping.store import stored, stored_map_nest
 from tilewright.schedule.problems import nest_problem, tensor_traffic
+from tilewright.schedule.processes import processors, share_out
 from tilewright.schedule.schedule import NEVER_FAILED, Group, PartSchedule, Repacked
 from tilewright.workload.network import Operator
 from tilewright.workload.part import Part
@@ -55,17 +57,26 @@ def layerwise(
     todo = [(op, parts) for op in placed.network.operators if (parts := executed_parts(placed, op))]
     wanted = [[nest_problem(placed, arch, op, parts, index) for index in range(len(parts))] for op, parts in todo]
     problems_of_all = [problem for problems in wanted for problem in problems]
-    solver = _Solver(objective, effort, cache, deadline, len(set(problems_of_all)))
+    known = _Solver(objective, effort, cache, deadline, len(set(problems_of_all)))
     groups: list[Group] = []
     reasons: list[str] = []
+    told = 0
+
+    def tell(done: int) -> None:
+        nonlocal told
+        if progress is not None and told <= done < len(todo):
+            told = done
+            progress(todo[done][0].name, done, len(todo))
+
+    with suppress(KeyboardInterrupt):
+        known.share_out(problems_of_all, lambda: tell(sum(map(known.knows, wanted))))
     for done, ((operator, parts), problems) in enumerate(zip(todo, wanted, strict=True)):
         try:
-            if progress is not None:
-                progress(operator.name, done, len(todo))
-            group = _group(placed, arch, operator, parts, problems, solver)
+            tell(done)
+            group = _group(placed, arch, operator, parts, problems, known)
         except KeyboardInterrupt:
-            solver.hurry()
-            group = _group(placed, arch, operator, parts, problems, solver)
+            known.hurry()
+            group = _group(placed, arch, operator, parts, problems, known)
         except InfeasibleError as error:
             reasons.append(str(error))
             continue
@@ -74,7 +85,24 @@ def layerwise(
         raise InfeasibleError("\n".join(reasons))
     if progress is not None:
         progress("", len(todo), len(todo))
-    return Found(tuple(groups), _bound(problems_of_all, objective, solver), "every operator by itself through DRAM")
+    return Found(tuple(groups), _bound(problems_of_all, objective, known), "every operator by itself through DRAM")
+
+
+WORKER = ("tilewright.schedule.layerwise", "solver")
+LEAST_JOBS = 8  # problems for each process: fewer are solved sooner than it has started
+
+
+def solver(setup: tuple[str, Effort, bool]) -> Callable[[NestProblem], NestResult | None]:
+    """What a process of its own does: solve one problem after the other, if it can be solved."""
+    objective, effort, cache = setup
+
+    def solve(problem: NestProblem) -> NestResult | None:
+        try:
+            return stored_map_nest(problem, objective, effort=effort, cache=cache)
+        except TilewrightError:  # which the caller will meet again, and explain
+            return None
+
+    return solve
 
 
 class _Solver:
@@ -84,6 +112,35 @@ class _Solver:
         self._objective, self._effort, self._cache = objective, effort, cache
         self._deadline, self._to_come = deadline, distinct
         self._known: dict[NestProblem, NestResult] = {}
+
+    def knows(self, problems: Sequence[NestProblem]) -> bool:
+        """Whether all of them are solved."""
+        return all(problem in self._known for problem in problems)
+
+    def share_out(self, problems: Sequence[NestProblem], done: Callable[[], None]) -> None:
+        """Solve what is not known in several processes, if there is time for all of it and that pays.
+
+        At a KeyboardInterrupt what is left is hurried, and the interrupt passes through.
+        """
+        if self._effort != "quick" or self._deadline is not None:  # all other searches use several threads
+            return
+
+        def keep(problem: NestProblem, result: NestResult | None) -> None:
+            if result is not None:
+                self._known[problem] = result
+            done()
+
+        try:
+            for problem in dict.fromkeys(problems):
+                keep(problem, stored(problem, self._objective, self._effort, self._cache))
+            unknown = [problem for problem in dict.fromkeys(problems) if problem not in self._known]
+            number = min(processors(), len(unknown) // LEAST_JOBS)
+            if number > 1:
+                jobs = [unknown[k::number] for k in range(number)]
+                share_out(WORKER, (self._objective, self._effort, self._cache), jobs, keep)
+        except KeyboardInterrupt:
+            self.hurry()
+            raise
 
     def solve(self, problem: NestProblem) -> NestResult:
         if problem not in self._known:

@@ -18,10 +18,10 @@ from tilewright.schedule.group.book import StepBook
 from tilewright.schedule.group.fronts import Asked, fronts
 from tilewright.schedule.group.members import Members, NoGroupError, members
 from tilewright.schedule.group.prepared import Book, Prepared, Way, setting
-from tilewright.schedule.group.processes import processors, share_out
 from tilewright.schedule.group.rows import Fronts, Places, read, written
 from tilewright.schedule.group.store import Keys, Store
 from tilewright.schedule.offers import Choice, Offer, Residency, Solution
+from tilewright.schedule.processes import processors, share_out
 from tilewright.workload.storage import PlacedNetwork
 
 WORKER = ("tilewright.schedule.group.worker", "fronts_of")

@@ -80,11 +80,13 @@ class _Rows:
 
     @property
     def sizes(self) -> IntArray:
-        return self._both[0].reshape(self._both.shape[1], -1)
+        found: IntArray = self._both[0].reshape(self._both.shape[1], -1)
+        return found
 
     @property
     def runs(self) -> IntArray:
-        return self._both[1].reshape(self._both.shape[1], -1)
+        found: IntArray = self._both[1].reshape(self._both.shape[1], -1)
+        return found
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ MOST_PROCESSES = 8
 PATIENCE = 0.5  # seconds between two looks for Ctrl-C, which some systems do not tell to who waits
 START_SECONDS = 60.0  # after which a process that says nothing will never say anything
 READY = "ready"
-_SERVE = "from tilewright.schedule.group.processes import serve; serve({module!r}, {name!r})"
+_SERVE = "from tilewright.schedule.processes import serve; serve({module!r}, {name!r})"
 
 
 def processors() -> int:
