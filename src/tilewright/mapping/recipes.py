@@ -56,8 +56,8 @@ def unrollings(nest: LoopNest, arch: Accelerator, tile: Dict[str, int], most: in
             for before in found.values():
                 unrolling = (*before, (axis, some))
                 positions = assigned(arch, unrolling, tile)
-                if positions is not None:
-                    grown.setdefault(positions, unrolling)
+                if positions is not None:  # the order along an axis makes no difference
+                    grown.setdefault(tuple(sorted(positions)), unrolling)
         ranked = sorted(grown, key=lambda positions: (_guess(nest, arch, tile, positions), positions))
         found = {positions: grown[positions] for positions in ranked[: WIDER * most]}
     return list(found.values())[:most]

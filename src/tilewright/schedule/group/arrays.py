@@ -121,7 +121,7 @@ def _rounded(nest: LoopNest, box: Dict[str, int]) -> dict[str, int]:
     return {dim: min(nest.extents[dim], 1 << (length - 1).bit_length()) for dim, length in box.items()}
 
 
-MANY, FEW, KEPT = 40, 4, 2  # ways to unroll that are tried; those tried in all orders of keeps; recipes per sample
+MANY, FEW, KEPT = 24, 4, 2  # ways to unroll that are tried; those tried in all orders of keeps; recipes per sample
 
 
 def _samples(nest: LoopNest) -> list[dict[str, int]]:

@@ -25,12 +25,12 @@ from tilewright.mapping.text import format_mapping
 from tilewright.schedule.group import arrays, ways
 from tilewright.schedule.group.alike import Signature
 
-FRONTS_VERSION = 2  # raise it with every change of what ways are searched, or of what they cost
+FRONTS_VERSION = 3  # raise it with every change of what ways are searched, or of what they cost
 MOST_ROWS = 20_000
 SEAL_BYTES = 16
 SECONDS = 5.0  # between two transactions
-_RULES = [ways.FINE, ways.COARSE, ways.OWN, arrays.MANY, arrays.FEW, arrays.KEPT, recipes.MOST_WHOLE, recipes.CAPS,
-          recipes.WIDER]  # fmt: skip
+_RULES = [ways.FINE, ways.COARSE, ways.OWN, ways.WIDE, arrays.MANY, arrays.FEW, arrays.KEPT, recipes.MOST_WHOLE,
+          recipes.CAPS, recipes.WIDER]  # fmt: skip
 _TABLE = "create table if not exists fronts (key text primary key, used real not null, document blob not null)"
 
 

@@ -14,6 +14,7 @@ from tilewright.schedule.tiled import Overlap, Weights
 FINE = (2, 3, 4, 6, 8, 14, 16, 28, 56, 112, 224)
 COARSE = (2, 4, 8)
 OWN = (2, 4, 8)
+WIDE = 64  # columns: rows of fewer are never cut
 
 
 def even_tiles(extent: int, chunks: tuple[int, ...]) -> tuple[int, ...]:
@@ -35,7 +36,7 @@ class Frame:
 
 
 def frames(group: Members) -> Iterator[Frame]:
-    """All loops that are searched: one over rows, or two over rows and columns; even tiles; every overlap mode that
+    """All loops that are searched: one over rows, or two over rows and columns where rows are wide; even tiles; every overlap mode that
     makes a difference; without a second loop also channels. Columns stand outside only where that decides what is
     cached: without it both orders compute and move the same boxes."""
     extents = group.last.nest.extents
@@ -55,7 +56,7 @@ def frames(group: Members) -> Iterator[Frame]:
             for overlap in _modes(group, (dim,)):
                 for channels in own if coarse else own[:1]:
                     yield Frame((*batch, Loop(dim, tile)), overlap, channels)
-    if len(group.dims) == 2:
+    if len(group.dims) == 2 and extents[group.dims[1]] > WIDE:
         for dims in (group.dims, group.dims[::-1]):
             for outer, inner in product(*(even_tiles(extents[dim], COARSE) for dim in dims)):
                 for overlap in _modes(group, dims):

@@ -39,6 +39,13 @@ class Measure:
             return (offer.cycles,)
         return (offer.energy_pj if self.objective == "energy" else offer.dram_bytes,)
 
+    def ends(self, offer: Offer) -> tuple[float, float]:
+        """The first and the last of its summands."""
+        if self.objective != "edp":
+            (only,) = self.vector(offer)
+            return only, only
+        return offer.energy_pj / self.energy, offer.cycles / self.cycles
+
     def mixed(self, energy_pj: float, cycles: float) -> Vector:
         """The mixed sums of an energy and a delay."""
         e, c = energy_pj / self.energy, cycles / self.cycles

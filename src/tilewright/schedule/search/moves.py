@@ -184,12 +184,13 @@ class Moves:
         fronts: list[tuple[Offer, ...]] = []
         least: list[Vector] = []
         known: list[tuple[Vector, Offer]] = []
-        entries = [(offer.room_bytes, self._measure.vector(offer), offer) for offer in offers]
-        for room, vector, offer in sorted(entries, key=lambda entry: entry[:2]):
+        entries = [(offer.room_bytes, *self._measure.ends(offer), k) for k, offer in enumerate(offers)]
+        for room, first, last, k in sorted(entries):
             # The first and the last sum decide about all: those between are mixed of them.
-            if any(v[0] <= vector[0] and v[-1] <= vector[-1] for v, _ in known):
+            if any(v[0] <= first and v[-1] <= last for v, _ in known):
                 continue
-            known = [(v, o) for v, o in known if v[0] < vector[0] or v[-1] < vector[-1]] + [(vector, offer)]
+            vector, offer = self._measure.vector(offers[k]), offers[k]
+            known = [(v, o) for v, o in known if v[0] < first or v[-1] < last] + [(vector, offer)]
             low = tuple(map(min, least[-1], vector)) if least else vector
             if not (rooms and rooms[-1] == room):
                 rooms.append(room)
