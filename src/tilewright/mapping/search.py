@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 MAX_STEPS = 200_000  # of a mapping
 EXACT, STARTS, EVALUATIONS = 32, 2, 160  # candidates evaluated exactly, those refined, and evaluations for each
-QUICK = 8, 1, 20  # the same for an effort of ``quick``
+QUICK = 8, 1, 0  # the same for an effort of ``quick``
 Effort = Literal["quick", "good", "proof", "long"]
 MOST_STRUCTURES, MOST_FEW = 1000, 100_000
 BOUNDS: dict[Effort, int] = {"quick": 0, "good": 0, "proof": 5_000_000, "long": 60_000_000}
