@@ -36,9 +36,9 @@ class Frame:
 
 
 def frames(group: Members) -> Iterator[Frame]:
-    """All loops that are searched: one over rows, or two over rows and columns where rows are wide; even tiles; every overlap mode that
-    makes a difference; without a second loop also channels. Columns stand outside only where that decides what is
-    cached: without it both orders compute and move the same boxes."""
+    """All loops that are searched: one over rows, or two over rows and columns where rows are wide; even tiles; every
+    overlap mode that makes a difference; without a second loop also channels. Columns stand outside only where that
+    decides what is cached: without it both orders compute and move the same boxes."""
     extents = group.last.nest.extents
     batch = tuple(Loop(dim, 1) for dim in group.batch)
     own: list[Loop | None] = [None]

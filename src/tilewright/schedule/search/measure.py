@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
+
 from tilewright.schedule.offers import Offer
 
 Vector = tuple[float, ...]
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of delay in the mixed sums; more of them bound closer and cost time
+_BOTH = [(s, 1 - s) for s in SHARES]
 NEXT_TO = [(s, t, 1 - s, 1 - t, (t - s) ** -2) for s, t in pairwise(SHARES)]
 
 
@@ -39,6 +42,14 @@ class Measure:
             return (offer.cycles,)
         return (offer.energy_pj if self.objective == "energy" else offer.dram_bytes,)
 
+    def least(self, offers: Sequence[Offer]) -> Vector:
+        """The least of every summand of some offers."""
+        if self.objective != "edp":
+            return (min(self.vector(offer)[0] for offer in offers),)
+        e = np.array([offer.energy_pj for offer in offers]) / self.energy
+        c = np.array([offer.cycles for offer in offers]) / self.cycles
+        return tuple([float((rest * e + s * c).min()) for s, rest in _BOTH])
+
     def ends(self, offer: Offer) -> tuple[float, float]:
         """The first and the last of its summands."""
         if self.objective != "edp":
@@ -49,7 +60,7 @@ class Measure:
     def mixed(self, energy_pj: float, cycles: float) -> Vector:
         """The mixed sums of an energy and a delay."""
         e, c = energy_pj / self.energy, cycles / self.cycles
-        return tuple((1 - s) * e + s * c for s in SHARES)
+        return tuple([rest * e + s * c for s, rest in _BOTH])
 
     def value(self, sums: Sequence[float]) -> float:
         """The least value of the objective where each sum is at least this much.

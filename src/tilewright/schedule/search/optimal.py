@@ -239,7 +239,7 @@ def _problem(
             (min(sum(column), 1e300) for column in zip(*shares(masks, both), strict=True)) if both else (1, 1)
         )
         measure = replace(measure, energy=energy or 1.0, cycles=cycles or 1.0)
-    low = {k: tuple(map(min, zip(*map(measure.vector, found), strict=True))) for k, found in least.items()}
+    low = {k: measure.least(found) for k, found in least.items()}
     rests = Rests(masks, after, low, run.limits.sets, run.tick)
     if not rests.complete:
         run.notes.append(f"more than {run.limits.sets:,} sets of executed operators: bounds by shares of operators")
