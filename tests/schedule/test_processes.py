@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from tests.schedule.markets import all_fronts, groups, market, small
 
+from tilewright.schedule import processes
 from tilewright.schedule.group import market as markets
-from tilewright.schedule.group import processes
 from tilewright.schedule.processes import share_out
 
 FIRST = ("operator", "itemgetter")  # of setup 0: the function that takes the first of a job

@@ -97,6 +97,23 @@ def test_another_objective_or_machine_has_other_fronts(path: Path, tmp_path: Pat
         assert bool(computed) is new
 
 
+def test_rows_of_a_larger_scratchpad_serve_a_smaller_one(model: Path, path: Path, computed: list[object]) -> None:
+    arch = tw.load_arch("mobile-npu")
+    sizes = (1 << 20, 3000, 1200)
+    machines = [replace(arch, memories=(arch.dram, replace(arch.scratchpad, size_bytes=size), *arch.memories[2:]))
+                for size in sizes]  # fmt: skip
+    fresh = [filled(model, path.with_name(f"{machine.scratchpad.size_bytes}"), "edp", machine) for machine in machines]
+    for machine, expected in zip(machines[::-1], fresh[::-1], strict=True):  # a row of less is no row of more
+        computed.clear()
+        assert repr(filled(model, path, "edp", machine)) == repr(expected)
+        assert computed
+    for machine, expected in zip(machines, fresh, strict=True):
+        computed.clear()
+        assert repr(filled(model, path, "edp", machine)) == repr(expected)
+        assert not computed
+    assert len({len([offers for offers in one.values() if offers]) for one in fresh}) == len(sizes)
+
+
 @pytest.mark.parametrize("cache", [True, False])
 def test_a_schedule_has_a_file_unless_told_otherwise(
     cache: bool, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, computed: list[object]
@@ -146,7 +163,7 @@ def put(value: object, *where: int) -> Callable[[Any], Any]:
     return change
 
 
-ARRAYS, WAYS, FRONTS = range(3)
+CAPACITY, ARRAYS, WAYS, FRONTS = range(4)
 WRONG = {
     "empty": lambda key, document: b"",
     "a text": lambda key, document: "fronts",
@@ -155,7 +172,9 @@ WRONG = {
     "a bit": lambda key, document: document[:40] + bytes([document[40] ^ 4]) + document[41:],
     "cut off and sealed": lambda key, document: store._seal(key, document[16:-9]) + document[16:-9],
     "no list": sealed(lambda document: 5),
-    "no fronts": sealed(lambda document: document[:2]),
+    "no fronts": sealed(lambda document: document[:3]),
+    "a capacity in words": sealed(put("much", CAPACITY)),
+    "those of less capacity": sealed(put(1000, CAPACITY)),
     "an unknown array": sealed(put([10**6], WAYS, 0, 3)),
     "an unknown overlap": sealed(put("some", WAYS, 0, 1)),
     "an unknown loop": sealed(put([["Q", 2]], WAYS, 0, 0)),

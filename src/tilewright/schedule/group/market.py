@@ -59,7 +59,7 @@ class Market:
         self._steps: dict[NestProblem, StepBook] = {}
         self._books: dict[frozenset[int], _Known | None] = {}
         self._fronts: dict[Signature, tuple[dict[Places, tuple[Offer, ...]], str]] = {}
-        self._store, self._keys = store, Keys(arch, objective, self.capacity, found)
+        self._store, self._keys = store, Keys(arch, objective, found)
 
     def of(self, nodes: frozenset[int], residency: Residency) -> tuple[Offer, ...]:
         """The front of a group: offers of which none is beaten in room, energy, cycles and bytes at once."""
@@ -166,7 +166,7 @@ class Market:
 
     def _keep(self, known: _Known) -> None:
         if self._store is not None:
-            self._store.put(known.key, written(known.fronts))
+            self._store.put(known.key, written(known.fronts, self.capacity))
 
     def _known(self, nodes: frozenset[int]) -> _Known | None:
         """A group with its interface and its fronts as far as they are known; None if these nodes are no group."""
@@ -195,10 +195,19 @@ class Market:
         document = self._store.get(key)
         if document is not None:
             try:
-                return read(document, group, len(at.inputs) + len(at.outputs)), key
+                known = read(document, group, len(at.inputs) + len(at.outputs), self.capacity)
+                return {places: self._fitting(at, places, offers) for places, offers in known.items()}, key
             except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
                 pass
         return {}, key
+
+    def _fitting(self, at: Interface, places: Places, offers: tuple[Offer, ...]) -> tuple[Offer, ...]:
+        """Those of a front that fit beside what is held: the fronts of a larger scratchpad have others besides."""
+        into, out = places[: len(at.inputs)], places[len(at.inputs) :]
+        on_chip = [base for base, place in zip(at.inputs, into, strict=True) if any(place)]
+        on_chip += [base for base, (held, _) in zip(at.outputs, out, strict=True) if held]
+        free = self.capacity - sum(self.graph.base[base].size_bytes for base in on_chip)
+        return tuple(offer for offer in offers if offer.room_bytes <= free)
 
     def _residencies(self, nodes: frozenset[int], at: Interface) -> list[Residency]:
         """All that a search may ask for, as far as the chip is large enough."""

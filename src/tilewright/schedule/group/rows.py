@@ -21,8 +21,9 @@ Fronts = Dict[Places, tuple[Offer, ...]]
 MOST_BYTES = 1 << 26  # of a row when unpacked: a larger one is none of ours
 
 
-def written(fronts: Fronts) -> bytes:
-    """Fronts whose offers run in ways: the ways, each once, and for each residency the columns of its offers.
+def written(fronts: Fronts, capacity: int) -> bytes:
+    """Fronts whose offers run in ways: the ways, each once, and for each residency the columns of its offers. All that
+    fits into ``capacity`` bytes is among them.
 
     Numbers are written so that they come back as they were, floats included.
     """
@@ -48,7 +49,7 @@ def written(fronts: Fronts) -> bytes:
         ]
         rows.append(["".join(str(2 * first + second) for first, second in places), *columns])
     texts = [_way_written(way, arrays) for way in ways]
-    document = [[[_node_written(node) for node in nodes] for nodes in arrays], texts, rows]
+    document = [capacity, [[_node_written(node) for node in nodes] for nodes in arrays], texts, rows]
     return zlib.compress(json.dumps(document, separators=(",", ":"), allow_nan=False).encode(), 1)
 
 
@@ -64,8 +65,8 @@ def _node_written(node: Node) -> list[Any]:
     return ["par", node.dim, node.tile, node.axis] if isinstance(node, Par) else ["loop", node.dim, node.tile]
 
 
-def read(document: bytes, group: Members, ends: int) -> dict[Places, tuple[Offer, ...]]:
-    """The fronts of a group with so many inputs and outputs.
+def read(document: bytes, group: Members, ends: int, capacity: int) -> dict[Places, tuple[Offer, ...]]:
+    """The fronts of a group with so many inputs and outputs; none if they are those of less than ``capacity`` bytes.
 
     Raises ValueError, or TypeError, KeyError, IndexError, for anything that is not of the right form or speaks of
     loops, memories or operands that the group does not have.
@@ -76,7 +77,10 @@ def read(document: bytes, group: Members, ends: int) -> dict[Places, tuple[Offer
     except zlib.error as error:
         raise ValueError(str(error)) from None
     _need(unpacker.eof)
-    texts, ways, rows = json.loads(text)
+    complete, texts, ways, rows = json.loads(text)
+    _need(type(complete) is int)
+    if complete < capacity:
+        return {}
     reader = _Ways(group, texts)
     known = [reader.way(one) for one in ways]
     return {_places(places, ends): _offers(columns, known) for places, *columns in rows}

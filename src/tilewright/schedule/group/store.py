@@ -25,7 +25,7 @@ from tilewright.mapping.text import format_mapping
 from tilewright.schedule.group import arrays, ways
 from tilewright.schedule.group.alike import Signature
 
-FRONTS_VERSION = 3  # raise it with every change of what ways are searched, or of what they cost
+FRONTS_VERSION = 4  # raise it with every change of what ways are searched, or of what they cost
 MOST_ROWS = 20_000
 SEAL_BYTES = 16
 SECONDS = 5.0  # between two transactions
@@ -40,11 +40,13 @@ def groups_path() -> Path | None:
 
 
 class Keys:
-    """Names for everything that the fronts of groups depend on, on one machine; each problem is looked at once."""
+    """Names for everything that the fronts of groups depend on, on one machine of whatever scratchpad; each problem is
+    looked at once."""
 
-    def __init__(self, arch: Accelerator, objective: str, capacity: int, found: Dict[NestProblem, Mapping]) -> None:
-        named = replace(arch, name="", source="")  # which cost nothing
-        self._same = _digest([FRONTS_VERSION, MODEL_VERSION, plain(_RULES), objective, capacity, plain(named)])
+    def __init__(self, arch: Accelerator, objective: str, found: Dict[NestProblem, Mapping]) -> None:
+        memories = tuple(replace(m, size_bytes=None) if m == arch.scratchpad else m for m in arch.memories)
+        named = replace(arch, name="", source="", memories=memories)  # which cost nothing
+        self._same = _digest([FRONTS_VERSION, MODEL_VERSION, plain(_RULES), objective, plain(named)])
         self._found = found
         self._problems: dict[NestProblem, str] = {}
 
