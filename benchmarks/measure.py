@@ -99,7 +99,7 @@ def speed() -> list[Row]:
             moments = [time.perf_counter()]
             network = tw.load_model(name)
             moments.append(time.perf_counter())
-            schedule = tw.schedule(network, tw.load_arch("mobile-npu"))
+            schedule = tw.schedule(network, tw.load_arch("mobile-npu"), strategy="layerwise")
             moments.append(time.perf_counter())
             matched = tw.simulate(schedule).matched
             moments.append(time.perf_counter())

@@ -31,7 +31,7 @@ def test_schedule(benchmark: Any, name: str) -> None:
 
 
 def test_simulate(benchmark: Any, name: str) -> None:
-    schedule = tw.schedule(tw.load_model(name), tw.load_arch(MACHINE))
+    schedule = tw.schedule(tw.load_model(name), tw.load_arch(MACHINE), strategy="layerwise")
     run = benchmark.pedantic(tw.simulate, (schedule,), rounds=2, warmup_rounds=0)
     assert run.matched
 

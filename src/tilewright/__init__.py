@@ -81,7 +81,7 @@ def schedule(
     objective: str = "edp",
     strategy: str | None = None,
     *,
-    effort: Literal["quick", "good", "proof", "long"] = "good",
+    effort: Literal["quick", "good", "proof", "long"] | None = None,
     timeout: float | None = None,
     cache: bool = True,
     prefetch: bool = False,
@@ -92,11 +92,12 @@ def schedule(
     """How to run a network on a machine: tiles, loop orders, buffers, and what it costs.
 
     ``objective`` is ``latency`` (cycles), ``energy`` (pJ), ``edp`` (pJ * cycles) or ``traffic`` (DRAM bytes);
-    ``strategy`` one of `tilewright schedule --help`, by default ``layerwise``; ``effort`` and ``cache`` are those of
-    ``map_nest`` for every operator; ``timeout`` in seconds. With ``prefetch`` first loads of a group start while the
-    group before it computes wherever that saves cycles; ``planned_cycles`` of the result counts that, all else is as
-    without. ``progress`` is called with what is being worked on, how many are done and how many there are (0 if nobody
-    knows). Groups have at most ``largest`` operators, by default 5; ``seed`` is for strategies that throw dice. Raises
+    ``strategy`` one of `tilewright schedule --help`, by default ``optimal``; ``effort`` and ``cache`` are those of
+    ``map_nest`` for every operator by itself, good by default for ``layerwise`` and quick for all others;
+    ``timeout`` in seconds. With ``prefetch`` first loads of a group start while the group before it computes wherever
+    that saves cycles; ``planned_cycles`` of the result counts that, all else is as without. ``progress`` is
+    called with what is being worked on, how many are done and how many there are (0 if nobody knows). Groups have at
+    most ``largest`` operators, by default 5; ``seed`` is for strategies that throw dice. Raises
     ``errors.InfeasibleError`` where something fits in no way.
     """
     from tilewright.schedule import run

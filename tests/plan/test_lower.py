@@ -44,7 +44,8 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 def scheduled(case: Case) -> Schedule:
     until, effort = case
-    return schedule(load_model("ocr_classifier", until=until), load_arch("simba"), "latency", effort=effort)
+    network = load_model("ocr_classifier", until=until)
+    return schedule(network, load_arch("simba"), "latency", "layerwise", effort=effort)
 
 
 @pytest.fixture(scope="module")

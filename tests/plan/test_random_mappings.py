@@ -27,7 +27,7 @@ def test_random_mappings_of_a_trained_network_execute_as_predicted(
 ) -> None:
     rng = random.Random(f"{machine} {seed}")
     monkeypatch.setattr(layerwise, "stored_map_nest", lambda problem, objective, **_: random_result(problem, rng))
-    found = schedule(load_model("ocr_classifier"), load_arch(machine))
+    found = schedule(load_model("ocr_classifier"), load_arch(machine), strategy="layerwise")
     network = found.placed.network
     run = simulate(
         lower(found), ConstantStore(network), seeded_inputs(network, seed), Claim(found.cycles, found.traffic)

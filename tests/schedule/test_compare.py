@@ -136,7 +136,7 @@ def test_a_schedule_below_the_bound_of_the_optimum_has_only_the_floor_as_bound(n
 
 @pytest.mark.parametrize("complete", [True, False])
 def test_rounding_does_not_decide_what_is_optimal(networks, arch, complete: bool) -> None:
-    found = schedule(networks[0], arch, "energy", effort="quick")
+    found = schedule(networks[0], arch, "energy", "layerwise", effort="quick")
 
     def judged(factor: float) -> Schedule:
         return settled(replace(found, bound=found.value * factor, status="feasible"), complete=complete)

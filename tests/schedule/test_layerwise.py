@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -19,9 +20,12 @@ from tilewright.workload.storage import executed_parts
 FEW = "relu_1.tmp_0"  # two convolutions, a depthwise one, and what is between them
 
 
+layerwise = partial(schedule, strategy="layerwise")
+
+
 @pytest.fixture(scope="module")
 def found() -> Schedule:
-    return schedule(load_model("ocr_classifier"), load_arch("mobile-npu"), timeout=5.0)  # sums hold however good it is
+    return layerwise(load_model("ocr_classifier"), load_arch("mobile-npu"), timeout=5.0)  # sums hold however good it is
 
 
 def test_every_executed_operator_is_one_group_in_the_order_of_the_network(found: Schedule) -> None:
@@ -43,7 +47,7 @@ def test_totals_are_sums_over_groups_and_over_tensors(found: Schedule) -> None:
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_no_schedule_is_below_its_bound_nor_the_bound_below_the_floor(objective: str) -> None:
-    found = schedule(load_model("ocr_classifier"), load_arch("mobile-npu"), objective, timeout=1.0)
+    found = layerwise(load_model("ocr_classifier"), load_arch("mobile-npu"), objective, timeout=1.0)
     assert found.value >= found.bound >= found.floor > 0
     assert found.gap >= 0
 
@@ -60,7 +64,7 @@ def test_every_feature_map_is_written_once_and_no_less_than_once_read(found: Sch
 def test_a_network_needs_one_width_of_feature_maps() -> None:
     arch = replace(load_arch("mobile-npu"), widths=Widths(input=8, weight=8, output=16, accumulator=32))
     with pytest.raises(InputError, match=r"widths\.input is 8 and widths\.output 16 bits: make them equal"):
-        schedule(load_model("ocr_classifier"), arch)
+        layerwise(load_model("ocr_classifier"), arch)
 
 
 def test_unknown_objectives_and_strategies_are_answered_with_those_there_are() -> None:
@@ -75,7 +79,7 @@ def test_a_scratchpad_too_small_names_operator_memory_bytes_and_buffers() -> Non
     arch = load_arch("mobile-npu")
     small = replace(arch, memories=tuple(replace(m, size_bytes=8) if m.scratchpad else m for m in arch.memories))
     with pytest.raises(InfeasibleError) as error:
-        schedule(load_model("ocr_classifier", until=FEW), small)
+        layerwise(load_model("ocr_classifier", until=FEW), small)
     text = str(error.value)
     assert "Conv" in text
     assert "scratchpad" in text
@@ -93,21 +97,21 @@ def test_a_second_schedule_takes_its_mappings_from_the_store(tmp_path, monkeypat
 
     monkeypatch.setattr("tilewright.mapping.store.map_nest", counted)
     network, arch = load_model("ocr_classifier", until=FEW), load_arch("mobile-npu")
-    first = schedule(network, arch, effort="quick")
+    first = layerwise(network, arch, effort="quick")
     distinct = len(searched)
     assert distinct > 0
-    again = schedule(network, arch, effort="quick")
+    again = layerwise(network, arch, effort="quick")
     assert len(searched) == distinct
     assert again.groups == first.groups
-    schedule(network, arch, effort="quick", cache=False)
+    layerwise(network, arch, effort="quick", cache=False)
     assert len(searched) == 2 * distinct
-    better = schedule(network, arch)
+    better = layerwise(network, arch)
     assert searched[2 * distinct :] == ["good"] * distinct
     assert better.value <= first.value
 
 
 def test_a_proof_raises_the_bound_of_a_schedule() -> None:
     network, arch = load_model("ocr_classifier", until="relu_3.tmp_0"), load_arch("flat-64k")
-    plain = schedule(network, arch, "energy", effort="good")
-    proven = schedule(network, arch, "energy", effort="proof")
+    plain = layerwise(network, arch, "energy", effort="good")
+    proven = layerwise(network, arch, "energy", effort="proof")
     assert plain.bound <= proven.bound <= proven.value <= plain.value

@@ -32,7 +32,8 @@ NAMES = (
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_light_model_of_the_onnx_package_schedules(name: str) -> None:
-    found = schedule(load_model(LIGHT / f"light_{name}.onnx"), load_arch("mobile-npu"), timeout=0.5)
+    network = load_model(LIGHT / f"light_{name}.onnx")
+    found = schedule(network, load_arch("mobile-npu"), strategy="layerwise", timeout=0.5)
     executed = [op for op in found.placed.network.operators if executed_parts(found.placed, op)]
     assert len(found.groups) == len(executed)
     assert found.cycles > 0
@@ -41,7 +42,7 @@ def test_a_light_model_of_the_onnx_package_schedules(name: str) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("name", ["alexnet", "googlenet", "mnasnet1_0", "shufflenet_v2", "vit_tiny", "resnet18_bn"])
 def test_a_network_of_the_shared_models_runs_as_predicted(name: str, shared: Path) -> None:
-    found = schedule(load_model(shared / "models" / f"{name}.onnx"), load_arch("mobile-npu"))
+    found = schedule(load_model(shared / "models" / f"{name}.onnx"), load_arch("mobile-npu"), strategy="layerwise")
     network = found.placed.network
     run = simulate(lower(found), ConstantStore(network), seeded_inputs(network), Claim(found.cycles, found.traffic))
     assert run.matched

@@ -65,5 +65,5 @@ def test_schedules_that_were_searched_for_run_as_predicted_too(seed: int, tmp_pa
     onnx.save(random_network(1000 + seed, nodes=5), tmp_path / "model.onnx")
     arch = list(MACHINES.values())[seed % len(MACHINES)]
     objective = ("latency", "energy", "edp", "traffic")[seed % 4]
-    errors = check(schedule(load_model(tmp_path / "model.onnx"), arch, objective))
+    errors = check(schedule(load_model(tmp_path / "model.onnx"), arch, objective, "layerwise"))
     assert all(error.agrees for error in errors)

@@ -19,7 +19,7 @@ Models = Annotated[
 ]
 HowLong = Annotated[
     options.Effort | None,
-    typer.Option("--effort", help="As of `tilewright schedule`; by default good for networks, proof for a nest."),
+    typer.Option("--effort", help="As of `tilewright schedule`; by default proof for a nest."),
 ]
 Output = Annotated[
     Path | None,
@@ -74,7 +74,7 @@ def compare_verb(
             widths=widths,
             objective=objective.value,
             strategies=None if strategies is None else parse.names(strategies, "--strategies"),
-            effort=(effort or options.Effort.good).value,
+            effort=None if effort is None else effort.value,
             timeout=limit,
             cache=not no_cache,
             seed=seed,

@@ -42,7 +42,7 @@ class Asked:
     widths: options.WidthsFrom
     objective: str
     strategies: tuple[str, ...] | None
-    effort: Literal["quick", "good", "proof", "long"]
+    effort: Literal["quick", "good", "proof", "long"] | None
     timeout: float | None
     cache: bool
     seed: int

@@ -68,8 +68,8 @@ Strategy = Annotated[
     typer.Option(
         "--strategy",
         metavar="NAME",
-        help="layerwise (the default: every operator by itself), fuse, pin, fuse-then-pin, pin-or-fuse, genetic or"
-        " optimal, which has the space of all others; all but the first take minutes. See docs/strategies.md.",
+        help="optimal (the default, which has the space of all others), layerwise (every operator by itself), fuse,"
+        " pin, fuse-then-pin, pin-or-fuse or genetic. See docs/strategies.md.",
     ),
 ]
 Strategies = Annotated[
@@ -125,6 +125,14 @@ HowLong = Annotated[
         "--effort",
         help="quick: plain mappings; good: a search through the whole hierarchy; proof: until a mapping is proven the"
         " best, for some seconds a nest; long: the same for some minutes.",
+    ),
+]
+HowLongEach = Annotated[
+    Effort | None,
+    typer.Option(
+        "--effort",
+        help="How long to look for mappings of operators by themselves, as of `tilewright map`: good by default for"
+        " layerwise, quick for all others, which have array parts of their own.",
     ),
 ]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither read nor keep results on disk.")]

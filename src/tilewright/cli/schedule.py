@@ -30,7 +30,7 @@ def schedule_verb(
     input_shape: options.InputShape = None,
     dim: options.Dim = None,
     until: options.Until = None,
-    effort: options.HowLong = options.Effort.good,
+    effort: options.HowLongEach = None,
     timeout: options.Timeout = None,
     no_cache: options.NoCache = False,
     prefetch: Annotated[
@@ -78,7 +78,7 @@ def schedule_verb(
                 machine,
                 objective.value,
                 strategy,
-                effort=effort.value,
+                effort=None if effort is None else effort.value,
                 timeout=limit,
                 cache=not no_cache,
                 prefetch=prefetch,

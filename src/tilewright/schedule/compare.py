@@ -66,7 +66,7 @@ def compare(
     objective: str = "edp",
     strategies: Sequence[str] | None = None,
     *,
-    effort: Effort = "good",
+    effort: Effort | None = None,
     cache: bool = True,
     timeout: float | None = None,
     progress: Progress | None = None,

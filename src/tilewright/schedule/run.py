@@ -18,7 +18,7 @@ from tilewright.workload.network import Network
 from tilewright.workload.rewrite import rewrite
 from tilewright.workload.storage import place
 
-DEFAULT_STRATEGY = "layerwise"
+DEFAULT_STRATEGY = "optimal"
 ROUNDING = 1e-9  # sums of the same numbers in another order differ by less, as a fraction
 
 
@@ -28,7 +28,7 @@ def schedule(
     objective: str = "edp",
     strategy: str = DEFAULT_STRATEGY,
     *,
-    effort: Effort = "good",
+    effort: Effort | None = None,
     cache: bool = True,
     timeout: float | None = None,
     progress: Progress | None = None,
@@ -38,7 +38,8 @@ def schedule(
     """The best schedule of a network on a machine under a strategy of ``strategies()``.
 
     ``objective`` is one of latency (cycles), energy (pJ), edp (pJ * cycles), traffic (DRAM bytes); ``effort`` and
-    ``cache`` are those of ``map_nest`` for every operator; ``timeout`` is in seconds for everything. Groups have at
+    ``cache`` are those of ``map_nest`` for every operator by itself: good by default for ``layerwise``, quick for all
+    others, which have array parts of their own; ``timeout`` is in seconds for everything. Groups have at
     most ``largest`` operators; ``seed`` is for strategies that throw dice. Raises UsageError for unknown names,
     InputError for a machine whose feature maps have two widths, and InfeasibleError, naming operator, memory and
     buffers, where something fits in no way.
@@ -54,7 +55,9 @@ def schedule(
         )
     placed = place(rewrite(network), arch.layout)
     deadline = None if timeout is None else began + timeout
-    found = run(placed, arch, objective, Options(effort, cache, deadline, progress, seed, largest))
+    found = run(
+        placed, arch, objective, Options(effort or default_effort(strategy), cache, deadline, progress, seed, largest)
+    )
     floor = network_floor(placed, arch, objective)
     result = Schedule(
         placed=placed,
@@ -71,6 +74,11 @@ def schedule(
         repacked=found.repacked,
     )
     return settled(result, complete=found.complete)
+
+
+def default_effort(strategy: str) -> Effort:
+    """How long to look for mappings of single operators, which are all that ``layerwise`` has."""
+    return "good" if strategy == "layerwise" else "quick"
 
 
 def settled(result: Schedule, *, complete: bool) -> Schedule:
