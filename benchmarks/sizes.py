@@ -17,13 +17,13 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from statistics import geometric_mean
 from typing import Any
 
-from networks import CLOSE, load, record
-
 import tilewright as tw
+from networks import CLOSE, load, record
 from tilewright.schedule.compare import compare
 
 NETWORKS = (
@@ -107,9 +107,9 @@ def tables(rows: Rows) -> bool:
                 f" | {len(failed)} | {sum(row['unpacked'] for row in mine)} |"
             )
     for network in dict.fromkeys(key[0] for key in rows):
-        found = {key[3]: row["value"] for key, row in rows.items() if key[::4] == (network, "optimal") and "value" in row}
-        along = [found[kib] for kib in sorted(found)]
-        holds = all(more <= less * CLOSE for less, more in zip(along, along[1:], strict=False))
+        mine = {key[3]: row for key, row in rows.items() if key[::4] == (network, "optimal") and "value" in row}
+        along = [mine[kib]["value"] for kib in sorted(mine)]
+        holds = all(more <= less * CLOSE for less, more in pairwise(along))
         good &= holds
         said = "never costs more" if holds else "**costs more somewhere**"
         print(f"\n{network}: more scratchpad {said}, {len(along)} sizes: {', '.join(f'{v:.6g}' for v in along)}")
