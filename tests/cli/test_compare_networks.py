@@ -16,6 +16,7 @@ import pytest
 from tilewright.errors import InfeasibleError, LimitError
 from tilewright.schedule import strategies as registry
 from tilewright.schedule.layerwise import Found
+from tilewright.schedule.schedule import Repacked
 
 pytestmark = pytest.mark.usefixtures("remembered")
 
@@ -224,3 +225,14 @@ def test_all_that_is_wrong_with_models_and_file_is_said_before_any_search(tilewr
     outcome = tilewright("compare", "ocr_classifier", "--arch", "tiny", "-o", tmp_path / "folder.md")
     assert outcome.code == 1
     assert "is a folder" in outcome.err
+
+
+def test_what_could_not_be_packed_is_told(command: list[object], tilewright, monkeypatch: pytest.MonkeyPatch) -> None:
+    once = registry.strategy("pin")
+
+    def failed(*args: Any) -> Found:
+        return replace(found := once(*args), repacked=Repacked(2, 3, False, sum(g.cycles for g in found.groups) / 1.5))
+
+    monkeypatch.setitem(registry._REGISTRY, "pin", failed)
+    outcome = tilewright(*command, "--strategies", "pin", "--objective", "latency")
+    assert outcome.out.splitlines()[-1].endswith("pin: fitted by bytes but could not be packed 2 times; that costs 50%")

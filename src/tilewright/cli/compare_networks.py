@@ -224,7 +224,7 @@ def _tables(rows: Sequence[Row], means: Sequence[Average], first: str, table: Ta
 
 
 def _footnotes(rows: Sequence[Row], total: int) -> list[str]:
-    """Why rows have no numbers, which schedules are another strategy's, and what a Ctrl-C left out."""
+    """Why rows have no numbers, whose schedules are another strategy's, what was not packed, what Ctrl-C left out."""
     lines = []
     for row in rows:
         where = f"{row.network}, {row.strategy}"
@@ -232,6 +232,9 @@ def _footnotes(rows: Sequence[Row], total: int) -> list[str]:
             lines.append(f"{row.status}: {where}: {'; '.join(str(row.error).splitlines())}")
         if row.taken_from:
             lines.append(f"* {where}: its search ended before it found what {row.taken_from} has, which is shown")
+        if row.schedule is not None and row.schedule.repacked.failed:
+            failed, lost = row.schedule.repacked.failed, 100 * row.schedule.lost_to_packing
+            lines.append(f"{where}: fitted by bytes but could not be packed {failed} times; that costs {lost:.2g}%")
     if len(rows) < total:
         lines.append(f"stopped by Ctrl-C: {len(rows)} of {total} were done")
     return [text.printable(line) for line in lines]
