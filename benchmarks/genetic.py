@@ -17,9 +17,8 @@ from pathlib import Path
 from statistics import geometric_mean
 from typing import Any
 
-from networks import CLOSE, load
-
 import tilewright as tw
+from networks import CLOSE, load
 
 NETWORKS = ("mobilenet_v3_large", "resnet50", "unet_256")
 Key = tuple[str, str, str, str, int]  # network, machine, objective, strategy, seed
