@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -71,3 +72,22 @@ def test_an_operator_that_reads_one_block_of_a_base_and_writes_another_runs_by_i
     network = tw.load_model(tmp_path / "model.onnx")
     for name in ("fuse", "optimal"):
         assert tw.simulate(tw.schedule(network, tw.load_arch("mobile-npu"), "edp", name, effort="quick")).matched
+
+
+@pytest.mark.parametrize("name", [name for name in strategies() if name != "layerwise"])
+def test_ctrl_c_at_the_first_stage_ends_all(name: str, network: Network) -> None:
+    """What there is then are the operators by themselves; no group is looked at."""
+    arch = tw.load_arch("mobile-npu")
+    alone = tw.schedule(network, arch, "edp", "layerwise", effort="quick", cache=False)
+    pressed = []
+
+    def press(*args: Any, **options: Any) -> None:
+        if not pressed:
+            pressed.append(True)
+            raise KeyboardInterrupt
+
+    found = tw.schedule(network, arch, "edp", name, effort="quick", cache=False, progress=press)
+    assert pressed
+    assert [group.operators for group in found.groups] == [group.operators for group in alone.groups]
+    assert found.status == "feasible"
+    assert tw.simulate(found).matched

@@ -85,7 +85,8 @@ def layerwise(
         raise InfeasibleError("\n".join(reasons))
     if progress is not None:
         progress("", len(todo), len(todo))
-    return Found(tuple(groups), _bound(problems_of_all, objective, known), "every operator by itself through DRAM")
+    bound, space = _bound(problems_of_all, objective, known), "every operator by itself through DRAM"
+    return Found(tuple(groups), bound, space, complete=not known.hurried)
 
 
 WORKER = ("tilewright.schedule.layerwise", "solver")
@@ -112,6 +113,7 @@ class _Solver:
         self._objective, self._effort, self._cache = objective, effort, cache
         self._deadline, self._to_come = deadline, distinct
         self._known: dict[NestProblem, NestResult] = {}
+        self.hurried = False
 
     def knows(self, problems: Sequence[NestProblem]) -> bool:
         """Whether all of them are solved."""
@@ -154,7 +156,7 @@ class _Solver:
 
     def hurry(self) -> None:
         """From now on take the first legal mapping of every problem."""
-        self._deadline = time.monotonic()
+        self._deadline, self.hurried = time.monotonic(), True
 
     def _share(self) -> float | None:
         if self._deadline is None:

@@ -83,14 +83,18 @@ def _layerwise(placed: PlacedNetwork, arch: Accelerator, objective: str, options
     )
 
 
-def market_of(placed: PlacedNetwork, arch: Accelerator, objective: str, options: Options) -> Market:
-    """Offers of all groups; what ``layerwise`` finds for single operators is among them.
-
-    Half of the time that there is goes to single operators.
-    """
+def alone_of(placed: PlacedNetwork, arch: Accelerator, objective: str, options: Options) -> Found:
+    """What ``layerwise`` finds in half of the time that there is."""
     now = time.monotonic()
     half = options if options.deadline is None else replace(options, deadline=now + (options.deadline - now) / 2)
-    alone = _layerwise(placed, arch, objective, half)
+    return _layerwise(placed, arch, objective, half)
+
+
+def market_of(
+    placed: PlacedNetwork, arch: Accelerator, objective: str, options: Options, alone: Found | None = None
+) -> Market:
+    """Offers of all groups; what ``layerwise`` finds for single operators, ``alone``, is among them."""
+    alone = alone or alone_of(placed, arch, objective, options)
     graph = graph_of(placed, arch)
     number = {node.name: k for k, node in enumerate(graph.nodes)}
     offers = {number[group.operators[0]]: (_offer(group),) for group in alone.groups}
@@ -143,7 +147,10 @@ def _over(solve: Solve) -> Strategy:
     """A strategy over offers as one over networks."""
 
     def run(placed: PlacedNetwork, arch: Accelerator, objective: str, options: Options) -> Found:
-        market = market_of(placed, arch, objective, options)
+        alone = alone_of(placed, arch, objective, options)
+        if not alone.complete:  # Ctrl-C: what is known is wanted, not more
+            options = replace(options, deadline=time.monotonic())
+        market = market_of(placed, arch, objective, options, alone)
         packer = Packer(
             market.graph, arch.scratchpad.regions, arch.alignment_bytes, rooms_of(placed, arch, market.prepared)
         )
