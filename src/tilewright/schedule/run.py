@@ -11,6 +11,7 @@ from tilewright.mapping.problem import OBJECTIVES
 from tilewright.mapping.search import Effort
 from tilewright.schedule.floor import network_floor
 from tilewright.schedule.layerwise import Progress
+from tilewright.schedule.processes import seldom_collected
 from tilewright.schedule.schedule import Schedule
 from tilewright.schedule.strategies import LARGEST, Options
 from tilewright.schedule.strategies import strategy as named
@@ -55,9 +56,9 @@ def schedule(
         )
     placed = place(rewrite(network), arch.layout)
     deadline = None if timeout is None else began + timeout
-    found = run(
-        placed, arch, objective, Options(effort or default_effort(strategy), cache, deadline, progress, seed, largest)
-    )
+    options = Options(effort or default_effort(strategy), cache, deadline, progress, seed, largest)
+    with seldom_collected():
+        found = run(placed, arch, objective, options)
     floor = network_floor(placed, arch, objective)
     result = Schedule(
         placed=placed,

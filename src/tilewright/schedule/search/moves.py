@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -183,20 +184,27 @@ class Moves:
         rooms: list[int] = []
         fronts: list[tuple[Offer, ...]] = []
         least: list[Vector] = []
-        known: list[tuple[Vector, Offer]] = []
-        entries = [(offer.room_bytes, *self._measure.ends(offer), k) for k, offer in enumerate(offers)]
-        for room, first, last, k in sorted(entries):
-            # The first and the last sum decide about all: those between are mixed of them.
-            if any(v[0] <= first and v[-1] <= last for v, _ in known):
+        # The first and the last sum decide about all: those between are mixed of them. ``firsts`` rise, ``lasts`` fall.
+        firsts: list[float] = []
+        lasts: list[float] = []
+        known: list[Offer] = []
+        for room, first, last, k in sorted((o.room_bytes, *self._measure.ends(o), k) for k, o in enumerate(offers)):
+            place = bisect_right(firsts, first)
+            if place and lasts[place - 1] <= last:
                 continue
-            vector, offer = self._measure.vector(offers[k]), offers[k]
-            known = [(v, o) for v, o in known if v[0] < first or v[-1] < last] + [(vector, offer)]
+            begin = bisect_left(firsts, first)
+            end = place
+            while end < len(lasts) and lasts[end] >= last:
+                end += 1
+            firsts[begin:end], lasts[begin:end], known[begin:end] = [first], [last], [offers[k]]
+            vector = self._measure.vector(offers[k])
             low = tuple(map(min, least[-1], vector)) if least else vector
-            if not (rooms and rooms[-1] == room):
+            if rooms and rooms[-1] == room:
+                fronts[-1], least[-1] = tuple(known), low
+            else:
                 rooms.append(room)
-                fronts.append(())
+                fronts.append(tuple(known))
                 least.append(low)
-            fronts[-1], least[-1] = tuple(o for _, o in known), low
         resident, _, held, _ = places
         over = tuple(pair for pair in over_pairs(self._masks, group) if pair[0] & held and pair[1] & resident)
         return Move(group, self._market.residency(places), places, rooms, fronts, least, over)
