@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 EXACT = 32
 STARTS = 2
 Effort = Literal["quick", "good", "proof", "long"]
-MOST_STRUCTURES, MOST_FEW = 1000, 100_000
+MOST_FEW = 100_000  # candidates of a component with few tiles
 BOUNDS: dict[Effort, int] = {"quick": 0, "good": 0, "proof": 5_000_000, "long": 60_000_000}
 
 
@@ -187,15 +187,12 @@ def _array_search(
 def array_search(
     problem: NestProblem, objective: str, max_steps: int, deadline: float | None, constraints: Constraints
 ) -> Search | None:
-    """The search over the whole hierarchy, not begun; None for nests of too many factors or dimensions for it."""
+    """The search over the whole hierarchy, not begun; None for nests of windows of too many dimensions for it."""
     from tilewright.mapping.optimal.chains import FEW
     from tilewright.mapping.optimal.optimum import Search
-    from tilewright.mapping.optimal.structure import structure_number
 
-    if structure_number(problem) > MOST_STRUCTURES:
-        return None  # products of many factors
     search = Search(problem, objective, max_steps, deadline, constraints=constraints)
-    return None if search.candidates(FEW) > MOST_FEW else search  # windows of many dimensions
+    return None if search.candidates(FEW) > MOST_FEW else search
 
 
 def unmixed(objective: str, bound: float) -> float:
