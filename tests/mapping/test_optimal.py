@@ -11,6 +11,7 @@ from tests.mapping.space import walked
 from tilewright.arch.accelerator import Accelerator, Array, Memory, VectorUnit, Widths
 from tilewright.mapping.einsum import einsum
 from tilewright.mapping.nests import conv2d, default_problem, depthwise, gemm
+from tilewright.mapping.optimal import optimum, orders
 from tilewright.mapping.optimal.optimum import Search
 from tilewright.mapping.problem import OBJECTIVES, NestProblem
 from tilewright.mapping.search import map_nest
@@ -123,6 +124,31 @@ def test_a_window_slides_though_the_operand_uses_not_all_dimensions_that_are_cho
     arch = MACHINES["two levels, double buffers"]
     problem = default_problem(einsum("O[y,z] += I[y+r] * W[r+z]", y=3, z=2, r=2), arch, arch.layout)
     assert not agree(problem, ("edp",))
+
+
+def test_products_of_three_factors_are_searched_as_others_are() -> None:
+    """Found by a walk: 1,374 orders of keeps were too many for the search, and plain tile loops all it looked at."""
+    arch = MACHINES["a bypass"]
+    problem = default_problem(einsum("O[y] += I[y] * W[y] * V[y]", y=2), arch, arch.layout)
+    assert map_nest(problem, "energy").status == "optimal"
+
+
+@pytest.mark.parametrize(("name", "nest"), QUICK)
+def test_orders_that_are_too_many_to_be_listed_are_looked_into_all_the_same(name: str, nest: str, monkeypatch) -> None:
+    for module, limit, number in ((orders, "MOST_LISTED", 5), (orders, "FIRST", 2), (optimum, "MOST_WAITING", 0)):
+        monkeypatch.setattr(module, limit, number)
+    arch = MACHINES[name]
+    problem = default_problem(NESTS[nest], arch, arch.layout)
+    assert {map_nest(problem, objective).status for objective in OBJECTIVES} == {"optimal"}
+    assert not agree(problem)
+
+
+def test_orders_of_loops_that_are_left_for_the_end_are_evaluated_then(monkeypatch) -> None:
+    arch = MACHINES["two levels, double buffers"]
+    problem = default_problem(NESTS["product"], arch, arch.layout)
+    monkeypatch.setattr(Search.try_leaf, "__defaults__", (1,))
+    assert map_nest(problem, "latency").status == "optimal"
+    assert not agree(problem, ("latency",))
 
 
 @pytest.mark.parametrize("objective", ["latency", "edp"])

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tilewright.mapping.optimal.optimum import Search
 
 GLANCE = 2_000
-MOST_GLANCES = 250  # orders of keeps that are glanced at
+MOST_GLANCES = 90  # orders of keeps that are glanced at
 FIRST_ORDERS, MORE_ORDERS, FIRST_DIVES = 3, 6, 2  # orders of keeps looked into first, dives in each
 SIMPLE = 1_000  # candidates of a component that leave time for more orders
 DIVE, WALKS = 30_000, 2  # steps of a walk, walks of a dive
@@ -39,10 +39,16 @@ def first_mapping(search: Search) -> None:
     for structure in free[:: max(1, -(-len(free) // MOST_GLANCES))]:
         node = None if search.spent and ready else search.root(structure, search.allowed(FEWER))
         ready += [] if node is None else [node]
-    walked = side_by_side(lambda k: walk(ready[k], min(GLANCE, 30 * ready[k].rows), 0), range(len(ready)))
-    for node, (rows, value) in zip(ready, walked, strict=True):
-        try_walked(search, node, rows, value)
-    glances = sorted((value, k) for k, (_, value) in enumerate(walked))
+
+    def glance(k: int) -> tuple[Any, float] | None:
+        return None if search.spent and k else walk(ready[k], min(GLANCE, 30 * ready[k].rows), 0)
+
+    glances: list[tuple[float, int]] = []
+    for k, found in enumerate(side_by_side(glance, range(len(ready)))):
+        if found is not None:
+            try_walked(search, ready[k], *found)
+            glances.append((found[1], k))
+    glances.sort()
     search.rules = rules
     best = list(dict.fromkeys(ready[k].origin.structure for _, k in glances))
     if search.candidates(FEW) <= MOST_FIRST:

@@ -8,7 +8,7 @@ from functools import cached_property
 from random import Random
 
 from tilewright.mapping.constraints import Constraints, keeps_allowed
-from tilewright.mapping.optimal.structure import Structure, drawn, structure_number, structures, unspread
+from tilewright.mapping.optimal.structure import Item, Structure, drawn, structure_number, structures, unspread
 from tilewright.mapping.problem import NestProblem
 
 MOST_LISTED, FIRST = 10_000, 1_000
@@ -33,8 +33,14 @@ class Orders:
         unrolled come first, since they hold the best mappings."""
         if self.too_many:
             rng = Random(0)
-            some = (drawn(self.problem, rng) for _ in range(TRIES * FIRST))
-            found = list({one.items: one for one in some if self._allows(one)}.values())[:FIRST]
+            some: dict[tuple[Item, ...], Structure] = {}
+            for _ in range(TRIES * FIRST):
+                one = drawn(self.problem, rng)
+                if self._allows(one):
+                    some[one.items] = one
+                if len(some) == FIRST:
+                    break
+            found = list(some.values())
         else:
             found = [one for one in structures(self.problem) if self._allows(one)]
         found.sort(key=lambda one: sum(place is None for place in one.axis_places))
