@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from fractions import Fraction
 
@@ -9,6 +10,7 @@ import pytest
 from tests.mapping.space import walked
 
 from tilewright.arch.accelerator import Accelerator, Array, Memory, VectorUnit, Widths
+from tilewright.errors import TilewrightError
 from tilewright.mapping.einsum import einsum
 from tilewright.mapping.nests import conv2d, default_problem, depthwise, gemm
 from tilewright.mapping.optimal import optimum, orders
@@ -62,16 +64,25 @@ NESTS: dict[str, LoopNest] = {
 }
 
 
-def agree(problem: NestProblem, objectives: tuple[str, ...] = OBJECTIVES) -> list[str]:
-    """Sentences on where the search and a walk over all mappings differ, one objective after the other.
+def agree(
+    problem: NestProblem, objectives: tuple[str, ...] = OBJECTIVES, statuses: Counter[str] | None = None
+) -> list[str]:
+    """Sentences on where the search and a walk over all mappings differ, one objective after the other; ``statuses``
+    counts what the search says of its results.
 
     The search may return a mapping from outside the space that is better than all in it, never one that is worse.
     """
     costs = walked(problem)
     wrong = []
     for objective in objectives:
-        found = map_nest(problem, objective, effort="proof")
         best = min(cost.value(objective) for cost in costs.values())
+        try:
+            found = map_nest(problem, objective, effort="proof")
+        except TilewrightError as error:
+            wrong.append(f"{objective}: the best of {len(costs)} is {best}, but: {error}")
+            continue
+        if statuses is not None:
+            statuses[found.status] += 1
         value, slack = found.cost.value(objective), 1e-9 * best
         if value > best + slack or (value < best - slack and found.mapping in costs):
             wrong.append(f"{objective}: found {value}, the best of {len(costs)} is {best}")
