@@ -94,7 +94,7 @@ class Verdict:
 
 
 def verdict(problem: NestProblem, turn: int, most: int) -> Verdict | None:
-    """The search against a walk, for every objective; each also with some of the pruning rules, all sets of them in turn.
+    """The search against a walk, for every objective; each also with some pruning rules, all sets of them in turn.
     None if nothing fits or there is too much to walk."""
     if is_larger(problem, most) or not walked(problem):
         return None
