@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from itertools import permutations, product
+from itertools import islice, permutations, product
 
 from tilewright.mapping.evaluate import evaluate
 from tilewright.mapping.legal import problems
@@ -27,6 +27,22 @@ def walked(problem: NestProblem) -> dict[Mapping, NestCost]:
 
 def every_mapping(problem: NestProblem) -> Iterator[Mapping]:
     """All legal mappings of the space, each once."""
+    seen: set[Mapping] = set()
+    for nodes in _listed(problem):
+        mapping = Mapping(nodes)
+        if mapping not in seen:
+            seen.add(mapping)
+            if not problems(problem, mapping):
+                yield mapping
+
+
+def is_larger(problem: NestProblem, number: int) -> bool:
+    """Whether the space has more than so many mappings, those that are not legal included."""
+    return next(islice(_listed(problem), number, None), None) is not None
+
+
+def _listed(problem: NestProblem) -> Iterator[tuple[Node, ...]]:
+    """The nodes of all mappings, legal or not."""
     arch = problem.arch
     chains = []
     for operand in problem.nest.operands:
@@ -37,14 +53,8 @@ def every_mapping(problem: NestProblem) -> Iterator[Mapping]:
             elif operand.role in memory.may_keep:
                 options = options + [(*chosen, (operand.name, memory.name)) for chosen in options]
         chains.append(options)
-    seen: set[Mapping] = set()
     for queues in product(*chains):
-        for nodes in _keeps(problem, queues, (), dict(problem.nest.extents), frozenset()):
-            mapping = Mapping(nodes)
-            if mapping not in seen:
-                seen.add(mapping)
-                if not problems(problem, mapping):
-                    yield mapping
+        yield from _keeps(problem, queues, (), dict(problem.nest.extents), frozenset())
 
 
 def _keeps(

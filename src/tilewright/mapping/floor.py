@@ -17,6 +17,7 @@ from tilewright.mapping.tiling import Tiling
 from tilewright.workload.nest import Axis, LoopNest, Operand
 
 MOST_LISTED = 2**24
+Kept = tuple[tuple[str, ...], ...]  # the memories of every operand, outermost first
 
 
 def touched_indices(axis: Axis, extents: dict[str, int]) -> int:
@@ -86,15 +87,16 @@ def vector_operations(problem: NestProblem) -> int:
     return nest.points  # of a normalisation: all three passes
 
 
-def floor(problem: NestProblem, objective: str) -> float:
-    """A lower bound of an objective: cycles, pJ, pJ * cycles or bytes."""
+def floor(problem: NestProblem, objective: str, kept: Kept | None = None) -> float:
+    """A lower bound of an objective: cycles, pJ, pJ * cycles or bytes; with ``kept`` of mappings that keep every
+    operand in exactly these memories."""
     read, written = compulsory_bytes(problem)
     if objective == "traffic":
         return float(read + written)
     cycles = max(_dma_floor(problem, read, written), _work_floor(problem))
     if objective == "latency":
         return float(cycles)
-    energy = _energy_floor(problem, read, written) + cycles * problem.arch.leakage_pj_per_cycle
+    energy = _energy_floor(problem, read, written, kept) + cycles * problem.arch.leakage_pj_per_cycle
     return energy if objective == "energy" else energy * cycles
 
 
@@ -113,7 +115,7 @@ def _work_floor(problem: NestProblem) -> float:
     return vector_operations(problem) / problem.arch.vector.lanes
 
 
-def _energy_floor(problem: NestProblem, read: int, written: int) -> float:
+def _energy_floor(problem: NestProblem, read: int, written: int, kept: Kept | None) -> float:
     """DRAM once for every compulsory byte, the work itself, and accesses that no mapping avoids."""
     nest, arch, pad = problem.nest, problem.arch, problem.arch.scratchpad
     total = read * arch.dram.read_pj + written * arch.dram.write_pj
@@ -122,10 +124,17 @@ def _energy_floor(problem: NestProblem, read: int, written: int) -> float:
     total += operations * arch.vector.operation_pj
     if nest.work is None:
         total += nest.points * arch.array.mac_pj
-        total += min(_result_floor(problem, chain) for chain in _chains(problem, nest.output))
+        chains = {
+            operand.name: [
+                chain
+                for chain in _chains(problem, operand)
+                if kept is None or tuple(memory.name for memory in chain) == kept[number]
+            ]
+            for number, operand in enumerate(nest.operands)
+        }
+        total += min(_result_floor(problem, chain) for chain in chains[nest.output.name])
         return total + sum(
-            min(_operand_floor(problem, operand, chain) for chain in _chains(problem, operand))
-            for operand in nest.inputs
+            min(_operand_floor(problem, operand, chain) for chain in chains[operand.name]) for operand in nest.inputs
         )
     for operand in nest.operands:
         once = touched_elements(nest, operand) * problem.bits(operand.name) / 8

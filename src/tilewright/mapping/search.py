@@ -39,7 +39,7 @@ MAX_STEPS = 200_000  # of a mapping
 EXACT, STARTS, EVALUATIONS = 32, 2, 160  # candidates evaluated exactly, those refined, and evaluations for each
 QUICK = 8, 1, 0  # the same for an effort of ``quick``
 Effort = Literal["quick", "good", "proof", "long"]
-MOST_STRUCTURES, MOST_FEW = 1000, 100_000
+MOST_FEW = 100_000  # candidates of a component with few tiles
 BOUNDS: dict[Effort, int] = {"quick": 0, "good": 0, "proof": 5_000_000, "long": 60_000_000}
 
 
@@ -188,15 +188,12 @@ def _array_search(
 def array_search(
     problem: NestProblem, objective: str, max_steps: int, deadline: float | None, constraints: Constraints
 ) -> Search | None:
-    """The search over the whole hierarchy, not begun; None for nests of too many factors or dimensions for it."""
+    """The search over the whole hierarchy, not begun; None for nests of windows of too many dimensions for it."""
     from tilewright.mapping.optimal.chains import FEW
     from tilewright.mapping.optimal.optimum import Search
-    from tilewright.mapping.optimal.structure import structure_number
 
-    if structure_number(problem) > MOST_STRUCTURES:
-        return None  # products of many factors
     search = Search(problem, objective, max_steps, deadline, constraints=constraints)
-    return None if search.candidates(FEW) > MOST_FEW else search  # windows of many dimensions
+    return None if search.candidates(FEW) > MOST_FEW else search
 
 
 def unmixed(objective: str, bound: float) -> float:

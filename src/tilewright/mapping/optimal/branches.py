@@ -11,7 +11,7 @@ import numpy as np
 from tilewright.mapping.optimal.bound_kernels import INNER, LOOPS, WIDEST
 from tilewright.mapping.optimal.cases import TIMED, Node
 from tilewright.mapping.optimal.relaxation import Case, moves_window
-from tilewright.mapping.optimal.structure import Item, Structure
+from tilewright.mapping.optimal.structure import Structure
 
 Inner = tuple[int | None, ...]
 Part = tuple[Case, list[Any]]  # what is assumed, and which candidates of every component are left
@@ -27,19 +27,18 @@ def branches(node: Node) -> list[Node]:
     return _by_run(node) or ([] if node.origin.structure.deep else _by_loops(node))
 
 
-def opened(node: Node, orders: list[Structure] | None) -> list[Node]:
-    """A node in cases of known segments of innermost loops and known footprints, without features, and without cases
-    whose mappings another order of keeps (of ``orders``) has as well."""
+def opened(node: Node, free: bool) -> list[Node]:
+    """A node in cases of known segments of innermost loops and known footprints, without features, and, if the search
+    is ``free`` to look into every order of keeps, without cases whose mappings another order has as well."""
     parts: list[Part] = [(node.case, [np.ones(len(rows), bool) for rows in node.numbers])]
     parts = by_segments(parts, node) or parts
     while (more := by_footprints(parts, node)) is not None:
         parts = more
-    known = {order.items: order.axis_places for order in orders or ()}
     bare = node.bare
     return [
         replace(bare.only(masks), case=case)
         for case, masks in parts
-        if not _said_elsewhere(node.origin.structure, node.origin.where.barrier, case.inner, known)
+        if not (free and _said_elsewhere(node.origin.structure, node.origin.where.barrier, case.inner))
     ]
 
 
@@ -101,28 +100,19 @@ def _by_footprint(part: Part, j: int, loops: list[Any], slides: list[Any]) -> li
     return [(own, rows) for own, rows in found if all(mask.any() for mask in rows)]
 
 
-def _said_elsewhere(
-    structure: Structure, barriers: Any, inner: Inner, known: dict[tuple[Item, ...], tuple[int | None, ...]]
-) -> bool:
+def _said_elsewhere(structure: Structure, barriers: Any, inner: Inner) -> bool:
     """Whether two neighbours without any loop between them, nor above the first, stand the other way round in another
     order: the same mappings. The one with the operands in the nest's order is kept."""
     place = {operand.name: k for k, operand in enumerate(structure.problem.nest.operands)}
     items = structure.items
     for j in range(len(items) - 1):
         first, second = inner[j], inner[j + 1]
-        if first is None or second is None or place[items[j].operand] < place[items[j + 1].operand]:
+        if first is None or second is None or place[items[j].operand] <= place[items[j + 1].operand]:
             continue
         empty = first < min(j, barriers[j] + 1) and second < min(j + 1, barriers[j + 1] + 1)
-        if empty and known.get(swapped(items, j)) == structure.axis_places:
+        if empty and structure.swapped(j).axis_places == structure.axis_places:
             return True
     return False
-
-
-def swapped(items: tuple[Item, ...], j: int) -> tuple[Item, ...]:
-    """Items with the j-th and the next one the other way round."""
-    number = {j: j + 1, j + 1: j}
-    order = (*items[:j], items[j + 1], items[j], *items[j + 2 :])
-    return tuple(replace(item, parent=number.get(item.parent, item.parent)) for item in order)
 
 
 def _by_run(node: Node) -> list[Node]:

@@ -41,6 +41,11 @@ class Origin:
     twins: tuple[int, int] | None = None  # components that can change places without any difference
     whole: tuple[tuple[IntTable, Floats], ...] = ()  # numbers, ascending, and features of all candidates of interest
 
+    @property
+    def bytes(self) -> int:
+        """The memory that the candidates take."""
+        return sum(rows.nbytes + table.nbytes for rows, table in self.whole)
+
     def chain(self, c: int, candidate: int) -> dict[str, tuple[int, ...]]:
         """The tiles of every dimension of a component at its places."""
         shape = tuple(len(table) for _, table in self.chains[c])

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tilewright.mapping.optimal.optimum import Search
 
 GLANCE = 2_000
+MOST_GLANCES = 90  # orders of keeps that are glanced at
 FIRST_ORDERS, MORE_ORDERS, FIRST_DIVES = 3, 6, 2  # orders of keeps looked into first, dives in each
 SIMPLE = 1_000  # candidates of a component that leave time for more orders
 DIVE, WALKS = 30_000, 2  # steps of a walk, walks of a dive
@@ -32,16 +33,22 @@ POLISHED, POLISHED_FLAT = 8, 2  # finds whose positions are tried with other til
 
 def first_mapping(search: Search) -> None:
     """A good mapping: random moves over few tiles in every order of keeps, then over more in the best of them."""
-    free = [one for one in search.structures if None not in one.axis_places]
+    free = [one for one in search.structures if None not in one.axis_places] or search.structures
     rules, search.rules = search.rules, search.rules & {"candidate"}
     ready: list[Node] = []
-    for structure in free or search.structures:
+    for structure in free[:: max(1, -(-len(free) // MOST_GLANCES))]:
         node = None if search.spent and ready else search.root(structure, search.allowed(FEWER))
         ready += [] if node is None else [node]
-    walked = side_by_side(lambda k: walk(ready[k], min(GLANCE, 30 * ready[k].rows), 0), range(len(ready)))
-    for node, (rows, value) in zip(ready, walked, strict=True):
-        try_walked(search, node, rows, value)
-    glances = sorted((value, k) for k, (_, value) in enumerate(walked))
+
+    def glance(k: int) -> tuple[Any, float] | None:
+        return None if search.spent and k else walk(ready[k], min(GLANCE, 30 * ready[k].rows), 0)
+
+    glances: list[tuple[float, int]] = []
+    for k, found in enumerate(side_by_side(glance, range(len(ready)))):
+        if found is not None:
+            try_walked(search, ready[k], *found)
+            glances.append((found[1], k))
+    glances.sort()
     search.rules = rules
     best = list(dict.fromkeys(ready[k].origin.structure for _, k in glances))
     if search.candidates(FEW) <= MOST_FIRST:
@@ -126,7 +133,7 @@ def polish_all(search: Search) -> None:
 def polish(search: Search, node: Node) -> None:
     """Look for better mappings in a node whose candidates all take the same positions."""
     limit = search.judge.limit()
-    cases = opened(node, search.structures if search.free else None) if node.held else [node]
+    cases = opened(node, search.free) if node.held else [node]
     bounded = side_by_side(lambda k: solved(cases[k].dressed, limit, 1)[0], range(len(cases)))
     dip(search, sorted((one for one in bounded if one is not None), key=lambda one: one.bound))
 
@@ -149,9 +156,9 @@ def _dip(search: Search, nodes: list[Node]) -> None:
                 search.try_leaf(node, rows, Proof(0.0, "few"), value, DIP_ORDERS)
 
 
-def unroll(search: Search, spread: list[Structure], structure: Structure, chosen: dict[str, tuple[int, ...]]) -> None:
+def unroll(search: Search, structure: Structure, chosen: dict[str, tuple[int, ...]]) -> None:
     """Give the best mapping an array part of little energy and few cycles, where none was looked for."""
-    whole = next(one for one in spread if one.items == structure.items)
+    whole = structure.spread_out
     if whole == structure:
         return
     given = tuple(

@@ -11,6 +11,7 @@ from tilewright.mapping.constraints import UNCONSTRAINED, Constraints, satisfied
 from tilewright.mapping.evaluate import evaluate, steps_of
 from tilewright.mapping.legal import problems
 from tilewright.mapping.mapping import Mapping
+from tilewright.mapping.optimal.structure import Structure
 from tilewright.mapping.problem import NestCost, NestProblem, Within
 
 
@@ -73,7 +74,9 @@ class Judge:
 @dataclass
 class Proof:
     """What is known beyond the best mapping: a bound of every mapping of a space that was not evaluated. The space is
-    that of a ``Choice`` of tiles."""
+    that of a ``Choice`` of tiles. ``left`` are combinations, with their bounds, of which only some orders of loops
+    were evaluated."""
 
     bound: float
     space: str
+    left: list[tuple[float, Structure, dict[str, tuple[int, ...]]]] = field(default_factory=list)

@@ -11,14 +11,15 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from heapq import heappop, heappush
-from itertools import count, product
+from itertools import chain, count, islice, product
 from time import monotonic
 from typing import Any
 
 import numpy as np
 
-from tilewright.mapping.constraints import UNCONSTRAINED, Constraints, applied, keeps_allowed
+from tilewright.mapping.constraints import UNCONSTRAINED, Constraints, applied
 from tilewright.mapping.evaluate import steps_of
+from tilewright.mapping.floor import Kept
 from tilewright.mapping.mapping import Mapping
 from tilewright.mapping.optimal.branches import branches, opened
 from tilewright.mapping.optimal.cases import Node, explored, solved
@@ -31,9 +32,10 @@ from tilewright.mapping.optimal.early import MOST_CANDIDATES, dip, dive, first_m
 from tilewright.mapping.optimal.features import Component, Floats, Memo
 from tilewright.mapping.optimal.judge import Judge, Proof
 from tilewright.mapping.optimal.lattice import Found, least_in_trees, shortest_paths
-from tilewright.mapping.optimal.realize import mappings
+from tilewright.mapping.optimal.orders import Orders, Waiting
+from tilewright.mapping.optimal.realize import every_mapping, mappings
 from tilewright.mapping.optimal.roots import FAR, FEW_APART, TANGENTS, Tally, least_of, positions_told_apart, root
-from tilewright.mapping.optimal.structure import Structure, structures, unspread
+from tilewright.mapping.optimal.structure import Structure
 from tilewright.mapping.optimal.threads import MANY, THREADS, side_by_side
 from tilewright.mapping.problem import NestProblem, Within
 
@@ -49,7 +51,9 @@ SMALL, SMALLER, EASY = 500_000, 2_000, 50  # combinations, and bounds that are f
 STATES, TRIAL = 100_000, 50_000  # vectors of tiles; bounds of a sweep
 KEPT_ROWS, KEPT_OF_CASES, FEW_TANGENTS, DEEP = 40_000, 2_000, 7, 60
 PLUNGES, GLIMPSE, AT_ONCE = 2, 3_000, 16
+MOST_WAITING = 2**30  # bytes of the candidates of all orders of keeps that are kept while they wait
 Progress = Callable[[str, int, int], None]  # what, bounds computed, at most
+Queue = list[tuple[float, int, Node | Waiting]]
 RULES = frozenset({"tangent", "candidate", "dominated", "bound"})
 
 
@@ -74,17 +78,18 @@ class Search:
         # Where an order of loops is wanted, the better candidate may be the one that stands in no such order.
         self.rules = rules if len(constraints.loops) < 2 else rules - {"dominated"}
         self.judge = Judge(problem, objective, max_steps, constraints)
-        self.structures = [
-            one for one in structures(problem) if keeps_allowed(constraints, ((i.operand, i.memory) for i in one.items))
-        ]
+        self.orders = Orders(problem, constraints)
+        self.structures = self.orders.first()
         self.parts = components(problem.nest)
         self.nodes = 0
         self.pruned: Counter[str] = Counter()
         self.memo: Memo = {}
         self.counted: dict[str, int] = {}  # candidates of every choice of tiles
         self.listed: dict[tuple[Structure, Choice], list[Component]] = {}
+        self.rows_listed = 0
+        self.floors: dict[Kept, tuple[float, float]] = {}  # of energy and cycles
         self.fewest: dict[tuple[bytes, ...], Floats] = {}
-        self.order, self.seeds = count(), count()
+        self.number, self.seeds = count(), count()
         self.interrupted = False
         self.walked = 0  # steps of random moves
         self.winner: tuple[Structure, dict[str, tuple[int, ...]]] | None = None  # where the best mapping comes from
@@ -119,9 +124,9 @@ class Search:
         No mapping at all is below ``floor``: the search ends at one that meets it.
         """
         proof = Proof(-np.inf, "nothing")
-        spread = self.structures
         if self.objective == "traffic" and nodes > 0 and self.free:
-            self.structures = list(dict.fromkeys(map(unspread, self.structures)))
+            self.orders = replace(self.orders, unspread=True)
+            self.structures = self.orders.first()
         try:
             first_mapping(self)
         except KeyboardInterrupt:
@@ -155,7 +160,7 @@ class Search:
             if latest.bound < self.judge.least or self.spent or self.nodes >= nodes:
                 break
         if self.winner is not None:
-            unroll(self, spread, *self.winner)
+            unroll(self, *self.winner)
         return proof
 
     def allowed(self, choice: Choice) -> Choice:
@@ -186,20 +191,25 @@ class Search:
         if self.objective == "traffic" and "dominated" in self.rules and self.free:
             choice = replace(choice, lean=True)
         proof = Proof(np.inf, choice.name)
-        queue: list[tuple[float, int, Node]] = []
-        plunges = PLUNGES
-        for first in range(0, len(self.structures), THREADS):
-            if self.spent:
+        queue: Queue = []
+        plunges, room = PLUNGES, MOST_WAITING
+        orders = chain(self.structures, self.orders.others(self.structures))
+        while pair := list(islice(orders, THREADS)):
+            if self.spent or (self.orders.too_many and self.nodes >= budget):
                 return Proof(-np.inf, "nothing")
-            pair = self.structures[first : first + THREADS]
             hopeful = [one for one in pair if least_of(self, one) < self.judge.limit()]
             self.pruned["candidate"] += len(pair) - len(hopeful)
-            nodes = [node for node in self.roots([(one, choice) for one in hopeful]) if node is not None]
-            if plunges > 0:
-                self.plunge([node for node in nodes if not node.held])
+            cases = self.cases(hopeful, choice, plunges > 0)
             plunges -= len(pair)
-            for one in nodes if "tangent" not in self.rules else self.opened(nodes):
-                self.put(queue, one)
+            for structure in hopeful:
+                own = [case for case in cases if case.origin.structure == structure]
+                room -= own[0].origin.bytes if own else 0
+                if room < 0 and own:
+                    least = min(case.bound for case in own)
+                    heappush(queue, (least, next(self.number), Waiting(structure, least)))
+                    continue
+                for case in own:
+                    self.put(queue, case)
         while queue:
             bound, _, node = heappop(queue)
             if bound >= np.log(self.judge.limit()):
@@ -210,6 +220,10 @@ class Search:
                 break
             if self.progress is not None:
                 self.progress(f"at most {100 * (self.judge.least / np.exp(bound) - 1):.1f}% off", self.nodes, budget)
+            if isinstance(node, Waiting):
+                for case in self.cases([node.structure], choice, plunging=False):
+                    self.put(queue, case)
+                continue
             nodes = self.batch(node, queue)
             try:
                 parts = self.told_apart(nodes) if self.open(node) else self.closed(nodes, proof, budget)
@@ -218,16 +232,36 @@ class Search:
                 parts = nodes
             for part in parts:
                 self.put(queue, part)
+        self.finish(proof, budget)
         return proof
+
+    def finish(self, proof: Proof, budget: int) -> None:
+        """Evaluate what is left of combinations with more orders of loops than were tried at once: now that the best
+        mapping is known, most need no other look."""
+        for value, structure, chosen in sorted(proof.left, key=lambda one: one[0]):
+            for mapping in every_mapping(structure, chosen):
+                if value >= self.judge.limit():
+                    return
+                if self.spent or self.nodes >= budget:
+                    proof.bound = min(proof.bound, value)
+                    return
+                self.evaluate([mapping], structure, chosen, value)
+
+    def cases(self, orders: list[Structure], choice: Choice, plunging: bool) -> list[Node]:
+        """Orders of keeps with their candidates, in cases; on the way better mappings, if there should be some."""
+        nodes = [node for node in self.roots([(one, choice) for one in orders]) if node is not None]
+        if plunging:
+            self.plunge([node for node in nodes if not node.held])
+        return nodes if "tangent" not in self.rules else self.opened(nodes)
 
     def opened(self, nodes: list[Node]) -> list[Node]:
         """Orders of keeps, those in which items are held in place cut in cases."""
-        limit, orders = self.judge.limit(), self.structures if self.free else None
+        limit = self.judge.limit()
         held = [node for node in nodes if node.held]
         found = self.aside(
             lambda k, tally: positions_told_apart(held[k], limit, tally), len(held), sum(node.rows for node in held)
         )
-        cases = [one for node in found if node is not None for one in opened(node, orders)]
+        cases = [one for node in found if node is not None for one in opened(node, self.free)]
         return [node for node in nodes if not node.held] + cases
 
     def open(self, node: Node) -> bool:
@@ -271,14 +305,18 @@ class Search:
                 self.dipped += self.nodes - before
         return [part for whole, _ in found for part in whole]
 
-    def batch(self, node: Node, queue: list[tuple[float, int, Node]]) -> list[Node]:
+    def batch(self, node: Node, queue: Queue) -> list[Node]:
         """The nodes to be looked at together with one: the next ones in the queue, if as much is known of them."""
         if not self.rules >= {"tangent", "bound"}:
             return [node]
         nodes, unknown = [node], self.open(node)
         most = THREADS if unknown else AT_ONCE
-        while queue and len(nodes) < most and self.open(queue[0][2]) == unknown:
-            nodes.append(heappop(queue)[2])
+        while queue and len(nodes) < most:
+            following = queue[0][2]
+            if isinstance(following, Waiting) or self.open(following) != unknown:
+                break
+            nodes.append(following)
+            heappop(queue)
         return nodes
 
     def closed(self, nodes: list[Node], proof: Proof, budget: int) -> list[Node]:
@@ -393,10 +431,10 @@ class Search:
         tally.take(work, dropped)
         return parts
 
-    def put(self, queue: list[tuple[float, int, Node]], node: Node) -> None:
+    def put(self, queue: Queue, node: Node) -> None:
         if node.rows > (KEPT_OF_CASES if node.held else KEPT_ROWS):  # too many to keep while they wait
             node = node.bare
-        heappush(queue, (node.bound, next(self.order), node))
+        heappush(queue, (node.bound, next(self.number), node))
 
     def bounded(self, node: Node, tally: Tally) -> Node | None:
         """The node with its bound, or None if nothing in it is of interest."""
@@ -498,13 +536,19 @@ class Search:
         if self.order_of is not None:
             pad = self.problem.arch.scratchpad.name
             candidates = [m for m in candidates if m.tile_loops(pad) == self.order_of.tile_loops(pad)] or candidates
+        self.evaluate(candidates, node.origin.structure, chosen, value)
+        if not all_of_them:
+            proof.left.append((value, node.origin.structure, chosen))
+
+    def evaluate(
+        self, candidates: list[Mapping], structure: Structure, chosen: dict[str, tuple[int, ...]], value: float
+    ) -> None:
+        """Evaluate mappings of one combination, whose bound is ``value``."""
         before, best = self.judge.evaluated, self.judge.best
         for mapping in candidates:
             self.judge.judge(mapping)
             if self.objective == "traffic" and self.judge.least <= value:
                 break  # the others are no better
         if self.judge.best is not best:
-            self.winner = node.origin.structure, chosen
+            self.winner = structure, chosen
         self.nodes += NODES_AN_EVALUATION * (self.judge.evaluated - before)
-        if not all_of_them:
-            proof.bound = min(proof.bound, value)

@@ -33,10 +33,16 @@ def mappings(structure: Structure, chains: dict[str, tuple[int, ...]], most: int
     Mappings differ in the order of the loops of a segment. Orders that put loops used by fewer operands innermost come
     first, since they leave most in place.
     """
+    found = list(islice(every_mapping(structure, chains), most + 1))
+    return found[:most], len(found) <= most
+
+
+def every_mapping(structure: Structure, chains: dict[str, tuple[int, ...]]) -> Iterator[Mapping]:
+    """All of them, one by one."""
     loops, pars = segments(structure, chains)
     choices = [_orders(structure, k, loops) for k in range(len(loops))]
-    found = [Mapping(tuple(_nodes(structure, orders, pars))) for orders in islice(product(*choices), most + 1)]
-    return found[:most], len(found) <= most
+    for orders in product(*choices):
+        yield Mapping(tuple(_nodes(structure, orders, pars)))
 
 
 def _orders(structure: Structure, segment: int, loops: list[list[Loop]]) -> list[tuple[Loop, ...]]:

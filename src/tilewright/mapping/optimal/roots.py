@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 DOMINATED, COMPARED = 20_000, 500  # rows that are worth comparing, with how many where more than bytes counts
 FEW_APART = 200.0  # combinations of leaders that need not be told apart
 FAR, GLANCE, TANGENTS = 0.9, 200, 1000  # a bound as a share of the best, and tangents that look for it
-FEW_LISTED = 5_000  # candidates of an order of keeps that are kept for another look
+FEW_LISTED, MOST_LISTED = 5_000, 200_000  # candidates kept for another look: of an order of keeps, of all of them
 
 
 @dataclass
@@ -101,17 +101,21 @@ def positions_told_apart(node: Node, limit: float, tally: Tally) -> Node | None:
 
 
 def least_of(search: Search, structure: Structure) -> float:
-    """What no mapping of an order of keeps goes below: compulsory traffic, and computing on the axes that the order
-    leaves room for."""
+    """What no mapping of an order of keeps goes below: compulsory traffic through the memories that it keeps operands
+    in, and computing on the axes that it leaves room for."""
     problem, within = search.problem, search.objective
-    if within in ("energy", "traffic") or "candidate" not in search.rules:
+    if within == "traffic" or "candidate" not in search.rules:
         return 0.0
+    if structure.kept not in search.floors:
+        search.floors[structure.kept] = floor(problem, "energy", structure.kept), floor(problem, "latency")
+    energy, cycles = search.floors[structure.kept]
+    if within == "energy":
+        return energy
     places = zip(problem.arch.array.axes, structure.axis_places, strict=True)
     positions = prod(size for (_, size), place in places if place is not None)
-    cycles = max(problem.nest.points / positions, floor(problem, "latency"))
+    cycles = max(problem.nest.points / positions, cycles)
     if within == "latency":
         return cycles
-    energy = floor(problem, "energy")
     return max(energy / within.energy_pj, cycles / within.cycles) if isinstance(within, Within) else energy * cycles
 
 
@@ -139,8 +143,10 @@ def _components(search: Search, structure: Structure, choice: Choice) -> list[Co
         if made is None:
             return []
         parts.append(made)
-    if sum(len(part) for part in parts) < FEW_LISTED:
+    rows = sum(len(part) for part in parts)
+    if rows < FEW_LISTED and search.rows_listed + rows < MOST_LISTED:
         search.listed[structure, choice] = parts
+        search.rows_listed += rows
     return parts
 
 

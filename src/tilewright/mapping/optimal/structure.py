@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import factorial, prod
+from random import Random
 
 from tilewright.arch.accelerator import Memory
 from tilewright.mapping.problem import NestProblem
@@ -87,6 +88,28 @@ class Structure:
     @cached_property
     def operands(self) -> tuple[Operand, ...]:
         return tuple(self.problem.nest.operand(item.operand) for item in self.items)
+
+    @cached_property
+    def kept(self) -> tuple[tuple[str, ...], ...]:
+        """The memories that keep every operand of the nest, outermost first."""
+        return tuple(
+            tuple(item.memory for item in self.items if item.operand == operand.name)
+            for operand in self.problem.nest.operands
+        )
+
+    @property
+    def spread_out(self) -> Structure:
+        """The same order with every axis unrolled where it can be."""
+        return replace(self, axis_places=_axis_places(self.problem, self.items))
+
+    def swapped(self, j: int) -> Structure:
+        """The order with the j-th item and the next one, of another operand, the other way round; unspread where this
+        one is."""
+        number = {j: j + 1, j + 1: j}
+        order = (*self.items[:j], self.items[j + 1], self.items[j], *self.items[j + 2 :])
+        items = tuple(replace(item, parent=number.get(item.parent, item.parent)) for item in order)
+        other = Structure(self.problem, items, _axis_places(self.problem, items))
+        return other if self == self.spread_out else unspread(other)
 
     @property
     def last_fed(self) -> int:
@@ -171,19 +194,28 @@ def _combinations(problem: NestProblem) -> list[Queues]:
 
 def structure_number(problem: NestProblem) -> int:
     """How many structures there are, without listing them."""
-    return sum(
-        factorial(sum(map(len, queues))) // prod(factorial(len(queue)) for queue in queues)
-        for queues in _combinations(problem)
-    )
+    return sum(map(_interleaving_number, _combinations(problem)))
 
 
-def structures(problem: NestProblem) -> list[Structure]:
+def _interleaving_number(queues: Queues) -> int:
+    return factorial(sum(map(len, queues))) // prod(factorial(len(queue)) for queue in queues)
+
+
+def structures(problem: NestProblem) -> Iterator[Structure]:
     """Every order of keeps that respects the order of memories, with every choice of memories passed by."""
-    found = []
     for queues in _combinations(problem):
-        found += [_structure(problem, order) for order in _interleavings(queues)]
-    # Orders in which every axis can be unrolled first: they hold the best mappings.
-    return sorted(found, key=lambda one: sum(place is None for place in one.axis_places))
+        for order in _interleavings(queues):
+            yield _structure(problem, order)
+
+
+def drawn(problem: NestProblem, rng: Random) -> Structure:
+    """One of them, any as likely as any other."""
+    combinations = _combinations(problem)
+    queues = rng.choices(combinations, [_interleaving_number(queues) for queues in combinations])[0]
+    turns = [number for number, queue in enumerate(queues) for _ in queue]
+    rng.shuffle(turns)
+    waiting = [iter(queue) for queue in queues]
+    return _structure(problem, tuple(next(waiting[number]) for number in turns))
 
 
 def unspread(structure: Structure) -> Structure:
@@ -200,8 +232,13 @@ def _structure(problem: NestProblem, order: tuple[tuple[str, Memory], ...]) -> S
     for number, (operand, memory) in enumerate(order):
         items.append(Item(operand, memory.name, last.get(operand, -1)))
         last[operand] = number
+    return Structure(problem, tuple(items), _axis_places(problem, tuple(items)))
+
+
+def _axis_places(problem: NestProblem, items: tuple[Item, ...]) -> tuple[int | None, ...]:
+    per = {memory.name: memory.per for memory in problem.arch.memories}
     places: list[int | None] = []
     for axis, _ in problem.arch.array.axes:
-        first = next((k for k, (_, memory) in enumerate(order) if axis in memory.per), len(order))
-        places.append(first if all(axis in memory.per for _, memory in order[first:]) else None)
-    return Structure(problem, tuple(items), tuple(places))
+        first = next((k for k, item in enumerate(items) if axis in per[item.memory]), len(items))
+        places.append(first if all(axis in per[item.memory] for item in items[first:]) else None)
+    return tuple(places)
