@@ -122,7 +122,8 @@ def test_a_mapping_that_does_not_fit_is_told_the_smallest_change(tilewright, tmp
 
 def test_operators_of_a_folder_are_explained(tilewright, small_model: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    tilewright("schedule", small_model, "--arch", "mobile-npu", "--effort", "quick", "--batch", 1, "-o", out)
+    options = ("--strategy", "layerwise", "--effort", "quick", "--batch", 1)
+    tilewright("schedule", small_model, "--arch", "mobile-npu", *options, "-o", out)
     names = tilewright("explain", out, "--json").document["operators"]
     assert names
     for name in names:

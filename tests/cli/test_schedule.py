@@ -273,7 +273,7 @@ def test_ctrl_c_before_an_answer_ends_with_code_6_and_writes_nothing(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(strategies._REGISTRY, "layerwise", interrupted)
+    monkeypatch.setitem(strategies._REGISTRY, "optimal", interrupted)
     outcome = tilewright(*command, "-o", tmp_path / "out")
     assert outcome.code == 6
     assert len(outcome.problems) == 1
