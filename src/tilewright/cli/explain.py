@@ -133,8 +133,8 @@ def _of_folder(folder: Path, operator: str | None, as_json: bool) -> list[tuple[
     if tiled:
         raise InputError(
             f"{folder}: '{operator}' runs tile by tile in the group {' + '.join(tiled[0].operators)}; only operators"
-            " that run by themselves, with all their feature maps in DRAM, have a mapping that can be explained: schedule"
-            " with --strategy layerwise"
+            " that run by themselves, with all their feature maps in DRAM, have a mapping that can be explained:"
+            " schedule with --strategy layerwise"
         )
     if not parts:
         raise InputError(f"{folder}: there is no operator '{operator}'; `tilewright explain {folder}` lists them")
