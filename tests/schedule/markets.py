@@ -19,7 +19,7 @@ from tilewright.schedule.offers import Offer
 from tilewright.schedule.search.groups import all_groups
 from tilewright.schedule.search.masks import Masks
 from tilewright.schedule.search.moves import Market as Asked
-from tilewright.schedule.strategies import Options, market_of
+from tilewright.schedule.strategies import Options, alone_of, market_of
 from tilewright.workload.rewrite import rewrite
 from tilewright.workload.storage import place
 
@@ -44,7 +44,8 @@ def small(folder: Path, prefix: str = "", layers: int = 2) -> Path:
 @cache
 def _alone(path: Path, objective: str, arch: Accelerator) -> Market:
     placed = place(rewrite(tw.load_model(path)), arch.layout)
-    return market_of(placed, arch, objective, Options(effort="quick", cache=False))
+    options = Options(effort="quick", cache=False)
+    return market_of(placed, arch, objective, options, alone_of(placed, arch, objective, options))
 
 
 def market(path: Path, objective: str = "edp", arch: Accelerator | None = None, store: Store | None = None) -> Market:

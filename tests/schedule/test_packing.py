@@ -33,7 +33,7 @@ from tilewright.schedule.search.check import problems
 from tilewright.schedule.search.optimal import search
 from tilewright.schedule.search.strategies import fuse, optimal
 from tilewright.schedule.stays import stays
-from tilewright.schedule.strategies import Options, market_of, strategies
+from tilewright.schedule.strategies import Options, alone_of, market_of, strategies
 from tilewright.workload.rewrite import rewrite
 from tilewright.workload.storage import PlacedNetwork, place
 
@@ -42,7 +42,7 @@ QUICK = Options(effort="quick", cache=False)
 
 
 def judged(placed: PlacedNetwork, arch: Accelerator, objective: str) -> tuple[Market, Packer]:
-    market = market_of(placed, arch, objective, QUICK)
+    market = market_of(placed, arch, objective, QUICK, alone_of(placed, arch, objective, QUICK))
     return market, Packer(
         market.graph, arch.scratchpad.regions, arch.alignment_bytes, rooms_of(placed, arch, market.prepared)
     )

@@ -20,7 +20,7 @@ from tilewright.mapping.constraints import UNCONSTRAINED, Constraints
 from tilewright.mapping.floor import floor
 from tilewright.mapping.mapping import Mapping
 from tilewright.mapping.problem import NestCost, NestProblem, Within
-from tilewright.mapping.search import BOUNDS, Effort, array_search, nothing_fits
+from tilewright.mapping.search import BOUNDS, MAX_STEPS, Effort, array_search, nothing_fits
 
 if TYPE_CHECKING:
     from tilewright.mapping.optimal.optimum import Progress, Search
@@ -91,7 +91,7 @@ def map_front(
     *,
     resolution: float = 0.01,
     effort: Effort = "proof",
-    max_steps: int = 200_000,
+    max_steps: int = MAX_STEPS,
     timeout: float | None = None,
     constraints: Constraints = UNCONSTRAINED,
     progress: Progress | None = None,

@@ -5,7 +5,7 @@ unit are kept in the scratchpad alone; for them
 
 1. ``candidates``: a coarse grid of tile vectors under every order of loops and keeps, then finer ones around the best;
 2. the best of these by exact evaluation;
-3. ``refine``: improvement step by step, second splits of a dimension included.
+3. unless it has to be quick ``refine``: improvement step by step, second splits of a dimension included.
 
 That is good, not proven: its bound is ``floor``, and it is called optimal only where it meets it.
 """
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from tilewright.mapping.optimal.optimum import Progress, Search
 
 MAX_STEPS = 200_000  # of a mapping
-EXACT, STARTS, EVALUATIONS = 32, 2, 160  # candidates evaluated exactly, those refined, and evaluations for each
-QUICK = 8, 1, 0  # the same for an effort of ``quick``
+# Candidates that are evaluated exactly, how many of the best are refined, and evaluations for each of them.
+QUICK, START, ALONE = (8, 1, 0), (32, 1, 0), (32, 2, 160)  # for quick, as a start of ``optimal``, where that cannot go
 Effort = Literal["quick", "good", "proof", "long"]
 MOST_FEW = 100_000  # candidates of a component with few tiles
 BOUNDS: dict[Effort, int] = {"quick": 0, "good": 0, "proof": 5_000_000, "long": 60_000_000}
@@ -104,7 +104,7 @@ def map_nest(
             found, interrupted, whole = None, True, False
         if found is not None:
             return found
-    best = _search(problem, objective, max_steps, judge, refined=not whole, quick=effort == "quick")
+    best = _search(problem, objective, max_steps, judge, QUICK if effort == "quick" else START if whole else ALONE)
     if whole and not bounds and (best is None or not judge.spent):
         found = _array_search(problem, objective, best, bounds, max_steps, deadline, began, progress=progress)
         if found is not None:
@@ -221,10 +221,10 @@ def _result(
 
 
 def _search(
-    problem: NestProblem, objective: str, max_steps: int, judge: Judge, *, refined: bool, quick: bool
+    problem: NestProblem, objective: str, max_steps: int, judge: Judge, trouble: tuple[int, int, int]
 ) -> Judged | None:
-    """The best mapping found, or None if none is legal."""
-    exact, starts, most = QUICK if quick else (EXACT, STARTS, EVALUATIONS)
+    """The best mapping found, or None if none is legal; ``trouble`` as in ``ALONE``."""
+    exact, starts, most = trouble
     # Where room is scarce tiles may have to be finer than a filter.
     tight = any(streams(problem, operand.name) for operand in problem.nest.inputs) or is_cramped(problem)
     found = Candidates(problem, objective, max_steps, judge)
@@ -238,8 +238,8 @@ def _search(
         one = judge.judge(build(problem, candidate.order, dict(candidate.tiles)))
         if one is not None:
             judged[one.mapping] = one
-    best = sorted(judged.values(), key=lambda one: one.key)[: starts if refined else 1]
-    return min((refine(judge, one, most if refined else 0) for one in best), key=lambda one: one.key, default=None)
+    best = sorted(judged.values(), key=lambda one: one.key)[:starts]
+    return min((refine(judge, one, most) for one in best), key=lambda one: one.key, default=None)
 
 
 def nothing_fits(problem: NestProblem, max_steps: int) -> TilewrightError:

@@ -57,7 +57,7 @@ def layerwise(
     todo = [(op, parts) for op in placed.network.operators if (parts := executed_parts(placed, op))]
     wanted = [[nest_problem(placed, arch, op, parts, index) for index in range(len(parts))] for op, parts in todo]
     problems_of_all = [problem for problems in wanted for problem in problems]
-    known = _Solver(objective, effort, cache, deadline, len(set(problems_of_all)))
+    solver = _Solver(objective, effort, cache, deadline, len(set(problems_of_all)))
     groups: list[Group] = []
     reasons: list[str] = []
     told = 0
@@ -69,14 +69,14 @@ def layerwise(
             progress(todo[done][0].name, done, len(todo))
 
     with suppress(KeyboardInterrupt):
-        known.share_out(problems_of_all, lambda: tell(sum(map(known.knows, wanted))))
+        solver.share_out(problems_of_all, lambda: tell(sum(map(solver.knows, wanted))))
     for done, ((operator, parts), problems) in enumerate(zip(todo, wanted, strict=True)):
         try:
             tell(done)
-            group = _group(placed, arch, operator, parts, problems, known)
+            group = _group(placed, arch, operator, parts, problems, solver)
         except KeyboardInterrupt:
-            known.hurry()
-            group = _group(placed, arch, operator, parts, problems, known)
+            solver.hurry()
+            group = _group(placed, arch, operator, parts, problems, solver)
         except InfeasibleError as error:
             reasons.append(str(error))
             continue
@@ -85,15 +85,15 @@ def layerwise(
         raise InfeasibleError("\n".join(reasons))
     if progress is not None:
         progress("", len(todo), len(todo))
-    bound, space = _bound(problems_of_all, objective, known), "every operator by itself through DRAM"
-    return Found(tuple(groups), bound, space, complete=not known.hurried)
+    bound, space = _bound(problems_of_all, objective, solver), "every operator by itself through DRAM"
+    return Found(tuple(groups), bound, space, complete=not solver.hurried)
 
 
-WORKER = ("tilewright.schedule.layerwise", "solver")
+WORKER = ("tilewright.schedule.layerwise", "results_of")
 LEAST_JOBS = 8  # problems for each process: fewer are solved sooner than it has started
 
 
-def solver(setup: tuple[str, Effort, bool]) -> Callable[[NestProblem], NestResult | None]:
+def results_of(setup: tuple[str, Effort, bool]) -> Callable[[NestProblem], NestResult | None]:
     """What a process of its own does: solve one problem after the other, if it can be solved."""
     objective, effort, cache = setup
 
@@ -124,7 +124,9 @@ class _Solver:
 
         At a KeyboardInterrupt what is left is hurried, and the interrupt passes through.
         """
-        if self._effort != "quick" or self._deadline is not None:  # all other searches use several threads
+        distinct = list(dict.fromkeys(problems))
+        number = min(processors(), len(distinct) // LEAST_JOBS)
+        if number < 2 or self._effort != "quick" or self._deadline is not None:  # other searches use several threads
             return
 
         def keep(problem: NestProblem, result: NestResult | None) -> None:
@@ -133,10 +135,10 @@ class _Solver:
             done()
 
         try:
-            for problem in dict.fromkeys(problems):
+            for problem in distinct:
                 keep(problem, stored(problem, self._objective, self._effort, self._cache))
-            unknown = [problem for problem in dict.fromkeys(problems) if problem not in self._known]
-            number = min(processors(), len(unknown) // LEAST_JOBS)
+            unknown = [problem for problem in distinct if problem not in self._known]
+            number = min(number, len(unknown) // LEAST_JOBS)
             if number > 1:
                 jobs = [unknown[k::number] for k in range(number)]
                 share_out(WORKER, (self._objective, self._effort, self._cache), jobs, keep)

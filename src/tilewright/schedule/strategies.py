@@ -90,11 +90,8 @@ def alone_of(placed: PlacedNetwork, arch: Accelerator, objective: str, options: 
     return _layerwise(placed, arch, objective, half)
 
 
-def market_of(
-    placed: PlacedNetwork, arch: Accelerator, objective: str, options: Options, alone: Found | None = None
-) -> Market:
-    """Offers of all groups; what ``layerwise`` finds for single operators, ``alone``, is among them."""
-    alone = alone or alone_of(placed, arch, objective, options)
+def market_of(placed: PlacedNetwork, arch: Accelerator, objective: str, options: Options, alone: Found) -> Market:
+    """Offers of all groups; what was found for single operators, ``alone``, is among them."""
     graph = graph_of(placed, arch)
     number = {node.name: k for k, node in enumerate(graph.nodes)}
     offers = {number[group.operators[0]]: (_offer(group),) for group in alone.groups}

@@ -69,8 +69,8 @@ class ArrayMapper:
 
     def _judged(
         self, book: StepBook, box: Dict[str, int], candidates: Sequence[tuple[Node, ...]]
-    ) -> list[tuple[tuple[float, ...], tuple[Node, ...]]]:
-        """Those that fit, with their ranks, best first."""
+    ) -> list[tuple[Node, ...]]:
+        """Those that fit, best first."""
         arch = book.problem.arch
         ranges, problem = _cut(book, box)
         found = []
@@ -83,7 +83,7 @@ class ArrayMapper:
             cycles = max(cost.cycles, flow)
             rank = {"latency": (cycles, energy), "energy": (energy, cycles), "edp": (energy * cycles, energy)}
             found.append(((*rank.get(self._objective, (energy * cycles, energy)), number), nodes))
-        return sorted(found)
+        return [nodes for _, nodes in sorted(found)]
 
     def _shortlist(self, book: StepBook) -> tuple[Recipe, ...]:
         """The recipes that do best for the whole operator and for a part of its rows: many unrollings in a form or
@@ -106,7 +106,7 @@ class ArrayMapper:
             nodes = _nodes(source, book, box)
             if nodes is not None:
                 by_nodes.setdefault(without_single_chunks(nodes, box), source)
-        return tuple(by_nodes[nodes] for _, nodes in self._judged(book, box, list(by_nodes)))
+        return tuple(by_nodes[nodes] for nodes in self._judged(book, box, list(by_nodes)))
 
 
 def _nodes(source: Source, book: StepBook, box: Dict[str, int]) -> tuple[Node, ...] | None:

@@ -66,6 +66,7 @@ class _Rows:
 
     def __init__(self, shape: tuple[int, ...], most: int) -> None:
         self._both = np.zeros((2, most, *shape), dtype=np.int64)
+        self.sizes, self.runs = self._both.reshape(2, most, -1)
         self._used = 1
 
     def add(self, transfers: Sequence[Transfer]) -> int:
@@ -77,16 +78,6 @@ class _Rows:
             transfer.add_to(sizes, runs)
         self._used += 1
         return self._used - 1
-
-    @property
-    def sizes(self) -> IntArray:
-        found: IntArray = self._both[0].reshape(self._both.shape[1], -1)
-        return found
-
-    @property
-    def runs(self) -> IntArray:
-        found: IntArray = self._both[1].reshape(self._both.shape[1], -1)
-        return found
 
 
 @dataclass(frozen=True)
