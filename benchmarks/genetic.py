@@ -10,30 +10,21 @@ over those of another) and how far the genetic answers are above the optimum. Ex
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
-from pathlib import Path
 from statistics import geometric_mean
-from typing import Any
 
 import tilewright as tw
 from networks import CLOSE, load
+from resumable import Book, Row, Rows, finish, parser
 
 NETWORKS = ("mobilenet_v3_large", "resnet50", "unet_256")
-Key = tuple[str, str, str, str, int]  # network, machine, objective, strategy, seed
+NAMES = ("network", "machine", "objective", "strategy", "seed")
 
 
-def read(path: Path) -> dict[Key, dict[str, Any]]:
-    """The rows of a file; of equal ones the last."""
-    lines = path.read_text("utf-8").splitlines() if path.exists() else []
-    rows = map(json.loads, filter(str.strip, lines))
-    return {(r["network"], r["machine"], r["objective"], r["strategy"], r["seed"]): r for r in rows}
-
-
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace, book: Book) -> None:
     """Do what is not known yet."""
-    known = read(args.rows)
+    known = book.read()
     wanted = [("layerwise", 0), ("optimal", 0), *(("genetic", seed) for seed in args.seeds)]
     for machine in args.machines:
         for objective in args.objectives:
@@ -50,12 +41,10 @@ def run(args: argparse.Namespace) -> None:
                         "energy_pj": found.energy_pj, "edp": found.edp, "value": found.value,
                         "seconds": round(time.perf_counter() - began, 1),
                     }  # fmt: skip
-                    with args.rows.open("a", encoding="utf-8") as file:
-                        file.write(json.dumps(row) + "\n")
-                    print(name, machine, objective, strategy, seed, f"{row['seconds']} s", file=sys.stderr, flush=True)
+                    book.add(row)
 
 
-def tables(rows: dict[Key, dict[str, Any]]) -> bool:
+def tables(rows: Rows) -> bool:
     """Print what the rows say; whether no genetic answer beats the optimum."""
     good = True
     print("| machine | objective | network | genetic: EDP | energy | optimal: EDP | energy | optimal | genetic above it"
@@ -70,7 +59,7 @@ def tables(rows: dict[Key, dict[str, Any]]) -> bool:
         above = [row["value"] / best["value"] - 1 for row in tried]
         good &= min(above) >= 1 / CLOSE - 1
 
-        def gain(some: list[dict[str, Any]], column: str, base: dict[str, Any] = base) -> str:
+        def gain(some: list[Row], column: str, base: Row = base) -> str:
             return f"{geometric_mean(base[column] / row[column] for row in some):.2f}x"
 
         print(
@@ -84,18 +73,13 @@ def tables(rows: dict[Key, dict[str, Any]]) -> bool:
 
 def main() -> int:
     """Run or print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--machines", nargs="+", default=["simba", "eyeriss"])
-    parser.add_argument("--objectives", nargs="+", default=["edp", "energy"])
-    parser.add_argument("--networks", nargs="+", default=list(NETWORKS))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--timeout", type=float, default=None, help="seconds for each search")
-    parser.add_argument("--rows", type=Path, default=Path("genetic.jsonl"))
-    parser.add_argument("--table", action="store_true")
-    args = parser.parse_args()
-    if not args.table:
-        run(args)
-    return 0 if tables(read(args.rows)) else 5
+    options = parser(__doc__, "genetic.jsonl")
+    options.add_argument("--machines", nargs="+", default=["simba", "eyeriss"])
+    options.add_argument("--objectives", nargs="+", default=["edp", "energy"])
+    options.add_argument("--networks", nargs="+", default=list(NETWORKS))
+    options.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    options.add_argument("--timeout", type=float, default=None, help="seconds for each search")
+    return finish(options.parse_args(), NAMES, run, tables)
 
 
 if __name__ == "__main__":

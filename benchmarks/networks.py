@@ -13,7 +13,6 @@ inputs of ``--side`` rows and columns. Exit code 5 if an execution differs from 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from pathlib import Path
@@ -21,6 +20,7 @@ from statistics import geometric_mean
 from typing import Any
 
 import tilewright as tw
+from resumable import Book, Rows, finish, parser
 from tilewright.errors import TilewrightError
 from tilewright.schedule.compare import Row, compare
 from tilewright.schedule.strategies import strategies
@@ -34,6 +34,7 @@ NETWORKS = (
 )  # fmt: skip
 MOST_POINTS = 300 * 300  # of an input: larger ones are executed smaller
 CLOSE = 1 + 1e-9
+NAMES = ("network", "machine", "objective", "strategy")
 
 
 def load(name: str, side: int | None = None) -> tw.Network:
@@ -95,17 +96,18 @@ def execute(name: str, machine: str, objective: str, args: argparse.Namespace, f
     }
 
 
-def run(args: argparse.Namespace, known: set[tuple[str, ...]]) -> None:
+def run(args: argparse.Namespace, book: Book) -> None:
     """Do what is not known yet."""
+    known = book.read()
     for machine in args.machines:
         for objective in args.objectives:
             for name in args.networks:
                 wanted = [s for s in args.strategies if (name, machine, objective, s) not in known]
                 if wanted:
-                    one(name, machine, objective, args, wanted)
+                    one(name, machine, objective, args, wanted, book)
 
 
-def one(name: str, machine: str, objective: str, args: argparse.Namespace, wanted: list[str]) -> None:
+def one(name: str, machine: str, objective: str, args: argparse.Namespace, wanted: list[str], book: Book) -> None:
     """All strategies on a network, each written down when it is done."""
     rows = compare([load(name)], tw.load_arch(machine), objective, wanted, effort=args.effort, timeout=args.timeout)
     for row in rows:
@@ -115,20 +117,10 @@ def one(name: str, machine: str, objective: str, args: argparse.Namespace, wante
                 found |= execute(name, machine, objective, args, row.schedule)
             except TilewrightError as error:
                 found |= {"matched": False, "execution_error": str(error)}
-        with args.rows.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(found) + "\n")
-        print(name, machine, objective, row.strategy, row.status, f"{row.seconds:.1f} s", file=sys.stderr, flush=True)
+        book.add(found)
 
 
-def read(path: Path) -> dict[tuple[str, ...], dict[str, Any]]:
-    """The rows of a file; of equal ones the last."""
-    if not path.exists():
-        return {}
-    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
-    return {(row["network"], row["machine"], row["objective"], row["strategy"]): row for row in rows}
-
-
-def tables(rows: dict[tuple[str, ...], dict[str, Any]]) -> bool:
+def tables(rows: Rows) -> bool:
     """Print a table for each machine and objective; whether all holds."""
     good = True
     for machine, objective in dict.fromkeys((m, o) for _, m, o, _ in rows):
@@ -166,21 +158,16 @@ def tables(rows: dict[tuple[str, ...], dict[str, Any]]) -> bool:
 
 def main() -> int:
     """Run or print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--machines", nargs="+", default=["mobile-npu"])
-    parser.add_argument("--objectives", nargs="+", default=["edp", "latency"])
-    parser.add_argument("--networks", nargs="+", default=list(NETWORKS))
-    parser.add_argument("--strategies", nargs="+", default=list(strategies()))
-    parser.add_argument("--effort", default="quick")
-    parser.add_argument("--timeout", type=float, default=None, help="seconds for each strategy")
-    parser.add_argument("--side", type=int, default=96)
-    parser.add_argument("--rows", type=Path, default=Path("networks.jsonl"))
-    parser.add_argument("--execute", action=argparse.BooleanOptionalAction, default=True)
-    parser.add_argument("--table", action="store_true")
-    args = parser.parse_args()
-    if not args.table:
-        run(args, set(read(args.rows)))
-    return 0 if tables(read(args.rows)) else 5
+    options = parser(__doc__, "networks.jsonl")
+    options.add_argument("--machines", nargs="+", default=["mobile-npu"])
+    options.add_argument("--objectives", nargs="+", default=["edp", "latency"])
+    options.add_argument("--networks", nargs="+", default=list(NETWORKS))
+    options.add_argument("--strategies", nargs="+", default=list(strategies()))
+    options.add_argument("--effort", default="quick")
+    options.add_argument("--timeout", type=float, default=None, help="seconds for each strategy")
+    options.add_argument("--side", type=int, default=96)
+    options.add_argument("--execute", action=argparse.BooleanOptionalAction, default=True)
+    return finish(options.parse_args(), NAMES, run, tables)
 
 
 if __name__ == "__main__":

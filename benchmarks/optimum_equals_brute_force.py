@@ -162,6 +162,8 @@ def main() -> int:
             statuses += found.statuses
             for fault in found.faults:
                 print(f"{name}, {dict(problem.nest.dims)}: {fault}", flush=True)
+            if judged % 25 == 0:
+                print(f"{judged} of {options.cases} cases, {time.perf_counter() - began:.0f} s", file=sys.stderr)
             if judged >= options.cases:
                 pool.shutdown(cancel_futures=True)
                 break

@@ -13,17 +13,14 @@ strategy beats ``optimal``.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 from statistics import geometric_mean
-from typing import Any
 
 import tilewright as tw
 from networks import CLOSE, load, record
+from resumable import Book, Rows, finish, parser
 from tilewright.schedule.compare import compare
 
 NETWORKS = (
@@ -31,39 +28,19 @@ NETWORKS = (
     "squeezenet1_1", "googlenet", "unet_256",
 )  # fmt: skip
 STRATEGIES = ("fuse", "fuse-then-pin", "pin-or-fuse", "optimal")
-Key = tuple[str, str, str, int, str]  # network, machine, objective, KiB, strategy
-Rows = dict[Key, dict[str, Any]]
+NAMES = ("network", "machine", "objective", "kib", "strategy")
 
 
-def key_of(row: dict[str, Any]) -> Key:
-    return row["network"], row["machine"], row["objective"], row["kib"], row["strategy"]
-
-
-def read(path: Path) -> Rows:
-    """The rows of a file; of equal ones the last."""
-    lines = path.read_text("utf-8").splitlines() if path.exists() else []
-    return {key_of(row): row for row in map(json.loads, filter(str.strip, lines))}
-
-
-def sized(machine: str, kib: int) -> tw.Accelerator:
-    """A machine with a scratchpad of so many KiB."""
-    arch = tw.load_arch(machine)
-    memories = tuple(replace(m, size_bytes=kib << 10) if m.scratchpad else m for m in arch.memories)
-    return replace(arch, memories=memories)
-
-
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace, book: Book) -> None:
     """Do what is not known yet."""
-    known = read(args.rows)
+    known, machine = book.read(), tw.load_arch(args.machine)
     for name in args.networks:
         network = load(name)
         for kib in sorted(args.sizes, reverse=True):
             head = {"network": name, "machine": args.machine, "objective": args.objective, "kib": kib}
-            wanted = [s for s in args.strategies if key_of(head | {"strategy": s}) not in known]
-            for row in compare([network], sized(args.machine, kib), args.objective, wanted, effort="quick"):
-                with args.rows.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(head | record(row)) + "\n")
-                print(name, kib, "KiB", row.strategy, row.status, f"{row.seconds:.1f} s", file=sys.stderr, flush=True)
+            wanted = [s for s in args.strategies if book.key(head | {"strategy": s}) not in known]
+            for row in compare([network], machine.with_scratchpad(kib << 10), args.objective, wanted, effort="quick"):
+                book.add(head | record(row))
 
 
 def ratios(rows: Rows, kib: int, one: str, other: str, column: str) -> Iterator[float]:
@@ -118,18 +95,13 @@ def tables(rows: Rows) -> bool:
 
 def main() -> int:
     """Run or print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--machine", default="mobile-npu")
-    parser.add_argument("--objective", default="latency")
-    parser.add_argument("--networks", nargs="+", default=list(NETWORKS))
-    parser.add_argument("--strategies", nargs="+", default=list(STRATEGIES))
-    parser.add_argument("--sizes", nargs="+", type=int, default=[4096, 2048, 1024, 512, 256])
-    parser.add_argument("--rows", type=Path, default=Path("sizes.jsonl"))
-    parser.add_argument("--table", action="store_true")
-    args = parser.parse_args()
-    if not args.table:
-        run(args)
-    return 0 if tables(read(args.rows)) else 5
+    options = parser(__doc__, "sizes.jsonl")
+    options.add_argument("--machine", default="mobile-npu")
+    options.add_argument("--objective", default="latency")
+    options.add_argument("--networks", nargs="+", default=list(NETWORKS))
+    options.add_argument("--strategies", nargs="+", default=list(STRATEGIES))
+    options.add_argument("--sizes", nargs="+", type=int, default=[4096, 2048, 1024, 512, 256])
+    return finish(options.parse_args(), NAMES, run, tables)
 
 
 if __name__ == "__main__":

@@ -140,8 +140,7 @@ def by_layer(measured: list[Row]) -> str:
 def exact(networks: tuple[str, ...], kib: int = 64) -> str:
     """The selected mapping of every layer on ``flat-64k`` with 32-bit partial sums, by formula and exactly."""
     flat = tw.load_arch("flat-64k")
-    pads = tuple(replace(m, size_bytes=kib * 1024) if m.scratchpad else m for m in flat.memories)
-    arch = replace(flat, memories=pads, widths=replace(flat.widths, accumulator=32))
+    arch = replace(flat.with_scratchpad(kib * 1024), widths=replace(flat.widths, accumulator=32))
     lines = [
         "| network | layer | formula, bytes | exact, bytes | steps | refused | seconds |",
         "|---|---|--:|--:|--:|--:|--:|",

@@ -37,9 +37,7 @@ LATER = 3
 
 def sized(problem: NestProblem, kib: int) -> NestProblem:
     """The problem on a machine with another scratchpad."""
-    arch = problem.arch
-    memories = tuple(replace(m, size_bytes=1024 * kib) if m.scratchpad else m for m in arch.memories)
-    return replace(problem, arch=replace(arch, memories=memories))
+    return replace(problem, arch=problem.arch.with_scratchpad(1024 * kib))
 
 
 def main() -> int:

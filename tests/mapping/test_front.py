@@ -140,9 +140,8 @@ def test_refusals_say_what_is_needed() -> None:
     with pytest.raises(UsageError, match="effort of good, proof or long"):
         map_front(problem, effort="quick")
     arch = problem.arch
-    small = replace(arch, memories=tuple(replace(m, size_bytes=2) if m.scratchpad else m for m in arch.memories))
     with pytest.raises(InfeasibleError, match="pad has 2 bytes"):
-        map_front(replace(problem, arch=small))
+        map_front(replace(problem, arch=arch.with_scratchpad(2)))
     with pytest.raises(InfeasibleError, match="satisfies the constraints"):
         map_front(
             problem,

@@ -108,15 +108,13 @@ def test_the_best_of_all_mappings_is_found(name: str, nest: str) -> None:
 
 def test_runs_of_padded_rows_are_not_taken_for_shorter_than_they_are() -> None:
     """Found by a walk: how wide a tile is in DRAM was bounded from the wrong side."""
-    arch = MACHINES["registers of one operand"]
-    arch = replace(arch, memories=tuple(replace(m, size_bytes=16) if m.scratchpad else m for m in arch.memories))
+    arch = MACHINES["registers of one operand"].with_scratchpad(16)
     assert not agree(default_problem(depthwise(G=2, Y=4, X=1, pad=(1, 0, 0, 0)), arch, arch.layout))
 
 
 def test_what_passes_the_scratchpad_by_takes_the_first_steps_time_too() -> None:
     """Found by a walk: the setup of weights that stream inside the first step was left out of its transfers."""
-    arch = MACHINES["weights past the scratchpad"]
-    arch = replace(arch, memories=tuple(replace(m, size_bytes=35) if m.scratchpad else m for m in arch.memories))
+    arch = MACHINES["weights past the scratchpad"].with_scratchpad(35)
     problem = default_problem(conv2d(K=1, C=1, Y=4, X=1, R=2, S=1, pad=(0, 0, 1, 0)), arch, arch.layout)
     assert not agree(problem, ("latency", "edp"))
 
@@ -124,8 +122,7 @@ def test_what_passes_the_scratchpad_by_takes_the_first_steps_time_too() -> None:
 def test_a_keep_that_others_owe_their_tiles_to_stays_below_them() -> None:
     """Found by a walk: weights in the scratchpad were counted as if they stood above registers, whose loops then need
     divisors for tiles; no order of keeps had the mapping with a tile of 2 rows of 5 at its cost."""
-    arch = MACHINES["registers of one operand"]
-    arch = replace(arch, memories=tuple(replace(m, size_bytes=20) if m.scratchpad else m for m in arch.memories))
+    arch = MACHINES["registers of one operand"].with_scratchpad(20)
     problem = default_problem(conv2d(K=1, C=1, Y=5, X=1, R=3, stride=(2, 1)), arch, arch.layout)
     assert not agree(problem, ("latency", "edp"))
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from tests.mapping.cases import macs, problems_of, vectors
 from tests.mapping.machines import MACHINES, machine, pad, weights_inside
 
-from tilewright.arch.accelerator import Accelerator
 from tilewright.errors import InfeasibleError, InputError, LimitError, UsageError
 from tilewright.mapping.evaluate import evaluate
+from tilewright.mapping.front import map_front
 from tilewright.mapping.legal import problems
 from tilewright.mapping.mapping import Keep, Loop, Mapping
 from tilewright.mapping.nests import conv2d, default_problem, depthwise, gemm
@@ -23,13 +23,6 @@ from tilewright.mapping.problem import OBJECTIVES, NestProblem
 from tilewright.mapping.search import Effort, evaluated, map_nest
 from tilewright.mapping.smallest import smallest_mapping
 from tilewright.workload.nest import LoopNest
-
-
-def shrunk(arch: Accelerator, size_bytes: int) -> Accelerator:
-    """A machine with another size of scratchpad."""
-    return replace(
-        arch, memories=tuple(replace(m, size_bytes=size_bytes) if m.scratchpad else m for m in arch.memories)
-    )
 
 
 def brute_force(problem: NestProblem) -> dict[str, float]:
@@ -76,7 +69,7 @@ LARGER: list[tuple[LoopNest, str, int]] = [
     + [pytest.param(*case, id=f"{case[1]}-larger-{k}", marks=pytest.mark.long) for k, case in enumerate(LARGER)],
 )
 def test_tiny_nests_are_mapped_as_well_as_brute_force_maps_them(nest: LoopNest, name: str, size: int) -> None:
-    problem = default_problem(nest, shrunk(MACHINES[name], size), "nhwc")
+    problem = default_problem(nest, MACHINES[name].with_scratchpad(size), "nhwc")
     best = brute_force(problem)
     for objective, value in best.items():
         # Second splits may do better; the search promises no optimum.
@@ -90,9 +83,19 @@ def test_something_legal_is_found_whenever_the_smallest_tiles_fit(examples: int,
     @given(st.data(), st.sampled_from(OBJECTIVES), st.integers(4, 300))
     def found(data: st.DataObject, objective: str, size: int) -> None:
         problem = data.draw(problems_of(st.one_of(macs, vectors)))
-        check_that_something_legal_is_found(replace(problem, arch=shrunk(problem.arch, size)), objective, timeout)
+        check_that_something_legal_is_found(
+            replace(problem, arch=problem.arch.with_scratchpad(size)), objective, timeout
+        )
 
     found()
+
+
+@pytest.mark.parametrize("effort", ["quick", "proof"])
+def test_a_search_without_time_still_finds_the_mapping_of_smallest_tiles(effort: Effort) -> None:
+    every = (default_problem(gemm(1, 2, 3), MACHINES["registers"].with_scratchpad(n), "nhwc") for n in range(1, 100))
+    problem = next(one for one in every if not problems(one, smallest_mapping(one)))
+    assert problems(problem, map_nest(problem, effort=effort, timeout=0).mapping) == ()
+    assert all(not problems(problem, point.mapping) for point in map_front(problem, timeout=0).points)
 
 
 def check_that_something_legal_is_found(problem: NestProblem, objective: str, timeout: float | None) -> None:
@@ -119,7 +122,7 @@ def check_that_something_legal_is_found(problem: NestProblem, objective: str, ti
     ids=["small", "large"],
 )
 def test_the_same_input_gives_the_same_mapping(nest: LoopNest, size: int) -> None:
-    results = [map_nest(default_problem(nest, shrunk(machine(), size), "nhwc"), "edp") for _ in range(2)]
+    results = [map_nest(default_problem(nest, machine().with_scratchpad(size), "nhwc"), "edp") for _ in range(2)]
     assert results[0].mapping == results[1].mapping
     assert results[0].evaluated == results[1].evaluated
 
@@ -127,18 +130,18 @@ def test_the_same_input_gives_the_same_mapping(nest: LoopNest, size: int) -> Non
 def test_more_room_is_never_used_to_move_more() -> None:
     nest = conv2d(K=24, C=16, Y=14, X=14, R=3, S=3, pad=1)
     moved = [
-        map_nest(default_problem(nest, shrunk(machine(), size), "nhwc"), "traffic").cost.dram_bytes
+        map_nest(default_problem(nest, machine().with_scratchpad(size), "nhwc"), "traffic").cost.dram_bytes
         for size in (600, 1200, 2400, 4800, 9600, 19200, 38400)
     ]
     # A search without proof may waste a little, not much.
     assert all(after <= 1.03 * before for before, after in pairwise(moved))
-    once = map_nest(default_problem(nest, shrunk(machine(), 1 << 20), "nhwc"), "traffic")
+    once = map_nest(default_problem(nest, machine().with_scratchpad(1 << 20), "nhwc"), "traffic")
     assert once.status == "optimal"
     assert once.cost.dram_bytes == sum(prod(a.size for a in o.axes) for o in nest.operands)
 
 
 def test_a_nest_that_fits_nowhere_is_told_what_the_smallest_tiles_need() -> None:
-    problem = default_problem(conv2d(K=8, C=8, Y=8, X=8, R=3, S=3), shrunk(machine(), 7), "nhwc")
+    problem = default_problem(conv2d(K=8, C=8, Y=8, X=8, R=3, S=3), machine().with_scratchpad(7), "nhwc")
     with pytest.raises(InfeasibleError) as raised:
         map_nest(problem)
     # One element of everything, twice: 8-bit inputs and weights, 32-bit sums.
@@ -159,15 +162,17 @@ def test_filters_are_split_where_weights_stream_into_small_memories() -> None:
 
 
 def test_a_limit_of_steps_is_respected_or_reported() -> None:
-    problem = default_problem(gemm(12, 12, 12), shrunk(machine(), 500), "nhwc")
+    problem = default_problem(gemm(12, 12, 12), machine().with_scratchpad(500), "nhwc")
     steps = map_nest(problem, "energy").cost.steps
     assert map_nest(problem, "energy", max_steps=steps - 1).cost.steps < steps
     with pytest.raises(LimitError, match="only mappings of more than 2 tile steps fit"):
-        map_nest(default_problem(gemm(3, 3, 3), shrunk(machine(), 20), "nhwc"), max_steps=2)
+        map_nest(default_problem(gemm(3, 3, 3), machine().with_scratchpad(20), "nhwc"), max_steps=2)
 
 
 def test_no_time_at_all_still_gives_a_legal_mapping() -> None:
-    problem = default_problem(conv2d(K=64, C=64, Y=28, X=28, R=3, S=3, pad=1), shrunk(machine(), 20_000), "nhwc")
+    problem = default_problem(
+        conv2d(K=64, C=64, Y=28, X=28, R=3, S=3, pad=1), machine().with_scratchpad(20_000), "nhwc"
+    )
     assert problems(problem, map_nest(problem, timeout=0.0).mapping) == ()
 
 
@@ -204,5 +209,7 @@ def test_a_mapping_of_somebody_else_is_judged_or_refused_in_full() -> None:
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_a_layer_of_ordinary_size_takes_steps_in_the_thousands_at_most(objective: str) -> None:
-    problem = default_problem(conv2d(K=128, C=128, Y=28, X=28, R=3, S=3, pad=1), shrunk(machine(), 65536), "nhwc")
+    problem = default_problem(
+        conv2d(K=128, C=128, Y=28, X=28, R=3, S=3, pad=1), machine().with_scratchpad(65536), "nhwc"
+    )
     assert map_nest(problem, objective, effort="quick").cost.steps <= 9999

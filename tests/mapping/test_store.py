@@ -67,12 +67,7 @@ def test_off_means_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sear
 
 CHANGES = {
     "extent": lambda p: replace(p, nest=replace(p.nest, dims=(*p.nest.dims[:-1], (p.nest.dims[-1][0], 7)))),
-    "size": lambda p: replace(
-        p,
-        arch=replace(
-            p.arch, memories=tuple(replace(m, size_bytes=512) if m.scratchpad else m for m in p.arch.memories)
-        ),
-    ),
+    "size": lambda p: replace(p, arch=p.arch.with_scratchpad(512)),
     "energy": lambda p: replace(
         p, arch=replace(p.arch, memories=(replace(p.arch.dram, read_pj=1.0), *p.arch.memories[1:]))
     ),

@@ -46,9 +46,7 @@ def fragmented_network(folder: Path) -> Network:
 
 def machine(name: str, size_bytes: int, alignment_bytes: int = 1) -> Accelerator:
     """A machine of the catalog with another scratchpad."""
-    arch = tw.load_arch(name)
-    memories = tuple(replace(m, size_bytes=size_bytes) if m.scratchpad else m for m in arch.memories)
-    return replace(arch, memories=memories, alignment_bytes=alignment_bytes)
+    return replace(tw.load_arch(name).with_scratchpad(size_bytes), alignment_bytes=alignment_bytes)
 
 
 def fragmented_machine() -> Accelerator:

@@ -76,8 +76,7 @@ def test_unknown_objectives_and_strategies_are_answered_with_those_there_are() -
 
 
 def test_a_scratchpad_too_small_names_operator_memory_bytes_and_buffers() -> None:
-    arch = load_arch("mobile-npu")
-    small = replace(arch, memories=tuple(replace(m, size_bytes=8) if m.scratchpad else m for m in arch.memories))
+    small = load_arch("mobile-npu").with_scratchpad(8)
     with pytest.raises(InfeasibleError) as error:
         layerwise(load_model("ocr_classifier", until=FEW), small)
     text = str(error.value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import onnx
@@ -28,9 +27,8 @@ def cramped(seed: int, folder: Path, objective: str) -> Market:
     whole = sum(base.size_bytes for base in market(folder / "model.onnx", "edp", arch).graph.bases)
     size = 64 * (1 + whole // 128)
     while True:
-        memories = tuple(replace(m, size_bytes=size) if m.scratchpad else m for m in arch.memories)
         try:
-            return market(folder / "model.onnx", objective, replace(arch, memories=memories))
+            return market(folder / "model.onnx", objective, arch.with_scratchpad(size))
         except InfeasibleError:
             size += max(64, size // 4)
 

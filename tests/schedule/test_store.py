@@ -100,8 +100,7 @@ def test_another_objective_or_machine_has_other_fronts(path: Path, tmp_path: Pat
 def test_rows_of_a_larger_scratchpad_serve_a_smaller_one(model: Path, path: Path, computed: list[object]) -> None:
     arch = tw.load_arch("mobile-npu")
     sizes = (1 << 20, 3000, 1200)
-    machines = [replace(arch, memories=(arch.dram, replace(arch.scratchpad, size_bytes=size), *arch.memories[2:]))
-                for size in sizes]  # fmt: skip
+    machines = [arch.with_scratchpad(size) for size in sizes]
     fresh = [filled(model, path.with_name(f"{machine.scratchpad.size_bytes}"), "edp", machine) for machine in machines]
     for machine, expected in zip(machines[::-1], fresh[::-1], strict=True):  # a row of less is no row of more
         computed.clear()

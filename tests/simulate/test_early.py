@@ -42,10 +42,6 @@ def two_groups(arch: Accelerator, first: tuple[Loop, ...] = ROWS) -> Schedule:
     return costed(schedule_of(two_convolutions(), arch, *groups))
 
 
-def with_size(arch: Accelerator, size: int) -> Accelerator:
-    return replace(arch, memories=tuple(replace(m, size_bytes=size) if m.scratchpad else m for m in arch.memories))
-
-
 def with_dram_rate(rate: int) -> Accelerator:
     small = machine()
     dram = replace(small.memories[0], read_bandwidth=Fraction(rate), write_bandwidth=Fraction(rate))
@@ -97,7 +93,7 @@ def test_what_is_stored_after_the_last_step_is_not_loaded_beside_it() -> None:
 def test_where_there_is_no_room_all_stays_as_it_was() -> None:
     # In one step `first` needs 12 B of x, 12 of v and 8 sums of 4 B; w is 8 B.
     for size, saved in ((56, 0), (63, 0), (64, 5)):
-        schedule = two_groups(with_size(machine(), size), first=())
+        schedule = two_groups(machine().with_scratchpad(size), first=())
         early = with_early_loads(schedule)
         assert schedule.cycles - early.planned_cycles == saved
         if not saved:
@@ -108,7 +104,7 @@ def test_where_there_is_no_room_all_stays_as_it_was() -> None:
 
 def test_the_slots_that_the_last_step_does_not_use_are_room() -> None:
     # Row by row `first` fills all there is, 2 * 6 B of x, 12 of v and 2 rows of sums; the last step uses one of each.
-    schedule = two_groups(with_size(machine(), 2 * 6 + 12 + 2 * 8))
+    schedule = two_groups(machine().with_scratchpad(2 * 6 + 12 + 2 * 8))
     early = with_early_loads(schedule)
     assert early.early == (Early(1, ("w",), 5),)
     assert run(early).hazards == ()

@@ -180,10 +180,8 @@ def test_a_base_that_nobody_left_on_chip_is_not_found_there() -> None:
 
 
 def test_buffers_that_cannot_be_placed_are_told() -> None:
-    small = machine()
-    memories = tuple(replace(m, size_bytes=40) if m.scratchpad else m for m in small.memories)
     with pytest.raises(InfeasibleError, match=r"first \+ second: no addresses in pad"):
-        lower(fused(replace(small, memories=memories)))
+        lower(fused(machine().with_scratchpad(40)))
 
 
 def test_a_plan_does_not_grow_with_the_number_of_passes() -> None:

@@ -20,12 +20,6 @@ NETWORKS = 300
 BATCHES = 15
 
 
-def small(arch: Accelerator, size_bytes: int) -> Accelerator:
-    """The machine with another size of scratchpad."""
-    memories = tuple(replace(m, size_bytes=size_bytes) if m.scratchpad else m for m in arch.memories)
-    return replace(arch, memories=memories)
-
-
 def two_ports(arch: Accelerator) -> Accelerator:
     """The machine with ports for reading and writing of different speeds, at every memory that is shared."""
     memories = tuple(
@@ -39,11 +33,11 @@ def two_ports(arch: Accelerator) -> Accelerator:
 
 MACHINES = {
     "double": machine(),
-    "4 KiB": small(machine(alignment_bytes=16), 4096),
-    "single, nchw": small(machine(buffering="single", layout="nchw"), 3000),
+    "4 KiB": machine(alignment_bytes=16).with_scratchpad(4096),
+    "single, nchw": machine(buffering="single", layout="nchw").with_scratchpad(3000),
     "roofline": machine(timing="roofline"),
     "mobile-npu": load_arch("mobile-npu"),
-    "simba, 8 KiB": small(load_arch("simba"), 8192),
+    "simba, 8 KiB": load_arch("simba").with_scratchpad(8192),
     "eyeriss": load_arch("eyeriss"),
     "hwc": load_arch("hwc"),
     "tpu": load_arch("tpu"),

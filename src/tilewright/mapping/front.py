@@ -21,6 +21,7 @@ from tilewright.mapping.floor import floor
 from tilewright.mapping.mapping import Mapping
 from tilewright.mapping.problem import NestCost, NestProblem, Within
 from tilewright.mapping.search import BOUNDS, MAX_STEPS, Effort, array_search, nothing_fits
+from tilewright.mapping.smallest import smallest_mapping
 
 if TYPE_CHECKING:
     from tilewright.mapping.optimal.optimum import Progress, Search
@@ -140,6 +141,8 @@ class _Search:
 
     def run(self) -> Front:
         self.extremes()
+        if not self.archive.points and self.constraints == UNCONSTRAINED:
+            self.first.judge.judge(smallest_mapping(self.problem))
         if not self.archive.points:
             if self.constraints != UNCONSTRAINED:
                 raise InfeasibleError("no mapping was found that satisfies the constraints; leave one out or widen it")

@@ -109,6 +109,8 @@ def map_nest(
         found = _array_search(problem, objective, best, bounds, max_steps, deadline, began, progress=progress)
         if found is not None:
             return found
+    if best is None:  # the time was over too soon, or room is so scarce that the one mapping that fits was not met
+        best = judge.judge(smallest_mapping(problem))
     if best is None:
         raise nothing_fits(problem, max_steps)
     result = _result(problem, objective, best.mapping, best.cost, judge.evaluated, began)
@@ -248,7 +250,7 @@ def nothing_fits(problem: NestProblem, max_steps: int) -> TilewrightError:
     if reason:
         return InfeasibleError("no mapping fits: " + "; ".join(reason))
     if steps <= max_steps:
-        wrong = problems(problem, smallest_mapping(problem)) or ("larger ones were not found to fit",)
+        wrong = problems(problem, smallest_mapping(problem))
         room = problem.arch.scratchpad.name
         return InfeasibleError(
             f"no legal mapping was found; of the one of smallest tiles: {'; '.join(wrong)}; give {room} more room"

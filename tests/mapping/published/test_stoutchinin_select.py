@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import islice
 from math import prod
 
@@ -32,13 +31,8 @@ UNPADDED = {
 }
 
 
-def sized(arch: Accelerator, size_bytes: int) -> Accelerator:
-    pads = tuple(replace(m, size_bytes=size_bytes) if m.scratchpad else m for m in arch.memories)
-    return replace(arch, memories=pads)
-
-
 def on(nest: LoopNest, size_bytes: int, arch: Accelerator = FLAT) -> NestProblem:
-    return default_problem(nest, sized(arch, size_bytes), arch.layout)
+    return default_problem(nest, arch.with_scratchpad(size_bytes), arch.layout)
 
 
 @pytest.mark.parametrize("size", [64, 200, 512, 2048])

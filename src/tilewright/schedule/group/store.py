@@ -44,8 +44,7 @@ class Keys:
     looked at once."""
 
     def __init__(self, arch: Accelerator, objective: str, found: Dict[NestProblem, Mapping]) -> None:
-        memories = tuple(replace(m, size_bytes=None) if m == arch.scratchpad else m for m in arch.memories)
-        named = replace(arch, name="", source="", memories=memories)  # which cost nothing
+        named = replace(arch.with_scratchpad(None), name="", source="")  # which cost nothing
         self._same = _digest([FRONTS_VERSION, MODEL_VERSION, plain(_RULES), objective, plain(named)])
         self._found = found
         self._problems: dict[NestProblem, str] = {}
