@@ -163,7 +163,7 @@ def main() -> int:
     options.add_argument("--objectives", nargs="+", default=["edp", "latency"])
     options.add_argument("--networks", nargs="+", default=list(NETWORKS))
     options.add_argument("--strategies", nargs="+", default=list(strategies()))
-    options.add_argument("--effort", default="quick")
+    options.add_argument("--effort", help="of all strategies; by default good for layerwise, quick for the others")
     options.add_argument("--timeout", type=float, default=None, help="seconds for each strategy")
     options.add_argument("--side", type=int, default=96)
     options.add_argument("--execute", action=argparse.BooleanOptionalAction, default=True)

@@ -24,6 +24,7 @@ ALLOWED["explore"] = ALLOWED["simulate"] | {"simulate"}
 ALLOWED[""] = ALLOWED["explore"] | {"explore", "emit"}
 ALLOWED["studies"] = ALLOWED[""] | {""}
 ALLOWED["cli"] = ALLOWED["studies"] | {"studies"}
+ALLOWED["__main__"] = frozenset({"cli"})
 
 
 def part_of(parts: tuple[str, ...], root: Path) -> str:

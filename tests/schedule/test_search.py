@@ -185,36 +185,6 @@ def test_limits_leave_an_answer_and_a_valid_bound(objective: str, limits: Limits
             assert limited.value(objective) == pytest.approx(best.value(objective), rel=1e-9)
 
 
-class _WithFloor(Synthetic):
-    """Knows what groups cost at least; counts how often it is asked for the rest."""
-
-    def __init__(self, graph: Graph, capacity: int, seed: int) -> None:
-        super().__init__(graph, capacity, seed)
-        self.asked: set[object] = set()
-        self.other = Synthetic(graph, capacity, seed)
-
-    def _of(self, nodes: frozenset[int], residency: Residency) -> tuple[Offer, ...]:
-        self.asked.add((nodes, residency))
-        return super()._of(nodes, residency)
-
-    def floor(self, nodes: frozenset[int]) -> Offer | None:
-        return Offer(0, 20.0 * len(nodes), 10 * len(nodes), 0)
-
-
-@pytest.mark.parametrize("objective", OBJECTIVES)
-def test_offers_that_know_their_floor_are_asked_less(objective: str) -> None:
-    asked = called = 0
-    for seed in range(700, 706):
-        plain = Synthetic(random_graph(seed, 5), 30, seed)
-        floored = _WithFloor(plain.graph, 30, seed)
-        one, two = search(plain, objective), search(floored, objective)
-        assert one.value(objective) == pytest.approx(two.value(objective), rel=1e-9)
-        assert two.complete
-        asked += len(floored.asked)
-        called += plain.of.cache_info().currsize
-    assert asked < called
-
-
 def test_the_same_question_has_the_same_answer() -> None:
     for seed in range(800, 803):
         for objective in OBJECTIVES:

@@ -8,7 +8,7 @@ from tilewright.schedule.layerwise import Progress
 from tilewright.schedule.offers import Offer, Offers, Residency
 from tilewright.schedule.search.groups import all_groups
 from tilewright.schedule.search.masks import Masks
-from tilewright.schedule.search.moves import Batched, Floored
+from tilewright.schedule.search.moves import Batched
 
 MOST_COUNTED = 10_000  # groups: to count more takes longer than one likes to wait
 
@@ -35,7 +35,9 @@ class _Watched:
 
     def of(self, nodes: frozenset[int], residency: Residency) -> tuple[Offer, ...]:
         """The front of a group, as in ``Offers``."""
-        self._see(nodes)
+        if nodes not in self._seen:
+            self._progress("groups of operators", len(self._seen), self._groups)
+            self._seen.add(nodes)
         return self._offers.of(nodes, residency)
 
     def prepare(
@@ -49,29 +51,13 @@ class _Watched:
             progress = progress or (lambda done, total: self._progress("kinds of groups", done, total))
             self._offers.prepare(groups, until, progress)
 
-    def _see(self, nodes: frozenset[int]) -> None:
-        if nodes not in self._seen:
-            self._progress("groups of operators", len(self._seen), self._groups)
-            self._seen.add(nodes)
-
-
-class _WatchedFloored(_Watched):
-    """The same of offers with a ``floor``, for which searches ask where there is one."""
-
-    def floor(self, nodes: frozenset[int]) -> Offer | None:
-        """As in ``Floored``."""
-        self._see(nodes)
-        assert isinstance(self._offers, Floored)
-        return self._offers.floor(nodes)
-
 
 def watched(offers: Offers, largest: int, progress: Progress | None) -> Offers:
     """The same offers, which tell ``progress`` how many of all groups of at most ``largest`` nodes were asked for."""
     if progress is None:
         return offers
     groups = len(all_groups(Masks(offers.graph), largest, MOST_COUNTED).all)
-    kind = _WatchedFloored if isinstance(offers, Floored) else _Watched
-    return kind(offers, groups, progress)
+    return _Watched(offers, groups, progress)
 
 
 def searching(name: str, progress: Progress | None) -> Callable[[float | None, float, int], None] | None:

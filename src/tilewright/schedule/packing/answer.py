@@ -10,7 +10,7 @@ from heapq import heappop, heappush
 from tilewright.errors import InfeasibleError, LimitError
 from tilewright.schedule.offers import Choice, Offers, Solution
 from tilewright.schedule.packing.conflict import Conflict, smallest
-from tilewright.schedule.packing.forbid import Forbidden, key_of, original, rest
+from tilewright.schedule.packing.forbid import Forbidden, Rest, key_of, original
 from tilewright.schedule.packing.packer import Packer
 from tilewright.schedule.packing.repair import repaired
 from tilewright.schedule.schedule import NEVER_FAILED, Repacked
@@ -150,7 +150,7 @@ class _Run:
         self._searches += 1
         start = () if self._best is None else (self._best,)
         try:
-            found = self._search(rest(self._offers, forbidden), start)
+            found = self._search(Rest(self._offers, forbidden), start)
         except (InfeasibleError, LimitError):
             return
         self._stopped |= found.stopped

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 
 from tilewright.schedule.graph import Graph
 from tilewright.schedule.offers import Choice, Offer, Offers, Residency
-from tilewright.schedule.search.moves import Floored
 
 Key = tuple[frozenset[int], Residency, int]  # a group, its places, and which offer of its front
 
@@ -41,20 +40,6 @@ class Rest:
             replace(offer, room_bytes=rooms.get((nodes, residency, k), offer.room_bytes))
             for k, offer in enumerate(found)
         )
-
-
-class FlooredRest(Rest, Floored):
-    """The same of offers that tell what a group costs at least: that stays true."""
-
-    def floor(self, nodes: frozenset[int]) -> Offer | None:
-        """At most the energy, cycles and bytes of each offer of a group."""
-        assert isinstance(self._offers, Floored)
-        return self._offers.floor(nodes)
-
-
-def rest(offers: Offers, forbidden: Forbidden) -> Rest:
-    """Offers without what is forbidden, that tell their floors if the offers do."""
-    return FlooredRest(offers, forbidden) if isinstance(offers, Floored) else Rest(offers, forbidden)
 
 
 def original(offers: Offers, choice: Choice) -> Choice:

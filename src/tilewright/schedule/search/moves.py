@@ -16,15 +16,6 @@ Places = tuple[int, int, int, int]  # masks of bases: resident, loaded, held, st
 
 
 @runtime_checkable
-class Floored(Protocol):
-    """Offers that can tell more cheaply than by all of them what a group costs at least."""
-
-    def floor(self, nodes: frozenset[int]) -> Offer | None:
-        """At most the energy, cycles and bytes of each offer of a group, whatever the residency; None without any."""
-        ...
-
-
-@runtime_checkable
 class Batched(Protocol):
     """Offers that are found sooner when it is known which groups will be asked for."""
 
@@ -71,12 +62,8 @@ class Market:
         if isinstance(self._offers, Batched):
             self._offers.prepare([group.members for group in groups], until)
 
-    def least_of(self, group: Group) -> list[Offer]:
-        """Offers that cost no more than any of a group in any state; none if it cannot run."""
-        if isinstance(self._offers, Floored):
-            self._tick()
-            floor = self._offers.floor(group.members)
-            return [] if floor is None else [floor]
+    def all_of(self, group: Group) -> list[Offer]:
+        """The offers of a group for all residencies; none if it cannot run."""
         return [offer for places in self.all_places(group) for offer in self.of(group, places)]
 
     def of(self, group: Group, places: Places) -> tuple[Offer, ...]:

@@ -66,7 +66,7 @@ def search(
     chip between groups; without ``loading`` none is loaded whole; ``sequence`` fixes groups and order. The answer is
     never worse than those of ``start``. ``deadline`` is a ``time.monotonic`` moment; past it, and at a
     KeyboardInterrupt, the best so far is returned with what bound is known. ``progress`` gets the least known value,
-    the bound, and how many states were expanded. Offers with a ``floor`` (``moves.Floored``) are asked for less.
+    the bound, and how many states were expanded.
 
     Raises InfeasibleError if no schedule fits, naming nodes that run in no way, and LimitError if the search had to
     stop before there was one.
@@ -220,7 +220,7 @@ def _asked(run: _Run, market: Market, groups: tuple[Group, ...]) -> dict[int, li
             run.partial = True
             run.notes.append(f"no time to look at groups of {size} and more operators, so there is no bound")
             return {nodes: found for nodes, found in least.items() if nodes.bit_count() < size}
-        found = market.least_of(group)
+        found = market.all_of(group)
         if found:
             least[group.nodes] = found
     return least
