@@ -26,6 +26,7 @@ from networks import CLOSE, MODELS, record
 from resumable import Book, Row, Rows, finish, parser
 from sizes import NETWORKS
 from tilewright.arch.accelerator import Accelerator
+from tilewright.errors import InputError
 from tilewright.schedule.compare import compare
 from tilewright.schedule.graph import Graph
 from tilewright.schedule.group.market import Market
@@ -130,7 +131,7 @@ def run(args: argparse.Namespace, book: Book) -> None:
             wanted = [one for one in STRATEGIES if book.key(head | {"what": one}) not in book.read()]
             try:
                 network = network_of(name, batch)
-            except tw.InputError as error:
+            except InputError as error:
                 print(f"{name} at batch {batch}: {str(error).splitlines()[0]}", file=sys.stderr)
                 continue
             arch = tw.load_arch(args.machine).with_scratchpad(1 << 20)

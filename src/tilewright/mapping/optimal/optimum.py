@@ -32,6 +32,7 @@ from tilewright.mapping.optimal.early import MOST_CANDIDATES, dip, dive, first_m
 from tilewright.mapping.optimal.features import Component, Floats, Memo
 from tilewright.mapping.optimal.judge import Judge, Proof
 from tilewright.mapping.optimal.lattice import Found, least_in_trees, shortest_paths
+from tilewright.mapping.optimal.near import climb_all
 from tilewright.mapping.optimal.orders import Orders, Waiting
 from tilewright.mapping.optimal.realize import every_mapping, mappings
 from tilewright.mapping.optimal.roots import FAR, FEW_APART, TANGENTS, Tally, least_of, positions_told_apart, root
@@ -136,6 +137,7 @@ class Search:
                 pair_all(self)
                 if nodes > 0:  # for a better mapping to cut with
                     polish_all(self)
+                    climb_all(self)
             except KeyboardInterrupt:
                 self.stop()
         enough = MOST_CANDIDATES if self.objective == "traffic" else FEW_ENOUGH  # few are left where bytes alone count
