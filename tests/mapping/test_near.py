@@ -1,30 +1,39 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from time import monotonic
+
 import pytest
 
 from tilewright import load_arch
-from tilewright.mapping.constraints import UNCONSTRAINED, parse_constraints, satisfied
+from tilewright.mapping.constraints import UNCONSTRAINED, parse_constraints
 from tilewright.mapping.evaluate import evaluate
 from tilewright.mapping.legal import problems
-from tilewright.mapping.nests import conv2d, default_problem
-from tilewright.mapping.optimal.near import climb_all
+from tilewright.mapping.nests import conv2d, default_problem, depthwise, gemm
+from tilewright.mapping.optimal import optimum
+from tilewright.mapping.optimal.chains import Choice
+from tilewright.mapping.optimal.early import polish_all
+from tilewright.mapping.optimal.near import beside, climb_all, near
 from tilewright.mapping.optimal.optimum import Search
+from tilewright.mapping.optimal.structure import Structure
 from tilewright.mapping.problem import NestProblem
-from tilewright.mapping.search import MAX_STEPS
+from tilewright.mapping.search import BOUNDS, MAX_STEPS, map_nest
+from tilewright.workload.nest import LoopNest
 
 
-@pytest.fixture(scope="module")
-def problem() -> NestProblem:
-    arch = load_arch("eyeriss")
-    return default_problem(conv2d(K=256, C=128, Y=14, X=14), arch, arch.layout)
+def problem_on(name: str, nest: LoopNest) -> NestProblem:
+    arch = load_arch(name)
+    return default_problem(nest, arch, arch.layout)
 
 
-def test_there_are_better_mappings_near_those_of_random_moves(problem: NestProblem) -> None:
+def test_there_are_better_mappings_near_the_best_that_is_found_otherwise() -> None:
+    problem = problem_on("eyeriss", gemm(17, 13, 11))
     searches = [Search(problem, "edp", MAX_STEPS) for _ in range(2)]
     for search in searches:
         search.run(0)
+        polish_all(search)
         before = search.judge.least
-        climb_all(search)
+        climb_all(search, BOUNDS["long"])
         assert search.judge.least < before
     one, two = (search.judge for search in searches)
     assert one.best == two.best
@@ -33,13 +42,40 @@ def test_there_are_better_mappings_near_those_of_random_moves(problem: NestProbl
     assert evaluate(problem, one.best).value("edp") == one.least
 
 
-def test_what_is_near_satisfies_the_constraints(problem: NestProblem) -> None:
-    constraints = parse_constraints("par K in tiles of 19 on x\n", problem.nest, problem.arch)
-    assert constraints != UNCONSTRAINED
-    search = Search(problem, "edp", MAX_STEPS, constraints=constraints)
+def test_a_search_for_a_proof_climbs(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(optimum, "climb_all", lambda search, bounds: asked.append(bounds))
+    map_nest(problem_on("eyeriss", gemm(17, 13, 11)), "edp", timeout=1)
+    assert asked == [BOUNDS["proof"]]
+
+
+def test_only_tiles_that_constraints_allow_are_near() -> None:
+    free = problem_on("eyeriss", conv2d(K=64, C=32, Y=14, X=14))
+    constraints = parse_constraints("par K in tiles of 5 on x\n", free.nest, free.arch)
+    search = Search(free, "edp", MAX_STEPS, constraints=constraints)
     search.run(0)
-    evaluated = search.judge.evaluated
-    climb_all(search)
-    assert search.judge.evaluated > evaluated
-    assert search.judge.best is not None
-    assert satisfied(constraints, search.judge.best, problem.nest)
+    assert search.winner is not None
+    structure, chosen = search.winner
+    part = next(k for k, dims in enumerate(search.parts) if "K" in dims)
+
+    def unrolled(order: Structure, choice: Choice) -> set[int]:
+        """The tiles of K on the axis, of all candidates."""
+        node = search.root(order, choice)
+        assert node is not None
+        (place,) = (k for k, split in enumerate(order.splits("K")) if split.axis == 0)
+        rows = ([row if c == part else 0 for c in range(len(node.numbers))] for row in range(len(node.numbers[part])))
+        return {node.tiles(chosen)["K"][place] for chosen in rows}
+
+    for order in (structure, *beside(structure, chosen)[:2]):
+        choice = near(search, order, chosen)
+        assert unrolled(order, choice) == {5}
+        assert unrolled(order, replace(choice, constraints=UNCONSTRAINED)) > {5}
+
+
+def test_climbing_leaves_time_for_a_proof() -> None:
+    problem = problem_on("simba", depthwise(G=4, Y=5, X=5, R=3, S=3, pad=1))
+    search = Search(problem, "edp", MAX_STEPS, deadline=monotonic() + 1000)
+    search.run(0)
+    walked = search.nodes
+    climb_all(search, 1_000_000)
+    assert search.nodes - walked <= 100_000 + 200_000  # the move that passes the limit is ended

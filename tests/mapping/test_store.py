@@ -17,7 +17,7 @@ from tilewright.mapping import store
 from tilewright.mapping.nests import default_problem, gemm
 from tilewright.mapping.problem import NestProblem
 from tilewright.mapping.search import NestResult, map_nest
-from tilewright.mapping.store import Store, result_key, stored_map_nest
+from tilewright.mapping.store import result_key, stored_map_nest
 
 TINY = tw.load_arch("tiny")
 NEST = gemm(M=6, N=4, K=5)
@@ -85,7 +85,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_whatever_costs_depend_on_is_part_of_the_key(change: str) -> None:
-    assert result_key(CHANGES[change](problem()), "edp", 100) != result_key(problem(), "edp", 100)
+    assert result_key(CHANGES[change](problem()), "edp", 100, "good") != result_key(problem(), "edp", 100, "good")
 
 
 def test_another_version_of_the_model_knows_nothing(folder: Path, searches: list[str], monkeypatch) -> None:
@@ -95,19 +95,13 @@ def test_another_version_of_the_model_knows_nothing(folder: Path, searches: list
     assert len(searches) == 2
 
 
-def test_less_effort_never_replaces_more_and_a_proof_answers_every_effort(folder: Path) -> None:
-    result = map_nest(problem(), "edp")
-    assert result.status == "optimal"
-    kept = Store(folder / "nests.sqlite")
-    weak = replace(result, status="feasible", bound=result.bound / 2, gap=1.0)
-    kept.put(problem(), "edp", 10, "quick", weak)
-    assert kept.get(problem(), "edp", 10, "proof") is None
-    found = kept.get(problem(), "edp", 10, "quick")
-    assert found is not None
-    assert found.status == "feasible"
-    kept.put(problem(), "edp", 10, "quick", result)
-    kept.put(problem(), "edp", 10, "long", weak)
-    assert kept.get(problem(), "edp", 10, "long") == result
+def test_what_is_known_of_more_effort_changes_no_answer_of_less(folder: Path, searches: list[str]) -> None:
+    quick = stored_map_nest(problem(), "edp", effort="quick")
+    proven = stored_map_nest(problem(), "edp", effort="proof")
+    assert proven != quick
+    assert stored_map_nest(problem(), "edp", effort="quick") == quick
+    assert stored_map_nest(problem(), "edp", effort="proof") == proven
+    assert len(searches) == 2
 
 
 @pytest.mark.parametrize(
@@ -121,10 +115,10 @@ def test_less_effort_never_replaces_more_and_a_proof_answers_every_effort(folder
 def test_a_damaged_row_is_not_believed(folder: Path, wrong: str, searches: list[str]) -> None:
     first = stored_map_nest(problem(), "edp")
     with sqlite3.connect(folder / "nests.sqlite") as base:
-        (document,) = base.execute("select document from results").fetchone()
+        (document,) = base.execute("select document from mappings").fetchone()
         if wrong == "cheaper":
             wrong = json.dumps(json.loads(document) | {"bound": 2 * first.bound})
-        base.execute("update results set document = ?", (wrong,))
+        base.execute("update mappings set document = ?", (wrong,))
     assert stored_map_nest(problem(), "edp").cost == first.cost
     assert len(searches) == 2
     stored_map_nest(problem(), "edp")
@@ -148,7 +142,7 @@ def test_old_rows_make_room(folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
     for objective in ("edp", "energy", "traffic"):
         stored_map_nest(problem(), objective)
     with sqlite3.connect(folder / "nests.sqlite") as base:
-        assert base.execute("select count(*) from results").fetchone() == (2,)
+        assert base.execute("select count(*) from mappings").fetchone() == (2,)
 
 
 def test_two_processes_write_at_once(folder: Path) -> None:
@@ -163,4 +157,4 @@ def test_two_processes_write_at_once(folder: Path) -> None:
     both = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(2)]
     assert [one.wait(timeout=120) for one in both] == [0, 0]
     with sqlite3.connect(folder / "nests.sqlite") as base:
-        assert base.execute("select count(*) from results").fetchone() == (5,)
+        assert base.execute("select count(*) from mappings").fetchone() == (5,)

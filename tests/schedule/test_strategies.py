@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from onnx import helper
 from tests.simulate.models import model
 
 import tilewright as tw
+from tilewright.schedule import strategies as registry
 from tilewright.schedule.strategies import strategies
 from tilewright.workload.network import Network
 
@@ -91,3 +93,43 @@ def test_ctrl_c_at_the_first_stage_ends_all(name: str, network: Network) -> None
     assert [group.operators for group in found.groups] == [group.operators for group in alone.groups]
     assert found.status == "feasible"
     assert tw.simulate(found).matched
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> Network:
+    """Two convolutions whose quick mappings on ``simba`` are poor."""
+    rng = np.random.default_rng(0)
+    shapes = {"v": (256, 128, 3, 3), "w": (256, 256, 1, 1)}
+    weights = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    nodes = [
+        helper.make_node("Conv", ["x", "v"], ["a"], pads=[1, 1, 1, 1], strides=[2, 2]),
+        helper.make_node("Conv", ["a", "w"], ["y"]),
+    ]
+    path: Path = tmp_path_factory.mktemp("wide") / "model.onnx"
+    onnx.save(model(nodes, {"x": (1, 128, 28, 28)}, ["y"], weights), path)
+    return tw.load_model(path)
+
+
+@pytest.mark.usefixtures("own_store")
+def test_operators_by_themselves_far_above_their_floor_are_searched_with_more_effort(
+    wide: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arch = tw.load_arch("simba")
+    names = [name for name in strategies() if name != "layerwise"]
+    found = {name: tw.schedule(wide, arch, "edp", name) for name in names}
+    alone = tw.schedule(wide, arch, "edp", "layerwise")
+    monkeypatch.setattr(registry, "POOR", float("inf"))
+    for name in names:
+        assert found[name].value < tw.schedule(wide, arch, "edp", name).value, name
+        assert found[name].value <= alone.value * (1 + 1e-12), name
+        assert found["optimal"].value <= found[name].value * (1 + 1e-12), name
+        assert tw.simulate(found[name]).matched, name
+
+
+@pytest.mark.usefixtures("own_store")
+def test_what_is_on_disk_changes_no_schedule(wide: Network) -> None:
+    arch = tw.load_arch("simba")
+    cold = replace(tw.schedule(wide, arch, "edp"), seconds=0.0)
+    tw.schedule(wide, arch, "edp", "layerwise")
+    assert replace(tw.schedule(wide, arch, "edp"), seconds=0.0) == cold
+    assert replace(tw.schedule(wide, arch, "edp", cache=False), seconds=0.0) == cold

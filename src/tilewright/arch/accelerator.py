@@ -152,6 +152,6 @@ class Accelerator:
         return replace(self, widths=widths)
 
     def with_scratchpad(self, size_bytes: int | None) -> Accelerator:
-        """The machine with a scratchpad of so many bytes, or of no limit."""
+        """The machine with a scratchpad of so many bytes, or of no limit; its partitions, if any, stay as they are."""
         memories = tuple(replace(m, size_bytes=size_bytes) if m.scratchpad else m for m in self.memories)
         return replace(self, memories=memories)

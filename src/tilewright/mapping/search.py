@@ -24,6 +24,7 @@ from tilewright.mapping.constraints import UNCONSTRAINED, Constraints, single
 from tilewright.mapping.evaluate import evaluate
 from tilewright.mapping.floor import floor
 from tilewright.mapping.homes import streams
+from tilewright.mapping.inside import better_inside
 from tilewright.mapping.legal import problems
 from tilewright.mapping.mapping import Mapping
 from tilewright.mapping.orders import build
@@ -36,8 +37,9 @@ if TYPE_CHECKING:
     from tilewright.mapping.optimal.optimum import Progress, Search
 
 MAX_STEPS = 200_000  # of a mapping
-# Candidates that are evaluated exactly, how many of the best are refined, and evaluations for each of them.
-QUICK, START, ALONE = (8, 1, 0), (32, 1, 0), (32, 2, 160)  # for quick, as a start of ``optimal``, where that cannot go
+# Candidates that are evaluated exactly, how many of the best are refined, and evaluations for each of them: in haste,
+# as a start of ``optimal``, for operators of the vector unit.
+QUICK, START, ALONE = (8, 1, 0), (32, 1, 0), (32, 2, 160)
 Effort = Literal["quick", "good", "proof", "long"]
 MOST_FEW = 100_000  # candidates of a component with few tiles
 BOUNDS: dict[Effort, int] = {"quick": 0, "good": 0, "proof": 5_000_000, "long": 60_000_000}
@@ -78,8 +80,8 @@ def map_nest(
 ) -> NestResult:
     """The best mapping of a nest that was found for an objective of ``OBJECTIVES``, and how good any other can be.
 
-    ``effort`` is ``quick`` (good tile loops with a plain array part, bounded by compulsory traffic and peak compute),
-    ``good`` (random moves through the whole hierarchy, the same bound),
+    ``effort`` is ``quick`` (good tile loops with the best of some array parts, bounded by compulsory traffic and peak
+    compute), ``good`` (random moves through the whole hierarchy, the same bound),
     ``proof`` (search until it is proven the best of its space, or for a fixed number of bounds, some seconds), or
     ``long`` (the same for some minutes). The same input gives the same mapping, unless ``timeout`` seconds end the
     search early. ``max_steps`` bounds the tile steps. With ``constraints`` all this holds for the mappings that
@@ -104,7 +106,8 @@ def map_nest(
             found, interrupted, whole = None, True, False
         if found is not None:
             return found
-    best = _search(problem, objective, max_steps, judge, QUICK if effort == "quick" else START if whole else ALONE)
+    hurry = effort == "quick" or interrupted
+    best = _search(problem, objective, max_steps, judge, QUICK if hurry else START if whole else ALONE)
     if whole and not bounds and (best is None or not judge.spent):
         found = _array_search(problem, objective, best, bounds, max_steps, deadline, began, progress=progress)
         if found is not None:
@@ -241,6 +244,8 @@ def _search(
         if one is not None:
             judged[one.mapping] = one
     best = sorted(judged.values(), key=lambda one: one.key)[:starts]
+    if trouble == QUICK and problem.nest.work is None:
+        best = [better_inside(judge, one) for one in best]
     return min((refine(judge, one, most) for one in best), key=lambda one: one.key, default=None)
 
 

@@ -31,12 +31,7 @@ if TYPE_CHECKING:
 
 MODEL_VERSION = 10  # raise it with every change of the model or of what the search promises
 MOST_ROWS = 50_000
-EFFORTS: tuple[Effort, ...] = ("quick", "good", "proof", "long")
-_TABLE = """
-create table if not exists results (
-    key text primary key, effort integer not null, proven integer not null, used real not null, document text not null
-)
-"""
+_TABLE = "create table if not exists mappings (key text primary key, used real not null, document text not null)"
 
 
 def store_path(name: str = "nests.sqlite") -> Path | None:
@@ -50,18 +45,22 @@ def store_path(name: str = "nests.sqlite") -> Path | None:
     return (Path(home) if home else Path.home() / ".cache") / "tilewright" / name
 
 
-def result_key(problem: NestProblem, objective: str, max_steps: int, constraints: Constraints = UNCONSTRAINED) -> str:
-    """A name for everything that a result depends on, apart from the effort.
+def result_key(
+    problem: NestProblem, objective: str, max_steps: int, effort: Effort, constraints: Constraints = UNCONSTRAINED
+) -> str:
+    """A name for everything that a result depends on: whatever else is on disk, the same question has the same answer.
 
     >>> import tilewright as tw
     >>> from tilewright.mapping.nests import default_problem
     >>> tiny = tw.load_arch("tiny")
     >>> problem = default_problem(tw.gemm(M=4, N=4, K=4), tiny, tiny.layout)
-    >>> result_key(problem, "edp", 100) == result_key(problem, "energy", 100)
+    >>> result_key(problem, "edp", 100, "good") == result_key(problem, "energy", 100, "good")
     False
     """
     named = replace(problem, arch=replace(problem.arch, name="", source=""))  # which cost nothing
-    text = json.dumps([MODEL_VERSION, objective, max_steps, plain(named), plain(constraints)], separators=(",", ":"))
+    text = json.dumps(
+        [MODEL_VERSION, objective, max_steps, effort, plain(named), plain(constraints)], separators=(",", ":")
+    )
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -94,34 +93,27 @@ class Store:
         return base
 
     def get(self, problem: NestProblem, objective: str, max_steps: int, effort: Effort) -> NestResult | None:
-        """A result of at least this effort, or a proven one; None if there is none that holds."""
-        key = result_key(problem, objective, max_steps, self.constraints)
+        """The result of this effort; None if there is none that holds."""
+        key = result_key(problem, objective, max_steps, effort, self.constraints)
         try:
             with closing(self._open()) as base:
-                row = base.execute("select effort, proven, document from results where key = ?", (key,)).fetchone()
-                if row is None or not (row[1] or row[0] >= EFFORTS.index(effort)):
+                row = base.execute("select document from mappings where key = ?", (key,)).fetchone()
+                if row is None:
                     return None
-                base.execute("update results set used = ? where key = ?", (time.time(), key))
-            return _read(row[2], problem, objective, self.constraints)
+                base.execute("update mappings set used = ? where key = ?", (time.time(), key))
+            return _read(row[0], problem, objective, self.constraints)
         except (sqlite3.Error, OSError, ValueError, KeyError, TypeError, TilewrightError):
             return None
 
     def put(self, problem: NestProblem, objective: str, max_steps: int, effort: Effort, result: NestResult) -> None:
-        """Keep a result, unless a better founded one is there: a proven one, or one of more effort."""
-        key = result_key(problem, objective, max_steps, self.constraints)
-        proven, rank = result.status == "optimal", EFFORTS.index(effort)
+        """Keep a result, instead of one that is there."""
+        key = result_key(problem, objective, max_steps, effort, self.constraints)
         try:
             with closing(self._open()) as base:
                 base.execute("begin immediate")
+                base.execute("insert or replace into mappings values (?, ?, ?)", (key, time.time(), _written(result)))
                 base.execute(
-                    "insert into results values (?, ?, ?, ?, ?) on conflict (key) do update"
-                    " set effort = excluded.effort, proven = excluded.proven, used = excluded.used,"
-                    " document = excluded.document"
-                    " where (excluded.proven, excluded.effort) >= (results.proven, results.effort)",
-                    (key, rank, proven, time.time(), _written(result)),
-                )
-                base.execute(
-                    "delete from results where key in (select key from results order by used desc limit -1 offset ?)",
+                    "delete from mappings where key in (select key from mappings order by used desc limit -1 offset ?)",
                     (MOST_ROWS,),
                 )
                 base.execute("commit")
@@ -198,6 +190,6 @@ def stored(
     max_steps: int = MAX_STEPS,
     constraints: Constraints = UNCONSTRAINED,
 ) -> NestResult | None:
-    """What is on disk of a problem, if it is founded as well as the effort asks; None without ``cache``."""
+    """What is on disk of a problem and an effort; None without ``cache``."""
     path = store_path() if cache else None
     return None if path is None else Store(path, constraints).get(problem, objective, max_steps, effort)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -46,15 +46,17 @@ def layerwise(
     cache: bool = True,
     deadline: float | None = None,
     progress: Progress | None = None,
+    only: Collection[str] | None = None,
 ) -> Found:
-    """Map every part of every operator on its own; equal problems are solved once.
+    """Map every part of every operator, or of those named in ``only``, on its own; equal problems are solved once.
 
     ``effort`` and ``cache`` are those of ``map_nest``. ``deadline`` is a ``time.monotonic`` moment; past it each search
     returns the first legal mapping it has. A first KeyboardInterrupt moves it to now; a second one passes through.
     Raises InfeasibleError that names every operator which fits in no way, or LimitError that names the first which fits
     in too many steps only.
     """
-    todo = [(op, parts) for op in placed.network.operators if (parts := executed_parts(placed, op))]
+    wished = [op for op in placed.network.operators if only is None or op.name in only]
+    todo = [(op, parts) for op in wished if (parts := executed_parts(placed, op))]
     wanted = [[nest_problem(placed, arch, op, parts, index) for index in range(len(parts))] for op, parts in todo]
     problems_of_all = [problem for problems in wanted for problem in problems]
     solver = _Solver(objective, effort, cache, deadline, len(set(problems_of_all)))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from tilewright.arch.accelerator import Accelerator
 from tilewright.errors import InfeasibleError, LimitError, UsageError
+from tilewright.mapping.floor import floor
 from tilewright.mapping.search import Effort
 from tilewright.schedule.assemble import assemble
 from tilewright.schedule.graph import graph_of
@@ -28,6 +29,7 @@ from tilewright.schedule.watched import Limited, searching, watched
 from tilewright.workload.storage import PlacedNetwork, executed_parts
 
 LARGEST = 5  # operators in a group
+POOR = 1.1  # of the floor, from where on an operator by itself deserves more effort
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,13 @@ def strategies() -> tuple[str, ...]:
     return tuple(_REGISTRY)
 
 
-def _layerwise(placed: PlacedNetwork, arch: Accelerator, objective: str, options: Options) -> Found:
+def _layerwise(
+    placed: PlacedNetwork,
+    arch: Accelerator,
+    objective: str,
+    options: Options,
+    only: Collection[str] | None = None,
+) -> Found:
     return layerwise(
         placed,
         arch,
@@ -80,6 +88,7 @@ def _layerwise(placed: PlacedNetwork, arch: Accelerator, objective: str, options
         cache=options.cache,
         deadline=options.deadline,
         progress=options.progress,
+        only=only,
     )
 
 
@@ -123,12 +132,15 @@ class _Deal:
     packer: Packer
     objective: str
     options: Options
+    answers: list[Solution] = field(default_factory=list)  # all that were found on the way
 
     def packed(self, search: Search, start: tuple[Solution, ...] = ()) -> Answer:
         """The answer of a search that can be packed."""
-        return packed_answer(
+        found = packed_answer(
             search, self.offers, self.objective, self.packer, start=start, deadline=self.options.deadline
         )
+        self.answers.append(found[0])
+        return found
 
     def limits(self, name: str) -> dict[str, Any]:
         """What a search is told beside its offers."""
@@ -153,13 +165,59 @@ def _over(solve: Solve) -> Strategy:
         )
         offers = watched(market, options.largest, options.progress)
         try:
-            solution, repacked = solve(_Deal(market, offers, packer, objective, options))
+            solution, repacked = _mapped_better(solve, _Deal(market, offers, packer, objective, options))
         finally:
             market.close()
         groups, space = assemble(market, solution.choices), market.space(options.largest)
         return Found(groups, solution.bound, space, solution.notes, solution.complete, repacked)
 
     return run
+
+
+def _mapped_better(solve: Solve, deal: _Deal) -> Answer:
+    """The answer of a strategy; if it has operators by themselves that quick mappings leave far above their floors,
+    these are searched with more effort, and the strategy runs again with what is found."""
+    known: set[int] = set()
+    while True:
+        began = time.monotonic()
+        answer = solve(deal)
+        ended = time.monotonic()
+        poor = {k for one in deal.answers for k in _poor(deal, one)} - known
+        if deal.options.effort != "quick" or answer[0].stopped or not poor:
+            return answer
+        known |= poor
+        deadline = deal.options.deadline
+        if deadline is not None:  # the same again takes as long again
+            deadline -= 2 * (ended - began)
+            if deadline < ended:
+                return answer
+        market = deal.market
+        names = {market.graph.nodes[k].name: k for k in poor}
+        try:
+            more = replace(deal.options, effort="good", deadline=deadline)
+            found = _layerwise(market.placed, market.arch, deal.objective, more, names)
+        except (InfeasibleError, LimitError):
+            return answer
+        for group in found.groups:
+            market.add(names[group.operators[0]], _offer(group))
+        if not found.complete:  # Ctrl-C: what is known is wanted, not more
+            return answer
+        deal.answers.clear()
+
+
+def _poor(deal: _Deal, solution: Solution) -> Iterator[int]:
+    """The nodes that run by themselves far above the floor of their multiply-accumulates."""
+    market, objective = deal.market, deal.objective
+    for choice in solution.choices:
+        if len(choice.nodes) == 1:
+            (k,) = choice.nodes
+            operator = market.placed.network.operator[market.graph.nodes[k].name]
+            parts = executed_parts(market.placed, operator)
+            problems = [nest_problem(market.placed, market.arch, operator, parts, n) for n in range(len(parts))]
+            least = {one: sum(floor(p, one) for p in problems) for one in ("energy", "latency", "traffic")}
+            limit = least["energy"] * least["latency"] if objective == "edp" else least[objective]
+            if all(p.nest.work is None for p in problems) and Solution((choice,), 0.0).value(objective) > POOR * limit:
+                yield k
 
 
 def _exact(name: str, search: Callable[..., Solution]) -> Solve:
@@ -216,6 +274,7 @@ def _pin_or_fuse(deal: _Deal) -> Answer:
         if not plans:
             raise
         return near(offers, deal.objective, deal.packer, plans)
+    deal.answers.append(found)
     tried = len(plans) - 1
     value = plans[0].value(deal.objective) if tried else None
     return said(found, deal.objective, Repacked(tried, tried, False, value))

@@ -116,7 +116,7 @@ class Choice:
     near: tuple[tuple[str, int, int, int, int], ...] = ()  # dimension, segment, axis, tile and reach: of all places
 
     def tiles_of(self, dim: str) -> Callable[[int, Split], tuple[int, ...]]:
-        """The tiles that are tried of a dimension: those that are asked for as well."""
+        """The tiles that are tried of a dimension: those that are asked for as well, unless only near ones are."""
         around = {(segment, axis): where for name, segment, axis, *where in self.near if name == dim}
         if around:
             return lambda chunk, split: near_tiles(chunk, split, *around[split.segment, split.axis])

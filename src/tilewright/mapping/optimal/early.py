@@ -27,6 +27,7 @@ SIMPLE = 1_000  # candidates of a component that leave time for more orders
 DIVE, WALKS = 30_000, 2  # steps of a walk, walks of a dive
 MOST_FIRST, MOST_CANDIDATES = 30_000, 120_000  # candidates of a component: to begin with, and to be listed at all
 DIP, DIP_STATES, DIP_LEAVES, DIP_ORDERS = 20_000, 30_000, 4, 6  # bounds, vectors of tiles, combinations, loop orders
+MOST_ORDERS = 48  # of loops, in which a combination is evaluated at once
 PAIRED = 2  # orders of keeps in which pairs of components are searched
 POLISHED, POLISHED_FLAT = 8, 2  # finds whose positions are tried with other tiles
 
@@ -80,10 +81,10 @@ def dive(search: Search, node: Node) -> float:
     return float(min(value for _, value in found))
 
 
-def try_walked(search: Search, node: Node, rows: Any, value: float) -> None:
-    """Evaluate what a random walk found."""
+def try_walked(search: Search, node: Node, rows: Any, value: float, orders: int = MOST_ORDERS) -> None:
+    """Evaluate what a random walk found, in so many orders of loops."""
     if value < search.judge.limit(node.origin.machine.most_pj):
-        search.try_leaf(node, rows, Proof(0.0, "few"), value)
+        search.try_leaf(node, rows, Proof(0.0, "few"), value, orders)
 
 
 def pair_all(search: Search) -> None:

@@ -28,7 +28,16 @@ from tilewright.mapping.optimal.components import components
 from tilewright.mapping.optimal.costs import (
     turns_taken,
 )
-from tilewright.mapping.optimal.early import MOST_CANDIDATES, dip, dive, first_mapping, pair_all, polish_all, unroll
+from tilewright.mapping.optimal.early import (
+    MOST_CANDIDATES,
+    MOST_ORDERS,
+    dip,
+    dive,
+    first_mapping,
+    pair_all,
+    polish_all,
+    unroll,
+)
 from tilewright.mapping.optimal.features import Component, Floats, Memo
 from tilewright.mapping.optimal.judge import Judge, Proof
 from tilewright.mapping.optimal.lattice import Found, least_in_trees, shortest_paths
@@ -46,7 +55,6 @@ WALKED, DIPPED = 0.1, 0.1  # the share of all work that goes into random moves, 
 NODES_A_SECOND = 200_000
 NODES_AN_EVALUATION = 400  # what an exact evaluation costs, in bounds
 MOST_LEAVES = 4096
-MOST_ORDERS = 48
 FEW_ENOUGH = 12_000  # candidates of a component that are few enough to list every tile at once
 SMALL, SMALLER, EASY = 500_000, 2_000, 50  # combinations, and bounds that are few
 STATES, TRIAL = 100_000, 50_000  # vectors of tiles; bounds of a sweep
@@ -137,7 +145,7 @@ class Search:
                 pair_all(self)
                 if nodes > 0:  # for a better mapping to cut with
                     polish_all(self)
-                    climb_all(self)
+                    climb_all(self, nodes)
             except KeyboardInterrupt:
                 self.stop()
         enough = MOST_CANDIDATES if self.objective == "traffic" else FEW_ENOUGH  # few are left where bytes alone count

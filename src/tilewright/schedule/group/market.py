@@ -54,7 +54,7 @@ class Market:
     ) -> None:
         self.placed, self.arch, self.graph = placed, arch, graph
         self.capacity = arch.scratchpad.size_bytes or 1 << 62
-        self._alone, self._objective, self._found = alone, objective, found
+        self._alone, self._objective, self._found = dict(alone), objective, found
         self._mapper = ArrayMapper(objective, found)
         self._steps: dict[NestProblem, StepBook] = {}
         self._books: dict[frozenset[int], _Known | None] = {}
@@ -75,6 +75,10 @@ class Market:
             nodes = frozenset({k})
             choices.append(Choice(nodes, Residency(stored=self.graph.leaving(nodes)), self._alone[k][0]))
         return Solution(tuple(choices), 0.0)
+
+    def add(self, k: int, offer: Offer) -> None:
+        """One more way to run a node by itself with all maps through DRAM."""
+        self._alone[k] = (*self._alone[k], offer)
 
     def prepared(self, nodes: frozenset[int], way: Way) -> Prepared:
         """A group under one of its ways."""
