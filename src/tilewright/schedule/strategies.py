@@ -178,12 +178,14 @@ def _mapped_better(solve: Solve, deal: _Deal) -> Answer:
     """The answer of a strategy; if it has operators by themselves that quick mappings leave far above their floors,
     these are searched with more effort, and the strategy runs again with what is found."""
     known: set[int] = set()
+    answers: list[Answer] = []
     while True:
         began = time.monotonic()
-        answer = solve(deal)
+        answers.append(solve(deal))
         ended = time.monotonic()
+        answer = _least(answers, deal.objective)
         poor = {k for one in deal.answers for k in _poor(deal, one)} - known
-        if deal.options.effort != "quick" or answer[0].stopped or not poor:
+        if deal.options.effort != "quick" or answers[-1][0].stopped or not poor:
             return answer
         known |= poor
         deadline = deal.options.deadline
@@ -203,6 +205,13 @@ def _mapped_better(solve: Solve, deal: _Deal) -> Answer:
         if not found.complete:  # Ctrl-C: what is known is wanted, not more
             return answer
         deal.answers.clear()
+
+
+def _least(answers: list[Answer], objective: str) -> Answer:
+    """The best of answers over more and more offers, of equal ones the last; the bound of an earlier one does not hold
+    for what came later."""
+    best = min(reversed(answers), key=lambda one: one[0].value(objective))
+    return best if best is answers[-1] else (replace(best[0], bound=0.0, complete=False), best[1])
 
 
 def _poor(deal: _Deal, solution: Solution) -> Iterator[int]:
