@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,9 +26,22 @@ def _adapter(kind: Any) -> Any:
     return _adapters[kind]
 
 
+def _in_order(value: Any, dumped: Any) -> Any:
+    """What a value was dumped as, sets in one order: theirs depends on how this process hashes texts."""
+    if isinstance(value, (set, frozenset)):
+        return sorted(dumped, key=json.dumps)
+    if is_dataclass(value) and isinstance(dumped, dict):
+        return {name: _in_order(getattr(value, name, None), one) for name, one in dumped.items()}
+    if isinstance(value, (tuple, list)) and isinstance(dumped, list):
+        return [_in_order(one, other) for one, other in zip(value, dumped, strict=True)]
+    if isinstance(value, dict) and isinstance(dumped, dict):
+        return dict(zip(dumped, map(_in_order, value.values(), dumped.values()), strict=True))
+    return dumped
+
+
 def to_json(value: object, name: str) -> str:
     """A frozen dataclass as a JSON document with its format's name and version."""
-    body = _adapter(type(value)).dump_python(value, mode="json")
+    body = _in_order(value, _adapter(type(value)).dump_python(value, mode="json"))
     return json.dumps({"format": f"tilewright.{name}", "version": SCHEMA_VERSION, name: body}, indent=1) + "\n"
 
 

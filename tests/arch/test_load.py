@@ -137,6 +137,22 @@ MISTAKES = [
     ("read: 90", "raed: 90", "9:65: unknown key 'raed' in energy of memory 'dram'; did you mean 'read'?"),
     ("90 pJ/B", "-90 pJ/B", "9:71: 'read' of energy of memory 'dram' must be zero or more, this is -90 pJ/B"),
     ("90 pJ/B", "90 pJ", "9:71: 'read: 90 pJ' of energy of memory 'dram' has the unknown unit 'pJ'"),
+    (
+        "26.7 B/cycle",
+        "10.666666666666666 B/cycle",
+        "too many to count exactly with; write 10.666667 B/cycle",
+    ),
+    (
+        "26.7 B/cycle",
+        "1e-15 B/cycle",
+        "9:42: 'bandwidth' of memory 'dram' has more than six decimals, too many to count exactly with",
+    ),
+    (
+        "26.7 B/cycle",
+        "1e20 B/cycle",
+        "9:42: 'bandwidth' of memory 'dram' is more than 1,000,000,000 B/cycle; leave it out for no limit",
+    ),
+    ("30 cycles", "4e18 cycles", "9:103: 'setup' of memory 'dram' is more than 1,000,000,000 cycles"),
     ("30 cycles", "30.5 cycles", "9:103: 'setup' of memory 'dram' is not a whole number of cycles"),
     ("    size: 48 KiB\n", "", "10:5: memory 'spm' lacks 'size', for instance 'size: 64 KiB'"),
     ("48 KiB", "-48 KiB", "11:11: 'size' of memory 'spm' must be more than zero, this is -48 KiB"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +24,7 @@ EXACT = ("fuse", "pin", "fuse-then-pin", "optimal")
 
 
 @pytest.fixture(scope="module")
-def network(tmp_path_factory: pytest.TempPathFactory) -> Network:
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two convolutions and an addition around them, then a pooling: a branch, halos, an uneven size."""
     rng = np.random.default_rng(0)
     weights = {name: rng.normal(size=(6, 6, 3, 3)).astype(np.float32) for name in ("v", "w")}
@@ -34,7 +37,12 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Network:
     ]
     path: Path = tmp_path_factory.mktemp("model") / "model.onnx"
     onnx.save(model(nodes, {"x": (1, 6, 13, 11)}, ["y"], weights), path)
-    return tw.load_model(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def network(small: Path) -> Network:
+    return tw.load_model(small)
 
 
 @pytest.mark.usefixtures("own_store")
@@ -133,3 +141,21 @@ def test_what_is_on_disk_changes_no_schedule(wide: Network) -> None:
     tw.schedule(wide, arch, "edp", "layerwise")
     assert replace(tw.schedule(wide, arch, "edp"), seconds=0.0) == cold
     assert replace(tw.schedule(wide, arch, "edp", cache=False), seconds=0.0) == cold
+
+
+@pytest.mark.usefixtures("own_store")
+def test_what_follows_a_stopped_search_is_not_called_proven(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = registry._fuse
+    monkeypatch.setattr(registry, "_fuse", lambda deal: (replace(real(deal)[0], stopped=True), real(deal)[1]))
+    found = tw.schedule(network, tw.load_arch("mobile-npu"), "edp", "fuse-then-pin", effort="quick")
+    assert (found.status, found.bound) == ("feasible", found.floor)
+
+
+def test_files_are_the_same_however_a_process_hashes(small: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tilewright", "schedule", str(small), "--arch", "tiny", "--strategy", "fuse"]
+    for seed in ("1", "2", "3"):
+        environment = os.environ | {"PYTHONHASHSEED": seed, "TILEWRIGHT_CACHE": "off"}
+        where = ["-o", str(tmp_path / seed)]
+        subprocess.run([*command, *where], check=True, stdout=subprocess.DEVNULL, env=environment)
+    one, two, three = ({f.name: f.read_bytes() for f in (tmp_path / seed).iterdir()} for seed in ("1", "2", "3"))
+    assert one == two == three

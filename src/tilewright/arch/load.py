@@ -18,6 +18,7 @@ from tilewright.errors import InputError
 
 _CATALOG = Path(__file__).parent / "catalog"
 _MOST_POSITIONS = 1 << 20
+_MOST_SETUP = 10**9  # cycles
 
 
 def catalog() -> tuple[str, ...]:
@@ -192,7 +193,7 @@ def _level(top: Section, node: yaml.Node, index: int, axes: tuple[str, ...] | No
         shared_port=shared,
         read_pj=read_pj,
         write_pj=write_pj,
-        setup_cycles=section.whole("setup", CYCLES, positive=False) or 0,
+        setup_cycles=section.whole("setup", CYCLES, positive=False, most=_MOST_SETUP) or 0,
         double_buffered=section.flag("double_buffered"),
         scratchpad=section.flag("scratchpad"),
         partitions=_partitions(section),
@@ -204,11 +205,11 @@ def _level(top: Section, node: yaml.Node, index: int, axes: tuple[str, ...] | No
 def _bandwidth(section: Section) -> tuple[Fraction | None, Fraction | None, bool]:
     """Read and write bandwidth in bytes per cycle, and whether both share one port; None means unlimited."""
     if not isinstance(section.values.get("bandwidth"), yaml.MappingNode):
-        both = section.quantity("bandwidth", BANDWIDTH, positive=True)
+        both = section.rate("bandwidth", BANDWIDTH)
         return both, both, True
     ports = section.section("bandwidth", f"bandwidth of {section.what}")
-    read = ports.quantity("read", BANDWIDTH, positive=True, required="16 B/cycle")
-    write = ports.quantity("write", BANDWIDTH, positive=True, required="16 B/cycle")
+    read = ports.rate("read", BANDWIDTH, required="16 B/cycle")
+    write = ports.rate("write", BANDWIDTH, required="16 B/cycle")
     ports.finish()
     return read, write, False
 

@@ -15,6 +15,7 @@ import yaml
 from tilewright.arch.located import Problems, kind_of
 from tilewright.arch.units import Unit, shorten
 
+MOST_RATE, STEPS_OF_RATES = 10**9, 10**6  # bytes a cycle; parts of one
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 _INTEGER = re.compile(r"[+-]?\d{1,18}")
 
@@ -142,13 +143,34 @@ class Section:
             return None
         return value
 
-    def whole(self, key: str, unit: Unit, positive: bool, required: str = "") -> int | None:
-        """A quantity that comes to a whole number of the base unit, below 2**62."""
+    def rate(self, key: str, unit: Unit, required: str = "") -> Fraction | None:
+        """A quantity above zero that whole numbers of 64 bits can be divided by exactly: at most ``MOST_RATE`` of the
+        base unit, in steps of a millionth."""
+        value = self.quantity(key, unit, positive=True, required=required)
+        if value is None:
+            return None
+        name = next(iter(unit.factors))
+        if value.denominator > STEPS_OF_RATES:
+            near = max(Fraction(round(value * STEPS_OF_RATES), STEPS_OF_RATES), Fraction(1, STEPS_OF_RATES))
+            self.fault(
+                self.at(key),
+                f"'{key}' of {self.what} has more than six decimals, too many to count exactly with; write"
+                f" {float(near):.16g} {name}",
+            )
+            return None
+        if value > MOST_RATE:
+            why = f"is more than {MOST_RATE:,} {name}; leave it out for no limit"
+            self.fault(self.at(key), f"'{key}' of {self.what} {why}")
+            return None
+        return value
+
+    def whole(self, key: str, unit: Unit, positive: bool, required: str = "", most: int = (1 << 62) - 1) -> int | None:
+        """A quantity that comes to a whole number of the base unit, at most ``most``."""
         value = self.quantity(key, unit, positive, required)
         if value is None:
             return None
-        if value.denominator != 1 or value >= 1 << 62:
-            why = "is not a whole number of" if value.denominator != 1 else "is more than 2**62"
+        if value.denominator != 1 or value > most:
+            why = "is not a whole number of" if value.denominator != 1 else f"is more than {most:,}"
             self.fault(self.at(key), f"'{key}' of {self.what} {why} {next(iter(unit.factors))}")
             return None
         return int(value)

@@ -211,7 +211,7 @@ def _least(answers: list[Answer], objective: str) -> Answer:
     """The best of answers over more and more offers, of equal ones the last; the bound of an earlier one does not hold
     for what came later."""
     best = min(reversed(answers), key=lambda one: one[0].value(objective))
-    return best if best is answers[-1] else (replace(best[0], bound=0.0, complete=False), best[1])
+    return best if best is answers[-1] else _unproven(best)
 
 
 def _poor(deal: _Deal, solution: Solution) -> Iterator[int]:
@@ -240,7 +240,13 @@ def _exact(name: str, search: Callable[..., Solution]) -> Solve:
 
 
 def _fuse_then_pin(deal: _Deal) -> Answer:
-    return _then_pin(_fuse(deal)[0], deal)
+    fused = _fuse(deal)
+    return _unproven(fused) if fused[0].stopped else _then_pin(fused[0], deal)
+
+
+def _unproven(answer: Answer) -> Answer:
+    """An answer of which nothing is known in the space of another strategy."""
+    return replace(answer[0], bound=0.0, complete=False), answer[1]
 
 
 def _then_pin(fused: Solution, deal: _Deal) -> Answer:
@@ -259,8 +265,7 @@ def _optimal(deal: _Deal) -> Answer:
     for solve in (_fuse, _pin, lambda deal: _then_pin(known[0][0], deal)):
         known.append(solve(deal))
         if known[-1][0].stopped:
-            best, record = min(known, key=lambda answer: answer[0].value(deal.objective))
-            return replace(best, bound=0.0, complete=False), record
+            return _unproven(min(known, key=lambda answer: answer[0].value(deal.objective)))
 
     def run(offers: Offers, start: tuple[Solution, ...]) -> Solution:
         return optimal(offers, deal.objective, start=start, **deal.limits("optimal"))
