@@ -12,6 +12,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from tilewright.schedule import strategies
+
 MACHINE = """
 name: mine
 clock: 1 GHz
@@ -153,10 +155,32 @@ def test_an_output_folder_that_is_a_file_is_an_error_before_any_work(folder: Pat
     assert (folder / "out").read_text() == "mine"
 
 
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("good.onnx/out", "is no folder; name another with -o"),
+        ("dangling", "cannot be made"),
+        ("n" * 300, "no place for a folder: File name too long"),
+        ("taken", "plan.json in it is a folder where a file is to be written"),
+    ],
+)
+def test_a_hopeless_output_folder_is_an_error_before_any_work(
+    folder: Path, tilewright, where: str, said: str, monkeypatch
+) -> None:
+    (folder / "dangling").symlink_to(folder / "nowhere")
+    (folder / "taken" / "plan.json").mkdir(parents=True)
+    monkeypatch.setattr(strategies, "layerwise", None)  # no search is begun
+    outcome = schedule(tilewright, folder, "-o", folder / where)
+    assert outcome.code == 1
+    assert len(outcome.problems) == 1
+    assert said in outcome.err
+    assert [path.name for path in (folder / "taken").iterdir()] == ["plan.json"]
+
+
 def test_a_folder_below_a_file_cannot_be_made(folder: Path, tilewright) -> None:
     outcome = schedule(tilewright, folder, "-o", folder / "good.onnx" / "out")
     assert outcome.code == 1
-    assert "cannot be written" in outcome.err
+    assert "cannot be made" in outcome.err
     assert (folder / "good.onnx").read_bytes() == GOOD
 
 

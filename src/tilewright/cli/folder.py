@@ -8,7 +8,7 @@ relative to the folder, so that both can move together; ``--model`` names anothe
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tilewright.plan.plan import Plan
     from tilewright.schedule.schedule import Schedule
 
-SCHEDULE, PLAN, SUMMARY, MODEL = "schedule.json", "plan.json", "summary.txt", "model.json"
+FILES = SCHEDULE, PLAN, SUMMARY, MODEL = "schedule.json", "plan.json", "summary.txt", "model.json"
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,21 @@ class SavedRun:
     plan: Plan
 
 
-def check_writable(folder: Path) -> None:
-    """Tell about a hopeless place before any work is done for it."""
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder}: is a file; -o needs a folder (it is made if it does not exist)")
+def check_writable(folder: Path, names: Iterable[str] = ()) -> None:
+    """Tell about a hopeless place for files of these names before any work is done for it."""
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"{folder}: is a file; -o needs a folder (it is made if it does not exist)")
+        place = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+        if not place.is_dir() or (folder.is_symlink() and not folder.exists()):
+            raise InputError(f"{folder}: cannot be made, since {place} is no folder; name another with -o")
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise InputError(f"{folder}: cannot be written: {place} gives no permission; name another with -o")
+        taken = [name for name in names if (folder / name).is_dir()]
+    except OSError as error:
+        raise InputError(f"{folder}: no place for a folder: {error.strerror}; name another with -o") from None
+    if taken:
+        raise InputError(f"{folder}: {', '.join(taken)} in it is a folder where a file is to be written; remove it")
 
 
 def save(folder: Path, schedule: Schedule) -> None:
@@ -109,7 +120,7 @@ def _read(path: Path) -> str:
 
 def write_all(folder: Path, contents: Mapping[str, str]) -> None:
     """Write several files of a folder, or none: all are complete on the disk before the first takes its name."""
-    check_writable(folder)
+    check_writable(folder, contents)
     made = not folder.exists()
     staged = {folder / f".{name}.new": folder / name for name in contents}
     try:

@@ -65,7 +65,7 @@ def schedule_verb(
     budgets = _budgets(max_cycles, max_energy, max_dram_bytes)
     parse.weights(weights)
     if output is not None:
-        folder.check_writable(output)
+        folder.check_writable(output, folder.FILES)
     network = loading.load(model)
     machine = options.machine(arch, widths, network)
     import tilewright
