@@ -236,3 +236,13 @@ def test_options_that_are_not_understood_end_with_code_2_before_a_file_is_read(f
     ):
         assert schedule(tilewright, folder, *option).code == 2
     assert "layerwise" in schedule(tilewright, folder, "--strategy", "magic").err
+
+
+def test_names_that_are_no_text_and_names_that_are_too_long(folder: Path, tilewright) -> None:
+    (folder / "bad.onnx").write_bytes(GOOD.replace(b"Conv", b"Con\xff"))
+    outcome = schedule(tilewright, folder, model="bad.onnx")
+    assert (outcome.code, len(outcome.problems)) == (1, 1)
+    assert "is no UTF-8 text: the file is damaged" in outcome.err
+    for command in (("schedule", "n" * 300, "--arch", "tiny"), ("simulate", "n" * 300)):
+        outcome = tilewright(*command)
+        assert (outcome.code, len(outcome.problems)) == (1, 1)

@@ -76,7 +76,7 @@ def load(place: Path, model: str | None = None) -> SavedRun:
     from tilewright.schedule.schedule import Schedule
     from tilewright.workload import zoo
 
-    plan_file = place / PLAN if place.is_dir() else place
+    plan_file = place / PLAN if os.path.isdir(place) else place  # which takes names that are too long
     folder = plan_file.parent
     plan = from_json(_read(plan_file), Plan, "plan", str(plan_file))
     claim_file = folder / SCHEDULE

@@ -48,9 +48,9 @@ def read_model(path: Path, label: str) -> ModelFile:
 
 
 def _read_bytes(path: Path, label: str) -> bytes:
-    if path.is_dir():
-        raise InputError(f"{label}: is a folder; name the .onnx file inside it")
     try:
+        if path.is_dir():
+            raise InputError(f"{label}: is a folder; name the .onnx file inside it")
         size = path.stat().st_size
         if size > LARGEST_FILE_BYTES:
             raise InputError(
@@ -67,6 +67,15 @@ def _read_bytes(path: Path, label: str) -> bytes:
     return data
 
 
+def _check_names(graph: onnx.GraphProto, label: str) -> None:
+    """Names come as bytes where they are no text."""
+    names = [name for node in graph.node for name in (node.name, node.op_type, *node.input, *node.output)]
+    names += [one.name for one in (*graph.input, *graph.output, *graph.initializer, *graph.value_info)]
+    for name in names:
+        if isinstance(name, bytes):
+            raise InputError(f"{label}: the name {name[:40]!r} in it is no UTF-8 text: the file is damaged")
+
+
 def _parse(data: bytes, label: str) -> onnx.ModelProto:
     import onnx
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
@@ -77,6 +86,7 @@ def _parse(data: bytes, label: str) -> onnx.ModelProto:
         raise InputError(
             f"{label}: its {len(data)} bytes are not an ONNX model: the file is truncated or of another format"
         ) from None
+    _check_names(model.graph, label)
     if not model.HasField("graph") or not (model.graph.node or model.graph.output):
         raise InputError(f"{label}: holds no graph: the file is truncated or of another format")
     return model

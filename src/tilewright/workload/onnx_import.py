@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -85,7 +86,7 @@ def _locate(source: str) -> Path:
     """The file of a shipped network's name, or the path that was given."""
     if source in zoo.shipped():
         return zoo.path(source)
-    if Path(source).name == source and not Path(source).exists():
+    if Path(source).name == source and not os.path.exists(source):  # which takes names that are too long
         near = get_close_matches(source.removesuffix(".onnx"), zoo.shipped(), n=1)
         hint = f"did you mean '{near[0]}'?" if near else "there are: " + ", ".join(zoo.shipped())
         raise InputError(f"{source}: no such file, and no shipped network of that name; {hint}")
