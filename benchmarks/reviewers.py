@@ -102,11 +102,7 @@ EFFECTS: dict[str, tuple[Allowed, bool]] = {
 
 def network_of(name: str, batch: int) -> tw.Network:
     """A network for so many images at once."""
-    path = MODELS / f"{name}.onnx"
-    network = tw.load_model(path)
-    if batch == 1:
-        return network
-    return tw.load_model(path, input_shapes={one: (batch, *network.shape(one)[1:]) for one in network.inputs})
+    return tw.load_model(MODELS / f"{name}.onnx", batch=batch)
 
 
 def market(network: tw.Network, arch: Accelerator, objective: str) -> Market:
@@ -215,7 +211,7 @@ def _batches(rows: Rows) -> None:
     """Over the networks that have all batches."""
     told = {key: row for key, row in rows.items() if key[5] in STRATEGIES}
     batches = sorted({key[4] for key in told})
-    names = {key[0] for key in told}
+    names = dict.fromkeys(key[0] for key in told)
     whole = [n for n in names if sum(key[0] == n for key in told) == len(batches) * len(STRATEGIES)]
     if not whole:
         return

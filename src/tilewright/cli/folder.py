@@ -37,7 +37,9 @@ def check_writable(folder: Path, names: Iterable[str] = ()) -> None:
         if folder.exists() and not folder.is_dir():
             raise InputError(f"{folder}: is a file; -o needs a folder (it is made if it does not exist)")
         place = next(one for one in (folder, *folder.absolute().parents) if one.exists())
-        if not place.is_dir() or (folder.is_symlink() and not folder.exists()):
+        if folder.is_symlink() and not folder.exists():
+            raise InputError(f"{folder}: cannot be made: it is a link to nothing; name another with -o")
+        if not place.is_dir():
             raise InputError(f"{folder}: cannot be made, since {place} is no folder; name another with -o")
         if not os.access(place, os.W_OK | os.X_OK):
             raise InputError(f"{folder}: cannot be written: {place} gives no permission; name another with -o")

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tilewright.arch.accelerator import Accelerator
-from tilewright.mapping.floor import touched_elements
+from tilewright.mapping.floor import floor, touched_elements
+from tilewright.mapping.problem import NestProblem
 from tilewright.schedule.problems import is_packed, vectors
 from tilewright.workload.network import MAC_KINDS
 from tilewright.workload.storage import PlacedNetwork, executed_parts
+
+
+def floor_of(problems: Sequence[NestProblem], objective: str) -> float:
+    """A lower bound of some nests run one after the other, each by itself."""
+    if objective == "edp":
+        return floor_of(problems, "energy") * floor_of(problems, "latency")
+    return sum(floor(problem, objective) for problem in problems)
 
 
 def network_floor(placed: PlacedNetwork, arch: Accelerator, objective: str) -> float:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from tilewright.arch.accelerator import Accelerator
 from tilewright.errors import InfeasibleError, LimitError, TilewrightError
-from tilewright.mapping.floor import floor
 from tilewright.mapping.problem import NestProblem
 from tilewright.mapping.search import Effort, NestResult
 from tilewright.mapping.store import stored, stored_map_nest
+from tilewright.schedule.floor import floor_of
 from tilewright.schedule.problems import nest_problem, tensor_traffic
 from tilewright.schedule.processes import processors, share_out
 from tilewright.schedule.schedule import NEVER_FAILED, Group, PartSchedule, Repacked
@@ -194,4 +194,4 @@ def _bound(problems: list[NestProblem], objective: str, solver: _Solver) -> floa
     """Sums over parts; energy-delay is the product of both sums, of which a search for the product bounds neither."""
     if objective != "edp":
         return sum(solver.solve(problem).bound for problem in problems)
-    return sum(floor(p, "energy") for p in problems) * sum(floor(p, "latency") for p in problems)
+    return floor_of(problems, objective)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from tilewright.arch.accelerator import Accelerator
 from tilewright.errors import InfeasibleError, LimitError, UsageError
-from tilewright.mapping.floor import floor
 from tilewright.mapping.search import Effort
 from tilewright.schedule.assemble import assemble
+from tilewright.schedule.floor import floor_of
 from tilewright.schedule.graph import graph_of
 from tilewright.schedule.group.market import Market
 from tilewright.schedule.group.store import Store, groups_path
@@ -184,8 +184,10 @@ def _mapped_better(solve: Solve, deal: _Deal) -> Answer:
         answers.append(solve(deal))
         ended = time.monotonic()
         answer = _least(answers, deal.objective)
-        poor = {k for one in deal.answers for k in _poor(deal, one)} - known
-        if deal.options.effort != "quick" or answers[-1][0].stopped or not poor:
+        if deal.options.effort != "quick" or answers[-1][0].stopped:
+            return answer
+        poor = _poor(deal, known)
+        if not poor:
             return answer
         known |= poor
         deadline = deal.options.deadline
@@ -214,19 +216,26 @@ def _least(answers: list[Answer], objective: str) -> Answer:
     return best if best is answers[-1] else _unproven(best)
 
 
-def _poor(deal: _Deal, solution: Solution) -> Iterator[int]:
-    """The nodes that run by themselves far above the floor of their multiply-accumulates."""
-    market, objective = deal.market, deal.objective
-    for choice in solution.choices:
-        if len(choice.nodes) == 1:
-            (k,) = choice.nodes
-            operator = market.placed.network.operator[market.graph.nodes[k].name]
-            parts = executed_parts(market.placed, operator)
-            problems = [nest_problem(market.placed, market.arch, operator, parts, n) for n in range(len(parts))]
-            least = {one: sum(floor(p, one) for p in problems) for one in ("energy", "latency", "traffic")}
-            limit = least["energy"] * least["latency"] if objective == "edp" else least[objective]
-            if all(p.nest.work is None for p in problems) and Solution((choice,), 0.0).value(objective) > POOR * limit:
-                yield k
+def _poor(deal: _Deal, known: set[int]) -> set[int]:
+    """The nodes, but for those that are known, that an answer runs by themselves far above the floor of their
+    multiply-accumulates."""
+    worst: dict[int, float] = {}
+    for choice in (choice for answer in deal.answers for choice in answer.choices):
+        (k, *others) = choice.nodes
+        if not others and k not in known:
+            worst[k] = max(worst.get(k, 0.0), Solution((choice,), 0.0).value(deal.objective))
+    return {k for k, value in worst.items() if value > POOR * _floor(deal, k)}
+
+
+def _floor(deal: _Deal, k: int) -> float:
+    """The floor of a node by itself; infinite where there are no mappings to search for."""
+    placed = deal.market.placed
+    operator = placed.network.operator[deal.market.graph.nodes[k].name]
+    parts = executed_parts(placed, operator)
+    if any(part.nest.work is not None for part in parts):
+        return float("inf")
+    problems = [nest_problem(placed, deal.market.arch, operator, parts, n) for n in range(len(parts))]
+    return floor_of(problems, deal.objective)
 
 
 def _exact(name: str, search: Callable[..., Solution]) -> Solve:
