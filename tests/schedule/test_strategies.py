@@ -23,6 +23,18 @@ from tilewright.workload.network import Network
 EXACT = ("fuse", "pin", "fuse-then-pin", "optimal")
 
 
+def two_convolutions(
+    shapes: dict[str, tuple[int, ...]], output: str
+) -> tuple[list[onnx.NodeProto], dict[str, np.ndarray]]:
+    """A strided one of 3x3 weights ``v``, then one of 1x1 weights ``w``."""
+    rng = np.random.default_rng(0)
+    nodes = [
+        helper.make_node("Conv", ["x", "v"], ["a"], pads=[1, 1, 1, 1], strides=[2, 2]),
+        helper.make_node("Conv", ["a", "w"], [output]),
+    ]
+    return nodes, {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+
+
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two convolutions and an addition around them, then a pooling: a branch, halos, an uneven size."""
@@ -69,12 +81,8 @@ def test_a_strategy_without_time_gives_what_it_started_from(network: Network, na
 @pytest.mark.usefixtures("own_store")
 def test_an_operator_that_reads_one_block_of_a_base_and_writes_another_runs_by_itself(tmp_path: Path) -> None:
     """Found by hand: what it read counted as written inside its group, and there was no plan."""
-    rng = np.random.default_rng(0)
-    shapes = {"v": (8, 3, 3, 3), "w": (8, 8, 1, 1)}
-    weights = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
-    nodes = [
-        helper.make_node("Conv", ["x", "v"], ["a"], pads=[1, 1, 1, 1], strides=[2, 2]),
-        helper.make_node("Conv", ["a", "w"], ["b"]),
+    nodes, weights = two_convolutions({"v": (8, 3, 3, 3), "w": (8, 8, 1, 1)}, "b")
+    nodes += [
         helper.make_node("Concat", ["a", "b"], ["c"], axis=1),
         helper.make_node("GlobalAveragePool", ["c"], ["y"]),
     ]
@@ -106,13 +114,7 @@ def test_ctrl_c_at_the_first_stage_ends_all(name: str, network: Network) -> None
 @pytest.fixture(scope="module")
 def wide(tmp_path_factory: pytest.TempPathFactory) -> Network:
     """Two convolutions whose quick mappings on ``simba`` are poor."""
-    rng = np.random.default_rng(0)
-    shapes = {"v": (256, 128, 3, 3), "w": (256, 256, 1, 1)}
-    weights = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
-    nodes = [
-        helper.make_node("Conv", ["x", "v"], ["a"], pads=[1, 1, 1, 1], strides=[2, 2]),
-        helper.make_node("Conv", ["a", "w"], ["y"]),
-    ]
+    nodes, weights = two_convolutions({"v": (256, 128, 3, 3), "w": (256, 256, 1, 1)}, "y")
     path: Path = tmp_path_factory.mktemp("wide") / "model.onnx"
     onnx.save(model(nodes, {"x": (1, 128, 28, 28)}, ["y"], weights), path)
     return tw.load_model(path)

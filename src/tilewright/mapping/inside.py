@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from tilewright.mapping.mapping import Mapping
-from tilewright.mapping.recipes import Recipe, forms, made, unrollings
+from tilewright.mapping.recipes import Recipe, made, shortlist
 from tilewright.mapping.refine import Judge, Judged
 from tilewright.mapping.tiling import step_tile, without_single_chunks
 
@@ -18,20 +18,19 @@ def better_inside(judge: Judge, start: Judged) -> Judged:
     nest, arch = problem.nest, problem.arch
     outside = mapping.nodes[: mapping.array_place(arch.scratchpad.name)]
     tile = step_tile(nest, mapping.tile_loops(arch.scratchpad.name))
-    every = forms(nest, arch)
-    some = [form for form in every if form[:2] == every[0][:2]]
+    found = [start]
 
-    def judged(recipes: Iterable[Recipe]) -> list[tuple[Judged, Recipe]]:
-        """Those that are legal, best first."""
-        found: dict[Mapping, tuple[Judged, Recipe]] = {}
+    def best(recipes: Sequence[Recipe]) -> list[Recipe]:
+        """Those that give different legal mappings, best first."""
+        legal: dict[Mapping, tuple[Judged, Recipe]] = {}
         for recipe in recipes:
             nodes = None if judge.spent else made(recipe, nest, arch, tile)
             if nodes is not None:
                 one = judge.judge(Mapping((*outside, *without_single_chunks(nodes, tile))))
                 if one is not None:
-                    found.setdefault(one.mapping, (one, recipe))
-        return sorted(found.values(), key=lambda pair: pair[0].key)
+                    legal.setdefault(one.mapping, (one, recipe))
+        found.extend(one for one, _ in legal.values())
+        return [recipe for _, recipe in sorted(legal.values(), key=lambda pair: pair[0].key)]
 
-    first = judged(Recipe(one, *form) for one in unrollings(nest, arch, tile, MANY) for form in some)[:FEW]
-    last = judged(Recipe(recipe.unrolling, *form) for _, recipe in first for form in every)
-    return min([start, *(one for one, _ in (*first, *last))], key=lambda one: one.key)
+    shortlist(nest, arch, tile, MANY, FEW, best)
+    return min(found, key=lambda one: one.key)

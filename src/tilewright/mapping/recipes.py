@@ -7,7 +7,7 @@ before each keep stand the loops that make it fit, and no others: what is left r
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -39,6 +39,9 @@ class Recipe:
     order: tuple[str, ...]
     weights_first: bool = False
     adjacent: bool = False
+
+
+Ranking = Callable[[Sequence[Recipe]], Sequence[Recipe]]  # best first
 
 
 def unrollings(nest: LoopNest, arch: Accelerator, tile: Dict[str, int], most: int) -> list[Unrolling]:
@@ -118,6 +121,17 @@ def forms(nest: LoopNest, arch: Accelerator) -> tuple[tuple[tuple[str, ...], boo
     """All that a recipe says but for its unrolling."""
     kept = [o.name for o in nest.operands if inner_memories(arch, o)]
     return tuple(product(permutations(kept), (False, True), (False, True) if windows(nest) else (False,)))
+
+
+def shortlist(
+    nest: LoopNest, arch: Accelerator, tile: Dict[str, int], many: int, few: int, best: Ranking
+) -> Sequence[Recipe]:
+    """The recipes that do best for a tile, by a ranking that leaves out what is of no use: ``many`` unrollings in a
+    form or two, then the best ``few`` of these in all."""
+    every = forms(nest, arch)
+    some = [form for form in every if form[:2] == every[0][:2]]
+    first = best([Recipe(one, *form) for one in unrollings(nest, arch, tile, many) for form in some])[:few]
+    return best([Recipe(one.unrolling, *form) for one in first for form in every])
 
 
 def windows(nest: LoopNest) -> frozenset[str]:

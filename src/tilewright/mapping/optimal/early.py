@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,9 @@ DIP, DIP_STATES, DIP_LEAVES, DIP_ORDERS = 20_000, 30_000, 4, 6  # bounds, vector
 MOST_ORDERS = 48  # of loops, in which a combination is evaluated at once
 PAIRED = 2  # orders of keeps in which pairs of components are searched
 POLISHED, POLISHED_FLAT = 8, 2  # finds whose positions are tried with other tiles
+
+Find = tuple[float, Structure, dict[str, tuple[int, ...]]]  # bound, order of keeps, tiles
+Walk = tuple[Node, int, int, float]  # what ``walks.walk`` is told
 
 
 def first_mapping(search: Search) -> None:
@@ -72,13 +76,20 @@ def dive(search: Search, node: Node) -> float:
     deep = node.origin.structure.deep
     steps = min(DIVE if deep else DIVE // 2, 30 * node.rows)
     seeds = [next(search.seeds) for _ in range(WALKS)]
-    found = side_by_side(lambda seed: walk(node, steps, seed, 1.0 + (seed % 2 if deep else 1)), seeds)
     search.nodes += WALKS * (steps + node.rows)
     search.walked += WALKS * (steps + node.rows)
-    for rows, value in found:
-        try_walked(search, node, rows, value)
-        search.finds.append((value, node.origin.structure, node.tiles(rows)))
-    return float(min(value for _, value in found))
+    finds = walk_all(search, [(node, steps, seed, 1.0 + (seed % 2 if deep else 1)) for seed in seeds])
+    return float(min(value for value, _, _ in finds))
+
+
+def walk_all(search: Search, walks: Sequence[Walk], orders: int = MOST_ORDERS) -> list[Find]:
+    """What some walks find; what may be the best of all is evaluated, in so many orders of loops."""
+    finds: list[Find] = []
+    for (node, *_), (rows, value) in zip(walks, side_by_side(lambda one: walk(*one), walks), strict=True):
+        try_walked(search, node, rows, value, orders)
+        finds.append((value, node.origin.structure, node.tiles(rows)))
+    search.finds += finds
+    return finds
 
 
 def try_walked(search: Search, node: Node, rows: Any, value: float, orders: int = MOST_ORDERS) -> None:

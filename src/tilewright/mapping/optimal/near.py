@@ -6,10 +6,8 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from tilewright.mapping.optimal.chains import EVEN, Choice
-from tilewright.mapping.optimal.early import DIP_ORDERS, try_walked
+from tilewright.mapping.optimal.early import DIP_ORDERS, Find, walk_all
 from tilewright.mapping.optimal.structure import Structure
-from tilewright.mapping.optimal.threads import side_by_side
-from tilewright.mapping.optimal.walks import walk
 
 if TYPE_CHECKING:
     from tilewright.mapping.optimal.optimum import Search
@@ -21,7 +19,6 @@ REACH, REACH_TOGETHER = 3, 1  # even tiles to either side, of a dimension that i
 SHARE = 0.1  # of the time and of the bounds that there are
 BETTER = 1 - 1e-6
 Chosen = dict[str, tuple[int, ...]]
-Find = tuple[float, Structure, Chosen]  # bound, order of keeps, tiles
 
 
 def climb_all(search: Search, bounds: int) -> None:
@@ -77,18 +74,12 @@ def near(search: Search, structure: Structure, chosen: Chosen) -> Choice:
 
 
 def _best(search: Search, orders: list[Structure], chosen: Chosen, steps: int, walks: int) -> Find | None:
-    """The least bound near given tiles that walks find in some orders of keeps; what may be the best of all is
-    evaluated."""
+    """The least bound near given tiles that walks find in some orders of keeps."""
     rules, search.rules = search.rules, search.rules & {"candidate"}
     nodes = search.roots([(one, near(search, one, chosen)) for one in orders])
     search.rules = rules
-    jobs = [(node, next(search.seeds)) for node in nodes if node is not None for _ in range(walks)]
-    found = side_by_side(lambda job: walk(job[0], min(steps, 30 * job[0].rows), job[1]), jobs)
-    finds: list[Find] = []
-    for (node, _), (rows, value) in zip(jobs, found, strict=True):
-        search.nodes += min(steps, 30 * node.rows)
-        search.walked += min(steps, 30 * node.rows)
-        try_walked(search, node, rows, value, DIP_ORDERS)
-        finds.append((value, node.origin.structure, node.tiles(rows)))
-    search.finds += finds
-    return min(finds, key=lambda one: one[0], default=None)
+    walked = [(node, min(steps, 30 * node.rows)) for node in nodes if node is not None for _ in range(walks)]
+    search.nodes += sum(number for _, number in walked)
+    search.walked += sum(number for _, number in walked)
+    jobs = [(node, number, next(search.seeds), 1.0) for node, number in walked]
+    return min(walk_all(search, jobs, DIP_ORDERS), key=lambda one: one[0], default=None)

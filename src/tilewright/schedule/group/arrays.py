@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as Dict
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from tilewright.mapping.arraypart import default_array_part
@@ -18,7 +19,7 @@ from tilewright.mapping.buffers import inner_bytes
 from tilewright.mapping.ends import StepMove, dma_cycles
 from tilewright.mapping.mapping import Keep, Loop, Mapping, Node, Par
 from tilewright.mapping.problem import NestProblem
-from tilewright.mapping.recipes import Recipe, forms, made, unrollings
+from tilewright.mapping.recipes import Recipe, made, shortlist
 from tilewright.mapping.tiling import step_tile, without_single_chunks
 from tilewright.schedule.group.book import StepBook
 from tilewright.schedule.group.steps import Ranges, boxed, pad_keeps
@@ -86,17 +87,11 @@ class ArrayMapper:
         return [nodes for _, nodes in sorted(found)]
 
     def _shortlist(self, book: StepBook) -> tuple[Recipe, ...]:
-        """The recipes that do best for the whole operator and for a part of its rows: many unrollings in a form or
-        two, then the best of these in all."""
-        nest, arch = book.nest, book.problem.arch
+        """The recipes that do best for the whole operator and for a part of its rows."""
         chosen: dict[Recipe, None] = {}
-        every = forms(nest, arch)
-        some = [form for form in every if form[:2] == every[0][:2]]
-        for box in _samples(nest):
-            few = unrollings(nest, arch, box, MANY)
-            first = self._best(book, box, [Recipe(one, *form) for one in few for form in some])[:FEW]
-            all_of_them = [Recipe(one.unrolling, *form) for one in first for form in every]
-            chosen |= dict.fromkeys(self._best(book, box, all_of_them)[:KEPT])
+        for box in _samples(book.nest):
+            best = shortlist(book.nest, book.problem.arch, box, MANY, FEW, partial(self._best, book, box))
+            chosen |= dict.fromkeys(best[:KEPT])
         return tuple(chosen)
 
     def _best(self, book: StepBook, box: Dict[str, int], sources: Sequence[S]) -> tuple[S, ...]:
