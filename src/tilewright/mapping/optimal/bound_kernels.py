@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from tilewright.mapping.optimal.guess_kernels import guessed
+
 LATENCY, ENERGY, EDP, TRAFFIC, WITHIN = 0, 1, 2, 3, 4
 ROOFLINE, DOUBLE, SINGLE = 0, 1, 2
 
@@ -248,6 +250,9 @@ def bound(rows, table, s, cost, scratch):
                 idle, store = _idle(rows, table, s, cost, scratch, step, final, streamed, spilled)
                 exposed = _exposed(rows, table, s, cost, scratch, points, step, steps, last, outgoing, store)
                 cycles = max(cycles, max(exposed, dma + idle))
+                if s.guess:
+                    noted = 4 * items + s.operands + len(s.positions)
+                    cycles = max(cycles, guessed(s, cost, scratch, noted, tile, steps, outgoing, dma))
     cycles = np.ceil(cycles - 1e-6)
     energy += cycles * cost.leakage_pj
     traffic = dram_read + dram_written
@@ -279,6 +284,7 @@ def _exposed(rows, table, s, cost, scratch, points, step, steps, last, outgoing,
     stored = 1.0
     for c in range(len(rows)):
         stored *= table[rows[c], s.at_visits[out] + int(scratch[2 * items + out])]
+    scratch[noted + 4 * out] = stored
     to_pad = s.memory[out] == s.pad
     drained = last * s.output_bits / 8 / cost.dram_write_rate + cost.setup if to_pad else 0.0
     flow, flowing, most_flowing = 0.0, 0.0, 0.0  # what passes the scratchpad by, refilled between steps

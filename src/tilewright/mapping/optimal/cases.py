@@ -166,6 +166,11 @@ class Node:
         return chosen
 
     @property
+    def guessing(self) -> Node:
+        """The node for searches that prove nothing: combinations cost what is guessed of them (``guess_kernels``)."""
+        return replace(self, origin=replace(self.origin, where=self.origin.where._replace(guess=True)))
+
+    @property
     def bare(self) -> Node:
         """The node without what ``dressed`` finds again."""
         return replace(self, tables=(), form=None, tangent=None) if self.origin.whole else self

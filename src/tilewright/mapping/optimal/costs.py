@@ -82,6 +82,7 @@ class Layout(NamedTuple):
     most_energy: float  # the limits of WITHIN
     most_cycles: float
     most_steps: float = np.inf  # tile steps that a mapping may have
+    guess: bool = False  # whether combinations have cycles as guessed where these are more than the bound
 
 
 class Costs(NamedTuple):

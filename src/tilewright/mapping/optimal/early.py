@@ -29,7 +29,9 @@ DIVE, WALKS = 30_000, 2  # steps of a walk, walks of a dive
 MOST_FIRST, MOST_CANDIDATES = 30_000, 120_000  # candidates of a component: to begin with, and to be listed at all
 DIP, DIP_STATES, DIP_LEAVES, DIP_ORDERS = 20_000, 30_000, 4, 6  # bounds, vectors of tiles, combinations, loop orders
 MOST_ORDERS = 48  # of loops, in which a combination is evaluated at once
-PAIRED = 2  # orders of keeps in which pairs of components are searched
+PAIRED, MOST_PAIRED = 2, 12  # orders of keeps whose pairs of components are searched: without success, at most
+WORTH = 0.995  # what a success is
+NEARLY = 0.97  # a guess as a share of the best that may be better yet
 POLISHED, POLISHED_FLAT = 8, 2  # finds whose positions are tried with other tiles
 
 Find = tuple[float, Structure, dict[str, tuple[int, ...]]]  # bound, order of keeps, tiles
@@ -94,33 +96,38 @@ def walk_all(search: Search, walks: Sequence[Walk], orders: int = MOST_ORDERS) -
 
 def try_walked(search: Search, node: Node, rows: Any, value: float, orders: int = MOST_ORDERS) -> None:
     """Evaluate what a random walk found, in so many orders of loops."""
-    if value < search.judge.limit(node.origin.machine.most_pj):
+    if NEARLY * value < search.judge.limit(node.origin.machine.most_pj):
         search.try_leaf(node, rows, Proof(0.0, "few"), value, orders)
 
 
-def pair_all(search: Search) -> None:
-    """Look for better mappings among tiles that divide their chunks, two components at a time, in the most promising
-    orders of keeps, where there are memories further in than the scratchpad."""
+def pair_all(search: Search, proving: bool) -> None:
+    """Look for better mappings two components at a time, in the most promising orders of keeps, where there are
+    memories further in than the scratchpad; for a proof in more orders, until some in a row have nothing better, and
+    among more tiles."""
     if not any(memory.per for memory in search.problem.arch.memories):
         return
-    choice = next((one for one in (WHOLE, FEW) if search.candidates(one) <= MOST_FIRST), FEWER)
-    orders = [one for one in search.structures if None not in one.axis_places][:PAIRED]
+    spaces = (EVEN, WHOLE, FEW) if proving else (WHOLE, FEW)
+    choice = next((one for one in spaces if search.candidates(one) <= MOST_FIRST), FEWER)
+    orders = [one for one in search.structures if None not in one.axis_places][: MOST_PAIRED if proving else PAIRED]
+    quiet = 0
     for first in range(0, len(orders), THREADS):
-        if search.spent:
+        if search.spent or quiet >= PAIRED:
             return
+        pair = orders[first : first + THREADS]
         rules, search.rules = search.rules, search.rules & {"candidate"}
-        nodes = search.roots([(one, search.allowed(choice)) for one in orders[first : first + THREADS]])
+        nodes = search.roots([(one, search.allowed(choice)) for one in pair])
         search.rules = rules
+        before = search.judge.least
         for node, rows, value, work in side_by_side(_paired, [node for node in nodes if node is not None]):
             search.nodes += work
-            if value < search.judge.limit():
-                search.try_leaf(node, rows, Proof(0.0, "few"), value, DIP_ORDERS)
+            try_walked(search, node, rows, value, DIP_ORDERS)
             search.finds.append((value, node.origin.structure, node.tiles(rows)))
+        quiet = 0 if search.judge.least < WORTH * before else quiet + len(pair)
 
 
 def _paired(node: Node) -> tuple[Node, Any, float, int]:
     rows, value = walk(node, GLANCE, 0)
-    return by_pairs(node, rows, value)
+    return by_pairs(node.guessing, rows, value)
 
 
 def polish_all(search: Search) -> None:

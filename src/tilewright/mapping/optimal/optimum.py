@@ -142,7 +142,7 @@ class Search:
             self.stop()
         if self.objective != "traffic" and not self.interrupted and self.judge.least > floor:
             try:
-                pair_all(self)
+                pair_all(self, nodes > 0)
                 if nodes > 0:  # for a better mapping to cut with
                     polish_all(self)
                     climb_all(self, nodes)

@@ -12,12 +12,13 @@ from tilewright.mapping.optimal.threads import aside
 
 
 def walk(node: Node, steps: int, seed: int, skew: float = 1.0) -> tuple[Any, float]:
-    """The best combination of a walk of so many moves and a descent, numbered within the components, and its bound.
+    """The best combination of a walk of so many moves and a descent, numbered within the components, and the guess of its cost.
 
     With a ``skew`` above 1 candidates of least scores are tried more often.
     """
     from tilewright.mapping.optimal.branch_kernels import anneal, descend
 
+    node = node.guessing
     machine, table = node.origin.machine, np.concatenate(node.tables)
     befores = np.array([turn.before for turn in turns_taken(node.origin.where, node.case.inner)])
     where = node.origin.where._replace(before=befores[0].copy())
