@@ -30,7 +30,7 @@ def shortest_paths(node: Node, limit: float, most: int, budget: int, form: Relax
     from tilewright.mapping.optimal.lattice_kernels import lattice
 
     where, machine = node.origin.where, node.origin.machine
-    form = form or relaxed(where, machine, list(node.tables), node.case)
+    form = (form or relaxed(where, machine, list(node.tables), node.case)).separate
     offsets = np.concatenate([[0], np.cumsum([len(rows) for rows in node.numbers])])
     befores = np.array([turn.before for turn in turns_taken(where, node.case.inner)])
     logs, table, codes = np.concatenate(form.logs), np.concatenate(node.tables), node.codes()

@@ -29,6 +29,7 @@ from tilewright.mapping.optimal.costs import OBJECTIVE_CODES, WITHIN, Costs, Lay
 from tilewright.mapping.optimal.features import Floats
 
 TOTAL, LONGEST, ROOM = 0, 1, 2
+MIXED = -1
 TINY = 1e-12
 LATENCY, ENERGY, EDP, TRAFFIC = (OBJECTIVE_CODES[name] for name in ("latency", "energy", "edp", "traffic"))
 # (what, item or operand or axis, segment): a product over components.
@@ -60,13 +61,27 @@ class Form:
 class Relaxed:
     """Groups of features: ``coefficients[g]`` and ``constants[g]`` of every group, and what a group is: a factor of the
     objective (TOTAL), one of those whose largest is a factor (LONGEST), or at most 1 (ROOM). ``logs`` are the features
-    of each component's candidates, in logarithms; ``items`` are the keeps on whose tiles they depend."""
+    of each component's candidates, in logarithms; ``items`` are the keeps on whose tiles they depend (``MIXED``:
+    several)."""
 
     logs: tuple[Floats, ...]
     coefficients: Floats
     constants: Floats
     roles: Any
     items: Any
+
+    @property
+    def separate(self) -> Relaxed:
+        """The same without groups of features that depend on the tiles of several keeps."""
+        mixed = self.items == MIXED
+        groups = (self.coefficients[:, mixed] == 0).all(axis=1)
+        return Relaxed(
+            tuple(np.ascontiguousarray(one[:, ~mixed]) for one in self.logs),
+            np.ascontiguousarray(self.coefficients[np.ix_(groups, ~mixed)]),
+            self.constants[groups],
+            self.roles[groups],
+            self.items[~mixed],
+        )
 
     def only(self, masks: list[Any]) -> Relaxed:
         """The same for some of the candidates: as valid, not as tight as it could be."""
@@ -113,6 +128,7 @@ class _Relaxation:
         self.inner = segments_known(where, tables, case)
         self.items = range(len(where.parent))
         self.refilling = [max(self.inner[j][0], 0) if self.inner[j][0] <= where.barrier[j] else j for j in self.items]
+        self.powers: dict[int, float] = {}  # of streams whose steps are few: see ``waits``
         self.parallel = 0
         for table in tables:
             self.parallel |= int(np.bitwise_and.reduce(table[:, where.at_free + 1].astype(np.int64)))
@@ -138,6 +154,8 @@ class _Relaxation:
             values = table[:, where.at_item[j] + OPENING]
         elif what == "visits":
             values = table[:, where.at_visits[j] + segment]
+        elif what == "beside":
+            values = table[:, where.at_points] * self.steps_beside(j, segment, c) ** self.powers[j]
         elif what == "runs":
             values = np.exp(self.column(("reads", j, self.refilling[j]), c))
             if c == segment:
@@ -249,6 +267,8 @@ class _Relaxation:
     def item_of(self, feature: Feature) -> int:
         """The keep on whose tiles a feature depends; the last one for what the multipliers do."""
         what, j, _ = feature
+        if what == "beside":
+            return MIXED
         if what in ("points", "served", "used"):
             return len(self.items) - 1
         return int(self.where.first_output) if what == "last" else j
@@ -419,7 +439,67 @@ class _Relaxation:
         if where.memory[where.first_output] == where.pad:
             edges.add(("last", 0, 0), where.output_bits / 8 / cost.dram_write_rate)
             edges.constant += cost.setup
-        return [joined((tile, 1.0), (edges, 1.0)) for tile in tiles] + [dma]
+        return [joined((tile, 1.0), (edges, 1.0)) for tile in tiles] + [dma, *self.waits(edges)]
+
+    def steps_beside(self, j: int, segment: int, c: int) -> Floats:
+        """A component's factor of n: all compute steps are as many as those of n times as many tile steps, the longest
+        ones, as a stream has refills."""
+        where, table = self.where, self.tables[c]
+        found: Floats = table[:, where.at_points] / (
+            table[:, where.at_visits[j] + segment] * table[:, where.at_points + 2]
+        )
+        return found
+
+    def waits(self, edges: Form) -> list[Form]:
+        """What passes the scratchpad by and comes in every n-th tile step hides behind the computing of these steps
+        alone: cycles are those of its transfers, and ``points * (1 - 1 / n)``.
+
+        In logarithms of n that factor is concave, so that above its least n it is above a chord, a power of n.
+        """
+        where, cost, found = self.where, self.cost, []
+        for j in self.items:
+            inner, known = self.inner[j]
+            passing = where.parent[j] < 0 and where.memory[j] != where.pad and not where.output[j]
+            if not (passing and known and inner < where.tile_items):
+                continue
+            turning = inner >= 0 and any(where.turns[i, j].any() for i in self.items)
+            segment = min(inner + 1, j) if turning else self.refilling[j]
+            factors = [self.steps_beside(j, segment, c) for c in range(len(self.tables))]
+            high = sum(float(np.log(own.max())) for own in factors)
+            low = self.least_product([np.log(own) for own in factors]) if high > FEWEST_BESIDE else high
+            if low < FEWEST_BESIDE or low >= high:
+                continue
+            near, far = (float(np.log1p(-np.exp(-end))) for end in (low, high))
+            self.powers[j] = (far - near) / (high - low)
+            form = Form({("beside", j, segment): float(np.exp(near - self.powers[j] * low))})
+            form.add(("reads", j, self.refilling[j]), where.bits[j] / 8 / cost.dram_read_rate)
+            form.take(edges, 1.0)
+            found.append(form)
+        return found
+
+    def least_product(self, factors: list[Floats]) -> float:
+        """The least sum of one logarithm of each component in combinations that there is room for, or a little less."""
+        from tilewright.mapping.optimal.dual_kernels import dual
+
+        rooms = [form for form in self.rooms() if form.terms]
+        features = sorted({feature for form in rooms for feature in form.terms})
+        logs = [
+            np.stack([own, *(self.column(feature, c) for feature in features)], axis=1)
+            for c, own in enumerate(factors)
+        ]
+        coefficients = np.zeros((1 + len(rooms), 1 + len(features)))
+        coefficients[0, 0] = 1.0
+        for g, form in enumerate(rooms):
+            for feature, coefficient in form.terms.items():
+                coefficients[1 + g, 1 + features.index(feature)] = coefficient
+        constants = np.array([0.0, *(form.constant for form in rooms)])
+        roles = np.array([TOTAL] + [ROOM] * len(rooms))
+        offsets = np.concatenate([[0], np.cumsum([len(own) for own in factors])])
+        least, _, _ = dual(
+            np.concatenate(logs), offsets, coefficients, constants, roles, np.ones(len(roles)), np.zeros(len(roles)),
+            np.where(roles == ROOM, 0.3, 0.0), LEAST_ROUNDS, LEAST_STEPS, np.inf,
+        )  # fmt: skip
+        return max(float(least), sum(float(own.min()) for own in factors)) - 1e-9
 
     def rooms(self) -> list[Form]:
         """Rooms and positions, as shares of what there is."""
@@ -448,6 +528,8 @@ class _Relaxation:
 
 
 ROUNDS, STEPS = 8, 60
+LEAST_ROUNDS, LEAST_STEPS = 8, 60  # of a search for the least n of a stream
+FEWEST_BESIDE = 0.2  # the logarithm of the least n that makes a difference
 STEEP = 0.1  # the constant of a sum, as a share of the sum
 
 
