@@ -21,7 +21,7 @@ from tilewright.mapping.optimal.relaxation import (
 from tilewright.mapping.optimal.structure import Structure
 from tilewright.mapping.optimal.threads import aside
 
-ROUNDS, STEPS = 6, 30  # of a tangent of a part: fewer than those of a case
+ROUNDS, STEPS = 24, 4  # of a tangent of a part: fewer than those of a case
 NODES_A_TANGENT, ROWS_A_NODE = 150, 8  # what a tangent costs, in bounds, and rows that it prices as one bound
 SAME = 1e-9  # a difference of logarithms that is none
 TIMED = (OBJECTIVE_CODES["latency"], OBJECTIVE_CODES["edp"], WITHIN)
@@ -306,6 +306,7 @@ def explored(
     assert form is not None
     assert found is not None
     assert found.chords is not None
+    assert found.point is not None
     most = np.log(limit) - 1e-12 if np.isfinite(limit) else np.inf
     shares = node.shares()
     each = Led.of if led else Led.alone
@@ -321,7 +322,7 @@ def explored(
     tiles = np.concatenate([code[head] for code, head in zip(codes, heads, strict=True)])
     with aside():
         rows, scores, sizes, bounds, dropped, tangents, priced = explore(
-            logs, starts, form.coefficients, form.constants, form.roles, *found.chords, found.multipliers,
+            logs, starts, form.coefficients, form.constants, form.roles, *found.chords, *found.point,
             node.twins(), used, tiles, most, np.log(aim), small, states, budget, ROUNDS, STEPS,
         )  # fmt: skip
     work = NODES_A_TANGENT * tangents + priced // ROWS_A_NODE

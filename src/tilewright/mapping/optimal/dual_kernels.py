@@ -13,17 +13,22 @@ from numba import njit
 from tilewright.mapping.optimal.lattice_kernels import nodes_of
 
 TOTAL, LONGEST, ROOM = 0, 1, 2
+LEAST_HEAT = 0.05
+MOST_MIXED = 40  # candidates of a component that a mixture begins with
+LEAN, CLOSE, LEANED = 1.0, 0.003, 5.0
+WARM = 0.05
 
 
 @njit(cache=True, nogil=True)
-def tangent(x, coefficients, constants, roles, slopes, shifts, heat, multipliers, theta, excess, scratch):
-    """The weighted objective at ``x`` (logarithms of features), its slope ``theta``, and ``excess`` of rooms.
+def tangent(x, coefficients, constants, roles, slopes, shifts, heat, most, theta, scratch):
+    """The weighted objective at ``x`` (logarithms of features) and its slope ``theta``.
 
-    A group with a negative constant counts as the chord ``slope * log(sum without it) + shift``.
+    A group with a negative constant counts as the chord ``slope * log(sum without it) + shift``. The longest group is
+    a softer one the more ``heat`` there is; so is what a room costs that is taken too much of, up to ``most``.
     """
     groups, features = coefficients.shape
     theta[:] = 0.0
-    value, most = 0.0, -np.inf
+    value, longest = 0.0, -np.inf
     raised, logs, sums = scratch[0], scratch[1], scratch[2]
     for f in range(features):
         raised[f] = np.exp(x[f])
@@ -35,11 +40,11 @@ def tangent(x, coefficients, constants, roles, slopes, shifts, heat, multipliers
         sums[g] = total
         logs[g] = slopes[g] * np.log(total) + shifts[g]
         if roles[g] == LONGEST:
-            most = max(most, logs[g])
+            longest = max(longest, logs[g] + most[1, g])
     weights = 0.0
     for g in range(groups):
         if roles[g] == LONGEST:
-            scratch[3, g] = np.exp((logs[g] - most) / heat)
+            scratch[3, g] = np.exp((logs[g] + most[1, g] - longest) / heat)
             weights += scratch[3, g]
     for g in range(groups):
         if roles[g] == TOTAL:
@@ -47,9 +52,9 @@ def tangent(x, coefficients, constants, roles, slopes, shifts, heat, multipliers
         elif roles[g] == LONGEST:
             share = scratch[3, g] / weights
         else:
-            share = multipliers[g]
-            excess[g] = logs[g]
-        if share == 0.0:
+            share = most[0, g] / (1.0 + np.exp(min(50.0, -(logs[g] + most[1, g]) / heat)))
+        scratch[4, g] = share
+        if share < 1e-9:
             continue
         value += share * logs[g]
         scale = share * slopes[g] / sums[g]
@@ -59,39 +64,55 @@ def tangent(x, coefficients, constants, roles, slopes, shifts, heat, multipliers
 
 
 @njit(cache=True, nogil=True)
-def dual(logs, offsets, coefficients, constants, roles, slopes, shifts, multipliers, rounds, steps, enough):
+def dual(logs, offsets, coefficients, constants, roles, slopes, shifts, most, start, mix, rounds, steps, enough):
     """(bound, scores, slope): the logarithm of the objective of a combination of one row per component is at least
     ``bound``, and at least ``bound`` plus the scores of its rows; those of component c are ``logs`` from ``offsets[c]``
-    on. ``multipliers`` of the rooms are improved in place. Ends early above ``enough``.
+    on. Ends early above ``enough``. ``most`` is what rooms may cost, raised in place where that is too little; ``start``
+    is the point to begin at, as found for a case that this one is a part of, or not a number; it becomes the point of
+    the bound.
+
+    Moves weight between two candidates of a component at a time, from the dearest to the cheapest, as far as that
+    lowers the objective (pairwise conditional gradients).
     """
     n = len(offsets) - 1
     total, features = logs.shape
     groups = len(roles)
-    theta, excess, scratch = np.zeros(features), np.zeros(groups), np.empty((4, max(features, groups)))
+    theta, scratch = np.zeros(features), np.empty((5, max(features, groups)))
     scores, best_scores = np.zeros(total), np.zeros(total)
-    best_multipliers, best_theta = multipliers.copy(), np.zeros(features)
-    most = 6 * rounds + 8
-    pool, pooled = np.zeros((n, most), np.int64), np.zeros((n, features, most))
-    held, prices = np.zeros(n, np.int64), np.zeros(most)
-    x = np.zeros(features)
+    best_theta = np.zeros(features)
+    held_most = rounds + 1 + MOST_MIXED
+    pool, pooled = np.zeros((n, held_most), np.int64), np.zeros((n, held_most, features))
+    weights = np.zeros((n, held_most))
+    held = np.zeros(n, np.int64)
+    x, moved, way = np.zeros(features), np.zeros(features), np.zeros(features)
     columns = np.empty((features, total))  # rows next to each other: so that they are priced several at a time
     for row in range(total):
         for f in range(features):
             columns[f, row] = logs[row, f]
-    # Start in the middle of all candidates.
+    if np.isnan(start[0]):  # in the middle of all candidates
+        for c in range(n):
+            for f in range(features):
+                x[f] += columns[f, offsets[c] : offsets[c + 1]].mean()
+    else:
+        x[:] = start
+    warm = True  # whether a mixture is known for all components
     for c in range(n):
-        count = offsets[c + 1] - offsets[c]
-        for f in range(features):
-            mean = 0.0
-            for row in range(offsets[c], offsets[c + 1]):
-                mean += columns[f, row]
-            x[f] += mean / count
-    best = -np.inf
-    clock = 0
-    quiet = 0
+        share = 0.0
+        for row in range(offsets[c], offsets[c + 1]):
+            if mix[row] > 0.0 and held[c] < MOST_MIXED:
+                pool[c, held[c]], weights[c, held[c]] = row, mix[row]
+                for f in range(features):
+                    pooled[c, held[c], f] = columns[f, row]
+                share += mix[row]
+                held[c] += 1
+        warm = warm and share > 0.0
+        if share > 0.0:
+            weights[c, : held[c]] /= share
+    best, turn = -np.inf, 0
+    ends = np.zeros(2, np.int64)
     for number in range(rounds):
-        heat = max(0.01, 0.2 * 0.6**number)
-        value = tangent(x, coefficients, constants, roles, slopes, shifts, heat, multipliers, theta, excess, scratch)
+        heat = max(LEAST_HEAT, (WARM if warm else 0.2) * 0.7 ** (number * steps / 30.0))
+        value = tangent(x, coefficients, constants, roles, slopes, shifts, heat, most, theta, scratch)
         # Price every candidate.
         reached = value
         for f in range(features):
@@ -107,72 +128,125 @@ def dual(logs, offsets, coefficients, constants, roles, slopes, shifts, multipli
                 if scores[row] < least:
                     least, at = scores[row], row
             reached += least
-            # The cheapest joins, and the cheapest of five stretches of the rest.
-            count = offsets[c + 1] - offsets[c]
-            for part in range(6):
-                if part == 0:
-                    low, high = at, at + 1
-                else:
-                    low = offsets[c] + (part - 1) * count // 5
-                    high = offsets[c] + part * count // 5
-                cheapest, chosen = np.inf, -1
-                for row in range(low, high):
-                    if scores[row] < cheapest:
-                        cheapest, chosen = scores[row], row
-                if chosen < 0:
-                    continue
-                known = False
-                for k in range(held[c]):
-                    known = known or pool[c, k] == chosen
-                if not known and held[c] < most:
-                    pool[c, held[c]] = chosen
-                    for f in range(features):
-                        pooled[c, f, held[c]] = columns[f, chosen]
-                    held[c] += 1
-        if reached > best + 1e-3:
-            quiet = 0
-        else:
-            quiet += 1
+            known = False
+            for k in range(held[c]):
+                known = known or pool[c, k] == at
+            if not known and held[c] < held_most:
+                pool[c, held[c]] = at
+                for f in range(features):
+                    pooled[c, held[c], f] = columns[f, at]
+                held[c] += 1
         if reached > best:
             best = reached
             best_scores[:] = scores
-            best_multipliers[:] = multipliers
+            start[:] = x
             best_theta[:] = theta
-        if best >= enough or quiet >= 5:
+        if best >= enough:
             break
-        # Improve the mixture over the pool.
-        for step in range(steps):
-            clock += 1
-            if step > 0:
-                tangent(x, coefficients, constants, roles, slopes, shifts, heat, multipliers, theta, excess, scratch)
-            share = 2.0 / (step + 4.0) if number == 0 else 1.0 / (step / 2.0 + 4.0 + number)
-            for f in range(features):
-                x[f] *= 1 - share
+        # Rooms that are overfull at this price cost more.
+        for g in range(groups):
+            if roles[g] == ROOM and scratch[1, g] > CLOSE and scratch[4, g] > 0.8 * most[0, g]:
+                most[0, g] *= 2.0
+        longest, cost, fits = -np.inf, 0.0, True
+        for g in range(groups):
+            if roles[g] == LONGEST:
+                longest = max(longest, scratch[1, g])
+            elif roles[g] == TOTAL:
+                cost += scratch[1, g]
+            else:
+                fits = fits and scratch[1, g] < CLOSE
+        cost += longest if longest > -np.inf else 0.0
+        if fits and number > 0 and cost - best < CLOSE:
+            break
+        for g in range(groups):
+            if roles[g] == ROOM:
+                most[1, g] = min(max(most[1, g] + LEAN * scratch[1, g], -LEANED * heat), LEANED * heat)
+            elif roles[g] == LONGEST:
+                most[1, g] = max(most[1, g] + LEAN * (scratch[1, g] - longest), -LEANED * heat)
+        if number == 0:  # from the given point on to one in the midst of candidates
+            x[:] = 0.0
             for c in range(n):
-                count = held[c]
-                prices[:count] = 0.0
-                for f in range(features):
-                    if theta[f] != 0.0:
-                        for k in range(count):
-                            prices[k] += theta[f] * pooled[c, f, k]
-                at = 0
-                for k in range(1, count):
-                    if prices[k] < prices[at]:
-                        at = k
-                for f in range(features):
-                    x[f] += share * pooled[c, f, at]
-            pace = 0.1 / (1.0 + clock / 100.0)
-            for g in range(groups):
-                if roles[g] == ROOM:
-                    multipliers[g] = max(0.0, multipliers[g] + pace * min(max(excess[g], -1.0), 1.0))
-    multipliers[:] = best_multipliers
+                if weights[c].sum() == 0.0:
+                    weights[c, 0] = 1.0
+                for k in range(held[c]):
+                    for f in range(features):
+                        x[f] += weights[c, k] * pooled[c, k, f]
+        # Improve the mixture over the pool.
+        still = 0
+        for _ in range(steps):
+            c = turn % n
+            turn += 1
+            tangent(x, coefficients, constants, roles, slopes, shifts, heat, most, theta, scratch)
+            drop = _way(theta, pooled[c], held[c], weights[c], way, ends)
+            if drop < 1e-4:
+                still += 1
+                if still >= n:
+                    break
+                continue
+            still = 0
+            share = _lowest(
+                x, way, drop, weights[c, ends[1]], moved, coefficients, constants, roles, slopes, shifts, heat, most,
+                theta, scratch,
+            )  # fmt: skip
+            weights[c, ends[0]] += share
+            weights[c, ends[1]] -= share
+            if weights[c, ends[1]] < 1e-9:
+                weights[c, ends[1]] = 0.0
+            for f in range(features):
+                x[f] += share * way[f]
+    mix[:] = 0.0
     for c in range(n):
+        for k in range(held[c]):
+            mix[pool[c, k]] += weights[c, k]
         least = np.inf
         for row in range(offsets[c], offsets[c + 1]):
             least = min(least, best_scores[row])
         for row in range(offsets[c], offsets[c + 1]):
             best_scores[row] -= least
     return best, best_scores, best_theta
+
+
+@njit(cache=True, nogil=True)
+def _way(theta, pooled, held, weights, way, ends):
+    """How fast the objective falls along a ``way``: to the cheapest candidate from the dearest one in use, the
+    ``ends``."""
+    low, high = np.inf, -np.inf
+    for k in range(held):
+        price = 0.0
+        for f in range(len(way)):
+            price += theta[f] * pooled[k, f]
+        if price < low:
+            low, ends[0] = price, k
+        if weights[k] > 0.0 and price > high:
+            high, ends[1] = price, k
+    for f in range(len(way)):
+        way[f] = pooled[ends[0], f] - pooled[ends[1], f]
+    return high - low
+
+
+@njit(cache=True, nogil=True)
+def _lowest(
+    x, way, drop, far, moved, coefficients, constants, roles, slopes, shifts, heat, most, theta, scratch
+):  # fmt: skip
+    """How far to go on a way, at most ``far``, to where the objective is about least: along it the slope, at first
+    ``-drop``, grows."""
+    near, near_slope, far_slope, share = 0.0, -drop, 0.0, far
+    for number in range(5):
+        for f in range(len(x)):
+            moved[f] = x[f] + share * way[f]
+        tangent(moved, coefficients, constants, roles, slopes, shifts, heat, most, theta, scratch)
+        slope = 0.0
+        for f in range(len(x)):
+            slope += theta[f] * way[f]
+        if (number == 0 and slope <= 0.0) or abs(slope) < 0.05 * drop:
+            break
+        if slope > 0.0:
+            far, far_slope = share, slope
+        else:
+            near, near_slope = share, slope
+        if number < 4:
+            share = near + (far - near) * min(0.9, max(0.1, near_slope / (near_slope - far_slope)))
+    return share
 
 
 @njit(cache=True, nogil=True)
@@ -271,8 +345,8 @@ def _cut(order, first, last, values, middle):
 
 @njit(cache=True, nogil=True)
 def explore(
-    logs, offsets, coefficients, constants, roles, slopes, shifts, multipliers, twins, used, codes, most, aim, small,
-    states, budget, rounds, steps,
+    logs, offsets, coefficients, constants, roles, slopes, shifts, prices, point, twins, used, codes, most, aim,
+    small, states, budget, rounds, steps,
 ):  # fmt: skip
     """Cut a case in two, bound the parts, drop what cannot stay below ``most``, and again, depth first.
 
@@ -292,8 +366,10 @@ def explore(
     depth = 256
     order = np.arange(total)
     low, high = np.empty((depth, n), np.int64), np.empty((depth, n), np.int64)
-    above, pull = np.empty(depth), np.empty((depth, groups))
-    low[0], high[0], above[0], pull[0] = offsets[:-1], offsets[1:], -np.inf, multipliers
+    above, pull, starting = np.empty(depth), np.empty((depth, 2, groups)), np.full((depth, features), np.nan)
+    low[0], high[0], above[0], pull[0] = offsets[:-1], offsets[1:], -np.inf, prices
+    starting[0] = point
+    mixes, mix = np.zeros((depth, total)), np.zeros(total)
     waiting = 1
     out_rows, out_scores = np.empty(1024, np.int64), np.empty(1024)
     out_sizes, out_bounds = np.empty((64, n), np.int64), np.empty(64)
@@ -306,7 +382,7 @@ def explore(
     while waiting:
         waiting -= 1
         first, last, bound = low[waiting].copy(), high[waiting].copy(), above[waiting]
-        own = pull[waiting].copy()
+        own, point, mixed = pull[waiting].copy(), starting[waiting].copy(), mixes[waiting].copy()
         alive, scored = True, False
         theta = np.zeros(features)
         for _ in range(3):
@@ -314,14 +390,18 @@ def explore(
             for c in range(n):
                 starts[c] = count
                 for k in range(first[c], last[c]):
-                    local[count] = logs[order[k]]
+                    local[count], mix[count] = logs[order[k]], mixed[order[k]]
                     count += 1
             starts[n] = count
             if tangents >= budget or waiting + 2 > depth:
                 break
             value, found, theta = dual(
-                local[:count], starts, coefficients, constants, roles, slopes, shifts, own, rounds, steps, most
-            )
+                local[:count], starts, coefficients, constants, roles, slopes, shifts, own, point, mix[:count],
+                rounds, steps, most,
+            )  # fmt: skip
+            for c in range(n):
+                for k in range(first[c], last[c]):
+                    mixed[order[k]] = mix[starts[c] + k - first[c]]
             value -= 1e-9
             tangents += 1
             priced += count
@@ -401,6 +481,8 @@ def explore(
                 end, mirrored = (first[c] + last[c]) // 2, False
         for side in range(2):  # the last one is looked into first: that of more positions
             low[waiting], high[waiting], above[waiting], pull[waiting] = first, last, bound, own
+            starting[waiting] = point
+            mixes[waiting] = mixed
             if not (side if mirrored else settled == (side == 0)):
                 high[waiting, c] = end
             else:

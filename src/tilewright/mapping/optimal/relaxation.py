@@ -484,8 +484,7 @@ class _Relaxation:
         rooms = [form for form in self.rooms() if form.terms]
         features = sorted({feature for form in rooms for feature in form.terms})
         logs = [
-            np.stack([own, *(self.column(feature, c) for feature in features)], axis=1)
-            for c, own in enumerate(factors)
+            np.stack([own, *(self.column(feature, c) for feature in features)], axis=1) for c, own in enumerate(factors)
         ]
         coefficients = np.zeros((1 + len(rooms), 1 + len(features)))
         coefficients[0, 0] = 1.0
@@ -497,7 +496,8 @@ class _Relaxation:
         offsets = np.concatenate([[0], np.cumsum([len(own) for own in factors])])
         least, _, _ = dual(
             np.concatenate(logs), offsets, coefficients, constants, roles, np.ones(len(roles)), np.zeros(len(roles)),
-            np.where(roles == ROOM, 0.3, 0.0), LEAST_ROUNDS, LEAST_STEPS, np.inf,
+            np.array([np.ones(len(roles)), np.zeros(len(roles))]), np.full(coefficients.shape[1], np.nan),
+            np.zeros(offsets[-1]), LEAST_ROUNDS, STEPS, np.inf,
         )  # fmt: skip
         return max(float(least), sum(float(own.min()) for own in factors)) - 1e-9
 
@@ -527,8 +527,8 @@ class _Relaxation:
         return bool(sum(loops) > (1 if slides else 0))
 
 
-ROUNDS, STEPS = 8, 60
-LEAST_ROUNDS, LEAST_STEPS = 8, 60  # of a search for the least n of a stream
+ROUNDS, STEPS = 60, 8
+LEAST_ROUNDS = 30  # of a search for the least n of a stream
 FEWEST_BESIDE = 0.2  # the logarithm of the least n that makes a difference
 STEEP = 0.1  # the constant of a sum, as a share of the sum
 
@@ -538,12 +538,12 @@ class Tangent:
     """Every combination costs at least ``exp(bound)``, and at least ``exp(bound + its scores)``; ``scores`` has an
     entry per candidate of each component. The bound is infinite where nothing stays below
     the limit. ``chords`` are the slopes and shifts of the lines that stand for sums with a negative constant,
-    ``multipliers`` the weights of the rooms; both serve for parts of the case as well."""
+    ``point`` what rooms may cost and where the tangent touches; both serve for parts of the case as well."""
 
     bound: float
     scores: tuple[Floats, ...]
     chords: tuple[Floats, Floats] | None = None
-    multipliers: Floats | None = None
+    point: tuple[Floats, Floats] | None = None
 
 
 def tangent(case: Relaxed, limit: float, rounds: int = ROUNDS, steps: int = STEPS) -> Tangent:
@@ -564,7 +564,8 @@ def tangent(case: Relaxed, limit: float, rounds: int = ROUNDS, steps: int = STEP
         return Tangent(np.inf, nothing)
     joined, offsets = np.concatenate(logs), np.concatenate([[0], np.cumsum(counts)])
     # Below a sum with a negative constant stands a chord, over the range that the limit leaves.
-    slopes, shifts = np.ones(len(lows)), np.zeros(len(lows))
+    prices = np.array([np.ones(len(lows)), np.zeros(len(lows))])
+    slopes, shifts, cold = np.ones(len(lows)), np.zeros(len(lows)), np.full(joined.shape[1], np.nan)
     for g in np.flatnonzero((case.constants < 0) & (case.roles != ROOM)):
         high = limit / max(low_longest if totals[g] else low_total, TINY)
         low = max(lows[g], TINY)
@@ -573,19 +574,20 @@ def tangent(case: Relaxed, limit: float, rounds: int = ROUNDS, steps: int = STEP
             own = np.flatnonzero((case.roles == ROOM) | (np.arange(len(lows)) == g))
             alone, _, _ = dual(
                 joined, offsets, case.coefficients[own], np.zeros(len(own)), np.where(own == g, TOTAL, ROOM),
-                np.ones(len(own)), np.zeros(len(own)), np.where(own == g, 0.0, 0.3), rounds, steps, np.inf,
+                np.ones(len(own)), np.zeros(len(own)), prices[:, own], cold.copy(),
+                np.zeros(len(joined)), rounds, steps, np.inf,
             )  # fmt: skip
-            low = max(low, float(np.exp(alone - 1e-9)) + case.constants[g])
+            low = max(low, float(np.exp(min(alone, 600.0) - 1e-9)) + case.constants[g])
             if low >= high * (1 + 1e-9):
                 return Tangent(np.inf, nothing)
         high = max(low * (1 + 1e-6), min(high, low * 1e9))
         near, far = np.log(low - case.constants[g]), np.log(high - case.constants[g])
         slopes[g] = (np.log(high) - np.log(low)) / (far - near)
         shifts[g] = np.log(low) - slopes[g] * near
-    multipliers = np.where(case.roles == ROOM, 0.3, 0.0)
+    point = cold.copy()
     bound, scores, _ = dual(
         joined, offsets, case.coefficients, case.constants, case.roles,
-        slopes, shifts, multipliers, rounds, steps, np.log(limit),
+        slopes, shifts, prices, point, np.zeros(len(joined)), rounds, steps, np.log(limit),
     )  # fmt: skip
     parts = tuple(np.split(scores, np.cumsum(counts)[:-1]))
-    return Tangent(float(bound) - 1e-9, parts, (slopes, shifts), multipliers)
+    return Tangent(float(bound) - 1e-9, parts, (slopes, shifts), (prices, point))
