@@ -67,9 +67,9 @@ def tangent(x, coefficients, constants, roles, slopes, shifts, heat, most, theta
 def dual(logs, offsets, coefficients, constants, roles, slopes, shifts, most, start, mix, rounds, steps, enough):
     """(bound, scores, slope): the logarithm of the objective of a combination of one row per component is at least
     ``bound``, and at least ``bound`` plus the scores of its rows; those of component c are ``logs`` from ``offsets[c]``
-    on. Ends early above ``enough``. ``most`` is what rooms may cost, raised in place where that is too little; ``start``
-    is the point to begin at, as found for a case that this one is a part of, or not a number; it becomes the point of
-    the bound.
+    on. Ends early above ``enough``. ``most`` is what rooms may cost at most, raised in place where that is too little,
+    and how far that leans to one side; ``start`` is the point to begin at, as found for a case that this one is a part
+    of, or not a number, and becomes the point of the bound; ``mix`` are the weights of rows in a mixture, likewise.
 
     Moves weight between two candidates of a component at a time, from the dearest to the cheapest, as far as that
     lowers the objective (pairwise conditional gradients).

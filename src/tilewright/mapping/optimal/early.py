@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,7 +31,7 @@ MOST_FIRST, MOST_CANDIDATES = 30_000, 120_000  # candidates of a component: to b
 DIP, DIP_STATES, DIP_LEAVES, DIP_ORDERS = 20_000, 30_000, 4, 6  # bounds, vectors of tiles, combinations, loop orders
 MOST_ORDERS = 48  # of loops, in which a combination is evaluated at once
 PAIRED, MOST_PAIRED = 2, 12  # orders of keeps whose pairs of components are searched: without success, at most
-WORTH = 0.995  # what a success is
+WORTH, PAIRING = 0.995, 0.15  # what a success is; the share of the time that there is for this
 NEARLY = 0.97  # a guess as a share of the best that may be better yet
 POLISHED, POLISHED_FLAT = 8, 2  # finds whose positions are tried with other tiles
 
@@ -109,9 +110,10 @@ def pair_all(search: Search, proving: bool) -> None:
     spaces = (EVEN, WHOLE, FEW) if proving else (WHOLE, FEW)
     choice = next((one for one in spaces if search.candidates(one) <= MOST_FIRST), FEWER)
     orders = [one for one in search.structures if None not in one.axis_places][: MOST_PAIRED if proving else PAIRED]
-    quiet = 0
+    now, quiet = monotonic(), 0
+    until = np.inf if search.deadline is None else now + PAIRING * (search.deadline - now)
     for first in range(0, len(orders), THREADS):
-        if search.spent or quiet >= PAIRED:
+        if search.spent or quiet >= PAIRED or (first and monotonic() > until):
             return
         pair = orders[first : first + THREADS]
         rules, search.rules = search.rules, search.rules & {"candidate"}

@@ -1,7 +1,7 @@
 """Compiled guess of the pipelined cycles of a combination, for searches that look for good mappings and prove nothing.
 
-Bounds have to hold however ragged chunks are; a guess takes all refills of an item for alike. Imported lazily: it brings
-numba."""
+Bounds have to hold however ragged chunks are; a guess takes all refills of an item for alike. Imported lazily: it
+brings numba."""
 
 from __future__ import annotations
 

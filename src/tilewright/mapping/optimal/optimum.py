@@ -290,8 +290,11 @@ class Search:
             node: Node | None = nodes[k].dressed
             assert node is not None
             if node.tangent is None:
+                before = node.bound
                 node, dropped, spent = solved(node, limit, 1)
                 tally.take(spent // 2, dropped)
+                if node is not None and node.bound > before + CLOSER:
+                    return [node], []  # others may be more promising now
             if node is None:
                 return [], []
             small = FEW_APART if node.held else self.small

@@ -12,7 +12,7 @@ from tilewright.mapping.optimal.threads import aside
 
 
 def walk(node: Node, steps: int, seed: int, skew: float = 1.0) -> tuple[Any, float]:
-    """The best combination of a walk of so many moves and a descent, numbered within the components, and the guess of its cost.
+    """The best combination of a walk of so many moves and a descent, numbered within the components, and its guess.
 
     With a ``skew`` above 1 candidates of least scores are tried more often.
     """
