@@ -107,7 +107,7 @@ def schedule(
         network,
         arch,
         objective,
-        strategy or run.DEFAULT_STRATEGY,
+        run.DEFAULT_STRATEGY if strategy is None else strategy,
         effort=effort,
         timeout=timeout,
         cache=cache,

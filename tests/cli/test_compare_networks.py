@@ -189,6 +189,20 @@ def test_ctrl_c_before_the_first_row_ends_with_code_6(tilewright, command, inste
     assert not (tmp_path / "t.json").exists()
 
 
+def test_the_first_row_is_finished_after_a_ctrl_c_unless_another_follows(tilewright, command, instead) -> None:
+    instead("fuse", press_ctrl_c_in_a_phase)
+    outcome = tilewright(*command, "--strategies", "fuse,pin")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out.splitlines()[-1] == "stopped by Ctrl-C: 1 of 2 were done"
+
+    def twice(options: registry.Options) -> None:
+        press_ctrl_c_in_a_search(options)
+        press_ctrl_c_in_a_phase(options)
+
+    instead("fuse", twice)
+    assert tilewright(*command, "--strategies", "fuse,pin").code == 6
+
+
 def test_options_reach_every_strategy(tilewright, command, instead) -> None:
     asked: list[registry.Options] = []
     instead("genetic", asked.append)
@@ -205,7 +219,8 @@ def test_options_reach_every_strategy(tilewright, command, instead) -> None:
         (["ocr_classifier", "--gemm", "M=8,N=8,K=8"], "there are both"),
         (["ocr_classifier", "--dims", "k=8"], "--dims goes with einsum nests"),
         (["--gemm", "M=8,N=8,K=8", "--strategies", "pin", "-o", "t.csv"], "--strategies, -o goes with networks"),
-        (["ocr_classifier", "--strategies", "magic"], "unknown strategy 'magic'; there are layerwise, fuse"),
+        (["ocr_classifier", "--strategies", "magic"], "unknown strategy 'magic' (known are layerwise, fuse"),
+        (["ocr_classifier", "--strategies", "fusion"], "unknown strategy 'fusion'; did you mean 'fuse'?"),
         (["ocr_classifier", "--strategies", "pin,,fuse"], "a name is missing"),
         (["ocr_classifier", "-o", "table.txt"], "must end in .json, .csv, .md"),
     ],

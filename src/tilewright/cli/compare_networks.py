@@ -125,7 +125,7 @@ def _rows(
     with Progress("comparing", progress) as shown, _interrupts() as interrupts:
 
         def watch(what: str, done: int, total: int) -> None:
-            if interrupts:
+            if len(interrupts) > (0 if rows else 1):  # what is found first is handed over, unless that takes too long
                 raise Enough
             shown(what, done, total)
 

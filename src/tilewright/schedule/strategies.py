@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from tilewright.arch.accelerator import Accelerator
+from tilewright.arch.section import nearest
 from tilewright.errors import InfeasibleError, LimitError, UsageError
 from tilewright.mapping.search import Effort
 from tilewright.schedule.assemble import assemble
@@ -64,7 +65,7 @@ def register(name: str, strategy: Strategy) -> None:
 def strategy(name: str) -> Strategy:
     """The strategy of that name; UsageError if there is none."""
     if name not in _REGISTRY:
-        raise UsageError(f"unknown strategy '{name}'; there are {', '.join(_REGISTRY)}")
+        raise UsageError(f"unknown strategy '{name}'{nearest(name, _REGISTRY)}")
     return _REGISTRY[name]
 
 
