@@ -46,9 +46,9 @@ class Machine:
         self.dtype: np.dtype[Any] = value_type(plan.arrays, plan)
         self.maps = FeatureMaps(plan, self.ids, self.dtype, initial)
         self.cell = cell_bits(plan)
-        size = plan.arch.scratchpad.size_bytes or max(
-            ((b.address_bytes or 0) + b.size_bytes for b in plan.buffers), default=0
-        )
+        size = max((b.address_bytes + b.size_bytes for b in plan.buffers if b.address_bytes is not None), default=0)
+        if plan.arch.scratchpad.size_bytes is not None:
+            size = min(size, plan.arch.scratchpad.size_bytes)  # what lies beyond is reported
         self.scratchpad = Cells(size * 8 // self.cell, self.dtype)
         self._below: dict[str, Cells] = {}
         self._trusted: list[tuple[Room, Array]] = []
