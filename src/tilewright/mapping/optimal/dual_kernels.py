@@ -13,10 +13,12 @@ from numba import njit
 from tilewright.mapping.optimal.lattice_kernels import nodes_of
 
 TOTAL, LONGEST, ROOM = 0, 1, 2
-LEAST_HEAT = 0.05
+# How soft the longest group and the rooms are at first, how fast that falls with every step, and how soft they stay.
+HEAT, COOLING, LEAST_HEAT = 0.2, 0.7 ** (1 / 30), 0.05
+MOST_LEAN = 5.0  # of a group to one side, in heats
+MOST_COST = 1e4  # of a room: enough for what has none, and little enough for the last digits of a bound
+CLOSE = 0.003  # to the best bound, or to what there is of a room
 MOST_MIXED = 40  # candidates of a component that a mixture begins with
-LEAN, CLOSE, LEANED = 1.0, 0.003, 5.0
-WARM = 0.05
 
 
 @njit(cache=True, nogil=True)
@@ -54,7 +56,7 @@ def tangent(x, coefficients, constants, roles, slopes, shifts, heat, most, theta
         else:
             share = most[0, g] / (1.0 + np.exp(min(50.0, -(logs[g] + most[1, g]) / heat)))
         scratch[4, g] = share
-        if share < 1e-9:
+        if share == 0.0 or (roles[g] == ROOM and share < 1e-9):
             continue
         value += share * logs[g]
         scale = share * slopes[g] / sums[g]
@@ -111,7 +113,7 @@ def dual(logs, offsets, coefficients, constants, roles, slopes, shifts, most, st
     best, turn = -np.inf, 0
     ends = np.zeros(2, np.int64)
     for number in range(rounds):
-        heat = max(LEAST_HEAT, (WARM if warm else 0.2) * 0.7 ** (number * steps / 30.0))
+        heat = LEAST_HEAT if warm else max(LEAST_HEAT, HEAT * COOLING ** (number * steps))
         value = tangent(x, coefficients, constants, roles, slopes, shifts, heat, most, theta, scratch)
         # Price every candidate.
         reached = value
@@ -143,26 +145,8 @@ def dual(logs, offsets, coefficients, constants, roles, slopes, shifts, most, st
             best_theta[:] = theta
         if best >= enough:
             break
-        # Rooms that are overfull at this price cost more.
-        for g in range(groups):
-            if roles[g] == ROOM and scratch[1, g] > CLOSE and scratch[4, g] > 0.8 * most[0, g]:
-                most[0, g] *= 2.0
-        longest, cost, fits = -np.inf, 0.0, True
-        for g in range(groups):
-            if roles[g] == LONGEST:
-                longest = max(longest, scratch[1, g])
-            elif roles[g] == TOTAL:
-                cost += scratch[1, g]
-            else:
-                fits = fits and scratch[1, g] < CLOSE
-        cost += longest if longest > -np.inf else 0.0
-        if fits and number > 0 and cost - best < CLOSE:
+        if _settled(most, roles, scratch, heat, best) and number > 0:
             break
-        for g in range(groups):
-            if roles[g] == ROOM:
-                most[1, g] = min(max(most[1, g] + LEAN * scratch[1, g], -LEANED * heat), LEANED * heat)
-            elif roles[g] == LONGEST:
-                most[1, g] = max(most[1, g] + LEAN * (scratch[1, g] - longest), -LEANED * heat)
         if number == 0:  # from the given point on to one in the midst of candidates
             x[:] = 0.0
             for c in range(n):
@@ -204,6 +188,34 @@ def dual(logs, offsets, coefficients, constants, roles, slopes, shifts, most, st
         for row in range(offsets[c], offsets[c + 1]):
             best_scores[row] -= least
     return best, best_scores, best_theta
+
+
+@njit(cache=True, nogil=True)
+def _settled(most, roles, scratch, heat, best):
+    """Whether what the last tangent touched fits and costs little more than the best bound. Otherwise groups lean to
+    where they are needed: what is overfull to more, what is not the longest to less; and rooms that are overfull at
+    the most that they may cost may cost more."""
+    groups = len(roles)
+    logs, shares = scratch[1], scratch[4]
+    longest, cost, fits = -np.inf, 0.0, True
+    for g in range(groups):
+        if roles[g] == LONGEST:
+            longest = max(longest, logs[g])
+        elif roles[g] == TOTAL:
+            cost += logs[g]
+        else:
+            fits = fits and logs[g] < CLOSE
+    cost += longest if longest > -np.inf else 0.0
+    if fits and cost - best < CLOSE:
+        return True
+    for g in range(groups):
+        if roles[g] == ROOM:
+            if logs[g] > CLOSE and shares[g] > 0.8 * most[0, g]:
+                most[0, g] = min(2.0 * most[0, g], MOST_COST)
+            most[1, g] = min(max(most[1, g] + logs[g], -MOST_LEAN * heat), MOST_LEAN * heat)
+        elif roles[g] == LONGEST:
+            most[1, g] = max(most[1, g] + logs[g] - longest, -MOST_LEAN * heat)
+    return False
 
 
 @njit(cache=True, nogil=True)
