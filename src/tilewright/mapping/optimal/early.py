@@ -31,7 +31,7 @@ MOST_FIRST, MOST_CANDIDATES = 30_000, 120_000  # candidates of a component: to b
 DIP, DIP_STATES, DIP_LEAVES, DIP_ORDERS = 20_000, 30_000, 4, 6  # bounds, vectors of tiles, combinations, loop orders
 MOST_ORDERS = 48  # of loops, in which a combination is evaluated at once
 PAIRED, MOST_PAIRED = 2, 12  # orders of keeps whose pairs of components are searched: without success, at most
-WORTH, PAIRING = 0.995, 0.15  # what a success is; the share of the time that there is for this
+WORTH, ALIKE, PAIRING = 0.995, 1.02, 0.25  # what a success is, what is the same; the share of the time for this
 NEARLY = 0.97  # a guess as a share of the best that may be better yet
 POLISHED, POLISHED_FLAT = 8, 2  # finds whose positions are tried with other tiles
 
@@ -103,14 +103,14 @@ def try_walked(search: Search, node: Node, rows: Any, value: float, orders: int 
 
 def pair_all(search: Search, proving: bool) -> None:
     """Look for better mappings two components at a time, in the most promising orders of keeps, where there are
-    memories further in than the scratchpad; for a proof in more orders, until some in a row have nothing better, and
-    among more tiles."""
+    memories further in than the scratchpad; for a proof in more orders, until some in a row come out at the same and
+    have nothing better, and among more tiles."""
     if not any(memory.per for memory in search.problem.arch.memories):
         return
     spaces = (EVEN, WHOLE, FEW) if proving else (WHOLE, FEW)
     choice = next((one for one in spaces if search.candidates(one) <= MOST_FIRST), FEWER)
     orders = [one for one in search.structures if None not in one.axis_places][: MOST_PAIRED if proving else PAIRED]
-    now, quiet = monotonic(), 0
+    now, quiet, least = monotonic(), 0, np.inf
     until = np.inf if search.deadline is None else now + PAIRING * (search.deadline - now)
     for first in range(0, len(orders), THREADS):
         if search.spent or quiet >= PAIRED or (first and monotonic() > until):
@@ -119,12 +119,15 @@ def pair_all(search: Search, proving: bool) -> None:
         rules, search.rules = search.rules, search.rules & {"candidate"}
         nodes = search.roots([(one, search.allowed(choice)) for one in pair])
         search.rules = rules
-        before = search.judge.least
+        before, values = search.judge.least, []
         for node, rows, value, work in side_by_side(_paired, [node for node in nodes if node is not None]):
+            values.append(value)
             search.nodes += work
             try_walked(search, node, rows, value, DIP_ORDERS)
             search.finds.append((value, node.origin.structure, node.tiles(rows)))
-        quiet = 0 if search.judge.least < WORTH * before else quiet + len(pair)
+        least = min(least, *values) if values else least
+        alike = all(value < ALIKE * least for value in values)
+        quiet = quiet + len(pair) if alike and search.judge.least >= WORTH * before else 0
 
 
 def _paired(node: Node) -> tuple[Node, Any, float, int]:
