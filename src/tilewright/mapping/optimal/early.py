@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tilewright.mapping.optimal.branches import opened
-from tilewright.mapping.optimal.cases import Node, solved
+from tilewright.mapping.optimal.cases import TIMED, Node, solved
 from tilewright.mapping.optimal.chains import EVEN, FEW, FEWER, WHOLE
 from tilewright.mapping.optimal.judge import Proof
 from tilewright.mapping.optimal.lattice import shortest_paths
@@ -97,7 +97,8 @@ def walk_all(search: Search, walks: Sequence[Walk], orders: int = MOST_ORDERS) -
 
 def try_walked(search: Search, node: Node, rows: Any, value: float, orders: int = MOST_ORDERS) -> None:
     """Evaluate what a random walk found, in so many orders of loops."""
-    if NEARLY * value < search.judge.limit(node.origin.machine.most_pj):
+    share = NEARLY if node.origin.where.objective in TIMED else 1.0  # elsewhere values are no guesses
+    if share * value < search.judge.limit(node.origin.machine.most_pj):
         search.try_leaf(node, rows, Proof(0.0, "few"), value, orders)
 
 
