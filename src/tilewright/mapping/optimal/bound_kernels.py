@@ -27,6 +27,12 @@ def scratch_of(s):
 
 
 @njit(cache=True, nogil=True)
+def _noted(s):
+    """Where the scratch has of every item: refills, cycles in all, of the first, of the longest."""
+    return 4 * len(s.parent) + s.operands + len(s.positions)
+
+
+@njit(cache=True, nogil=True)
 def bound(rows, table, s, cost, scratch):
     """(objective, energy, cycles) that no completion goes below; infinite where none can be legal.
 
@@ -251,8 +257,7 @@ def bound(rows, table, s, cost, scratch):
                 exposed = _exposed(rows, table, s, cost, scratch, points, step, steps, last, outgoing, store)
                 cycles = max(cycles, max(exposed, dma + idle))
                 if s.guess:
-                    noted = 4 * items + s.operands + len(s.positions)
-                    cycles = max(cycles, guessed(s, cost, scratch, noted, tile, steps, outgoing, dma))
+                    cycles = max(cycles, guessed(s, cost, scratch, _noted(s), tile, steps, outgoing, dma))
     cycles = np.ceil(cycles - 1e-6)
     energy += cycles * cost.leakage_pj
     traffic = dram_read + dram_written
@@ -279,7 +284,7 @@ def _exposed(rows, table, s, cost, scratch, points, step, steps, last, outgoing,
     """
     items = len(s.parent)
     inner_at = 3 * items + s.operands
-    noted = inner_at + items + len(s.positions)  # of every item: refills, cycles in all, of the first, of the longest
+    noted = _noted(s)
     out = s.first_output
     stored = 1.0
     for c in range(len(rows)):

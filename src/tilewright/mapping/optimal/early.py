@@ -11,7 +11,7 @@ import numpy as np
 
 from tilewright.mapping.optimal.branches import opened
 from tilewright.mapping.optimal.cases import TIMED, Node, solved
-from tilewright.mapping.optimal.chains import EVEN, FEW, FEWER, WHOLE
+from tilewright.mapping.optimal.chains import EVEN, FEW, FEWER, WHOLE, Choice
 from tilewright.mapping.optimal.judge import Proof
 from tilewright.mapping.optimal.lattice import shortest_paths
 from tilewright.mapping.optimal.pairs import by_pairs
@@ -89,10 +89,15 @@ def walk_all(search: Search, walks: Sequence[Walk], orders: int = MOST_ORDERS) -
     """What some walks find; what may be the best of all is evaluated, in so many orders of loops."""
     finds: list[Find] = []
     for (node, *_), (rows, value) in zip(walks, side_by_side(lambda one: walk(*one), walks), strict=True):
-        try_walked(search, node, rows, value, orders)
-        finds.append((value, node.origin.structure, node.tiles(rows)))
-    search.finds += finds
+        finds.append(noted(search, node, rows, value, orders))
     return finds
+
+
+def noted(search: Search, node: Node, rows: Any, value: float, orders: int) -> Find:
+    """Note what was found, and evaluate it in so many orders of loops if it may be the best of all."""
+    try_walked(search, node, rows, value, orders)
+    search.finds.append((value, node.origin.structure, node.tiles(rows)))
+    return search.finds[-1]
 
 
 def try_walked(search: Search, node: Node, rows: Any, value: float, orders: int = MOST_ORDERS) -> None:
@@ -102,6 +107,14 @@ def try_walked(search: Search, node: Node, rows: Any, value: float, orders: int 
         search.try_leaf(node, rows, Proof(0.0, "few"), value, orders)
 
 
+def unbounded(search: Search, wanted: list[tuple[Structure, Choice]]) -> list[Node]:
+    """Orders of keeps with their candidates, without bounds: for searches that prove nothing."""
+    rules, search.rules = search.rules, search.rules & {"candidate"}
+    nodes = search.roots(wanted)
+    search.rules = rules
+    return [node for node in nodes if node is not None]
+
+
 def pair_all(search: Search, proving: bool) -> None:
     """Look for better mappings two components at a time, in the most promising orders of keeps, where there are
     memories further in than the scratchpad; for a proof in more orders, until some in a row come out at the same and
@@ -109,7 +122,7 @@ def pair_all(search: Search, proving: bool) -> None:
     if not any(memory.per for memory in search.problem.arch.memories):
         return
     spaces = (EVEN, WHOLE, FEW) if proving else (WHOLE, FEW)
-    choice = next((one for one in spaces if search.candidates(one) <= MOST_FIRST), FEWER)
+    choice = search.allowed(next((one for one in spaces if search.candidates(one) <= MOST_FIRST), FEWER))
     orders = [one for one in search.structures if None not in one.axis_places][: MOST_PAIRED if proving else PAIRED]
     now, quiet, least = monotonic(), 0, np.inf
     until = np.inf if search.deadline is None else now + PAIRING * (search.deadline - now)
@@ -117,16 +130,12 @@ def pair_all(search: Search, proving: bool) -> None:
         if search.spent or quiet >= PAIRED or (first and monotonic() > until):
             return
         pair = orders[first : first + THREADS]
-        rules, search.rules = search.rules, search.rules & {"candidate"}
-        nodes = search.roots([(one, search.allowed(choice)) for one in pair])
-        search.rules = rules
+        nodes = unbounded(search, [(one, choice) for one in pair])
         before, values = search.judge.least, []
-        for node, rows, value, work in side_by_side(_paired, [node for node in nodes if node is not None]):
-            values.append(value)
+        for node, rows, value, work in side_by_side(_paired, nodes):
             search.nodes += work
-            try_walked(search, node, rows, value, DIP_ORDERS)
-            search.finds.append((value, node.origin.structure, node.tiles(rows)))
-        least = min(least, *values) if values else least
+            values.append(noted(search, node, rows, value, DIP_ORDERS)[0])
+        least = min(least, *values, np.inf)
         alike = all(value < ALIKE * least for value in values)
         quiet = quiet + len(pair) if alike and search.judge.least >= WORTH * before else 0
 

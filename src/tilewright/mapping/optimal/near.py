@@ -6,7 +6,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from tilewright.mapping.optimal.chains import EVEN, Choice
-from tilewright.mapping.optimal.early import DIP_ORDERS, Find, walk_all
+from tilewright.mapping.optimal.early import DIP_ORDERS, Find, unbounded, walk_all
 from tilewright.mapping.optimal.structure import Structure
 
 if TYPE_CHECKING:
@@ -75,10 +75,8 @@ def near(search: Search, structure: Structure, chosen: Chosen) -> Choice:
 
 def _best(search: Search, orders: list[Structure], chosen: Chosen, steps: int, walks: int) -> Find | None:
     """The least bound near given tiles that walks find in some orders of keeps."""
-    rules, search.rules = search.rules, search.rules & {"candidate"}
-    nodes = search.roots([(one, near(search, one, chosen)) for one in orders])
-    search.rules = rules
-    walked = [(node, min(steps, 30 * node.rows)) for node in nodes if node is not None for _ in range(walks)]
+    nodes = unbounded(search, [(one, near(search, one, chosen)) for one in orders])
+    walked = [(node, min(steps, 30 * node.rows)) for node in nodes for _ in range(walks)]
     search.nodes += sum(number for _, number in walked)
     search.walked += sum(number for _, number in walked)
     jobs = [(node, number, next(search.seeds), 1.0) for node, number in walked]

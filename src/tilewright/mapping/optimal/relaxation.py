@@ -74,6 +74,8 @@ class Relaxed:
     def separate(self) -> Relaxed:
         """The same without groups of features that depend on the tiles of several keeps."""
         mixed = self.items == MIXED
+        if not mixed.any():
+            return self
         groups = (self.coefficients[:, mixed] == 0).all(axis=1)
         return Relaxed(
             tuple(np.ascontiguousarray(one[:, ~mixed]) for one in self.logs),
@@ -154,6 +156,8 @@ class _Relaxation:
             values = table[:, where.at_item[j] + OPENING]
         elif what == "visits":
             values = table[:, where.at_visits[j] + segment]
+        elif what == "apart":
+            values = self.steps_beside(j, segment, c)
         elif what == "beside":
             values = table[:, where.at_points] * self.steps_beside(j, segment, c) ** self.powers[j]
         elif what == "runs":
@@ -244,6 +248,10 @@ class _Relaxation:
             flows = (read, written, runs, streamed, pad_read, pad_written, moved_in, moved_out, opening)
             groups += [(LONGEST, form.scaled(scale)) for form in self.times(*flows)]
         groups += [(ROOM, form) for form in self.rooms()]
+        return self.laid_out(groups)
+
+    def laid_out(self, groups: list[tuple[int, Form]]) -> Relaxed:
+        """Groups and their roles as arrays."""
         groups = [(role, form) for role, form in groups if form.terms or role == TOTAL]
         features = sorted({feature for _, form in groups for feature in form.terms})
         coefficients = np.zeros((len(groups), max(1, len(features))))
@@ -267,7 +275,7 @@ class _Relaxation:
     def item_of(self, feature: Feature) -> int:
         """The keep on whose tiles a feature depends; the last one for what the multipliers do."""
         what, j, _ = feature
-        if what == "beside":
+        if what in ("apart", "beside"):
             return MIXED
         if what in ("points", "served", "used"):
             return len(self.items) - 1
@@ -464,9 +472,15 @@ class _Relaxation:
                 continue
             turning = inner >= 0 and any(where.turns[i, j].any() for i in self.items)
             segment = min(inner + 1, j) if turning else self.refilling[j]
-            factors = [self.steps_beside(j, segment, c) for c in range(len(self.tables))]
-            high = sum(float(np.log(own.max())) for own in factors)
-            low = self.least_product([np.log(own) for own in factors]) if high > FEWEST_BESIDE else high
+            factors = [self.column(("apart", j, segment), c) for c in range(len(self.tables))]
+            high = sum(float(own.max()) for own in factors)
+            if high <= FEWEST_BESIDE:
+                continue
+            apart = Form({("apart", j, segment): 1.0})
+            least = tangent(
+                self.laid_out([(TOTAL, apart), *((ROOM, form) for form in self.rooms())]), np.inf, LEAST_ROUNDS
+            )
+            low = max(least.bound, sum(float(own.min()) for own in factors) - 1e-9)
             if low < FEWEST_BESIDE or low >= high:
                 continue
             near, far = (float(np.log1p(-np.exp(-end))) for end in (low, high))
@@ -476,30 +490,6 @@ class _Relaxation:
             form.take(edges, 1.0)
             found.append(form)
         return found
-
-    def least_product(self, factors: list[Floats]) -> float:
-        """The least sum of one logarithm of each component in combinations that there is room for, or a little less."""
-        from tilewright.mapping.optimal.dual_kernels import dual
-
-        rooms = [form for form in self.rooms() if form.terms]
-        features = sorted({feature for form in rooms for feature in form.terms})
-        logs = [
-            np.stack([own, *(self.column(feature, c) for feature in features)], axis=1) for c, own in enumerate(factors)
-        ]
-        coefficients = np.zeros((1 + len(rooms), 1 + len(features)))
-        coefficients[0, 0] = 1.0
-        for g, form in enumerate(rooms):
-            for feature, coefficient in form.terms.items():
-                coefficients[1 + g, 1 + features.index(feature)] = coefficient
-        constants = np.array([0.0, *(form.constant for form in rooms)])
-        roles = np.array([TOTAL] + [ROOM] * len(rooms))
-        offsets = np.concatenate([[0], np.cumsum([len(own) for own in factors])])
-        least, _, _ = dual(
-            np.concatenate(logs), offsets, coefficients, constants, roles, np.ones(len(roles)), np.zeros(len(roles)),
-            np.array([np.ones(len(roles)), np.zeros(len(roles))]), np.full(coefficients.shape[1], np.nan),
-            np.zeros(offsets[-1]), LEAST_ROUNDS, STEPS, np.inf,
-        )  # fmt: skip
-        return max(float(least), sum(float(own.min()) for own in factors)) - 1e-9
 
     def rooms(self) -> list[Form]:
         """Rooms and positions, as shares of what there is."""
