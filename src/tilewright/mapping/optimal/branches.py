@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from tilewright.mapping.optimal.bound_kernels import INNER, LOOPS, WIDEST
+from tilewright.mapping.optimal.bound_kernels import INNER, ITEM, LOOPS, WIDEST
 from tilewright.mapping.optimal.cases import TIMED, Node
+from tilewright.mapping.optimal.costs import Layout
+from tilewright.mapping.optimal.features import Floats
 from tilewright.mapping.optimal.relaxation import Case, moves_window
 from tilewright.mapping.optimal.structure import Structure
 
@@ -20,7 +22,7 @@ Part = tuple[Case, list[Any]]  # what is assumed, and which candidates of every 
 def branches(node: Node) -> list[Node]:
     """Nodes that together hold every combination of a node and bring its forms nearer to the costs; empty where no such
     cut is left."""
-    for cut in (by_segments, by_footprints) if node.origin.structure.deep else ():
+    for cut in (by_segments, by_footprints, by_windows) if node.origin.structure.deep else ():
         parts = cut([(node.case, [np.ones(len(rows), bool) for rows in node.numbers])], node)
         if parts is not None:
             return [replace(node.only(masks), case=case) for case, masks in parts]
@@ -98,6 +100,35 @@ def _by_footprint(part: Part, j: int, loops: list[Any], slides: list[Any]) -> li
     if any(own[mask].max(initial=0) > 0 for own, mask in zip(loops, masks, strict=True)):
         found.append((replace(case, twice=case.twice | {j}), masks))
     return [(own, rows) for own, rows in found if all(mask.any() for mask in rows)]
+
+
+def by_windows(parts: list[Part], node: Node, items: list[int] | None = None) -> list[Part] | None:
+    """Parts of a node by the component along which the windows of the next item slide, where several might; None where
+    that is known of all items: only the innermost loop moves a window."""
+    where = node.origin.where
+    for j in range(len(where.parent)) if items is None else items:
+        along = [c for c, table in enumerate(node.tables) if where.window[c, j] and _slides(where, table, j)]
+        if len(along) < 2 or any(item == j for case, _ in parts for item, _ in case.slides):
+            continue
+        return [(replace(case, slides=case.slides | {(j, c)}), masks) for case, masks in parts for c in along]
+    return None
+
+
+def along_windows(node: Node) -> list[Node]:
+    """A node in parts by the components along which windows of what comes from DRAM slide; empty where that is known."""
+    parts: list[Part] = [(node.case, [np.ones(len(rows), bool) for rows in node.numbers])]
+    fed = [j for j, parent in enumerate(node.origin.where.parent) if parent < 0]
+    while (more := by_windows(parts, node, fed)) is not None:
+        parts = more
+    return [replace(node, case=case, form=None, tangent=None) for case, _ in parts] if len(parts) > 1 else []
+
+
+def _slides(where: Layout, table: Floats, j: int) -> bool:
+    """Whether any candidate of a component moves less of an item while its window slides."""
+    at, many = where.at_item[j] + ITEM, j + 1 if where.repeated else 1
+    moved, sliding = table[:, at : at + 2 * (j + 1)], table[:, at + 2 * (j + 1) : at + 2 * (j + 1) + 2 * many]
+    reads = (sliding[:, :many] < moved[:, : j + 1]).any()
+    return bool(reads or (sliding[:, many:] < moved[:, j + 1 :]).any())
 
 
 def _said_elsewhere(structure: Structure, barriers: Any, inner: Inner) -> bool:

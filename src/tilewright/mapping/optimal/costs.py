@@ -82,6 +82,7 @@ class Layout(NamedTuple):
     most_energy: float  # the limits of WITHIN
     most_cycles: float
     most_steps: float = np.inf  # tile steps that a mapping may have
+    enough: float = np.inf  # a bound that need not be made better
     guess: bool = False  # whether combinations have cycles as guessed where these are more than the bound
 
 

@@ -37,7 +37,7 @@ def shortest_paths(node: Node, limit: float, most: int, budget: int, form: Relax
     with aside():
         rows, values, held, work, cut, rest = lattice(
             logs, offsets, codes, form.items, form.coefficients, form.constants, form.roles,
-            limit, most, budget, table, where._replace(before=befores[0].copy()), machine, befores,
+            limit, most, budget, table, where._replace(before=befores[0].copy(), enough=limit), machine, befores,
         )  # fmt: skip
     order = np.argsort(values[:held], kind="stable")
     return Found(

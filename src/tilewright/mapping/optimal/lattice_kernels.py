@@ -12,11 +12,13 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from tilewright.mapping.optimal.bound_kernels import bound, scratch_of
+from tilewright.mapping.optimal.bound_kernels import DOUBLE, WITHIN, bound, scratch_of
+from tilewright.mapping.optimal.transfer_kernels import exposed_by_tiles
 
 TOTAL, LONGEST, ROOM = 0, 1, 2
 ROOM_ROUNDS, JOINT_ROUNDS = 4, 8
 LARGE = 1e300
+MOST_STATES = 300_000
 
 
 @njit(cache=True, nogil=True)
@@ -31,6 +33,19 @@ def nodes_of(codes, offsets):
             numbers[c, j] = len(known)
             node[offsets[c] : offsets[c + 1], j] = np.searchsorted(known, codes[offsets[c] : offsets[c + 1], j])
     return numbers, node
+
+
+@njit(cache=True, nogil=True)
+def _told_apart(codes, logs, layer_of):
+    """The codes of rows at every layer, different ones where features of the layer differ."""
+    apart = np.empty(codes.shape, np.int64)
+    for row in range(len(codes)):
+        for j in range(codes.shape[1]):
+            apart[row, j] = codes[row, j]
+        for f in range(len(layer_of)):
+            j = layer_of[f]
+            apart[row, j] = apart[row, j] * 1_000_003 + np.int64(np.round(logs[row, f] * 1e9))
+    return apart
 
 
 @njit(cache=True, nogil=True)
@@ -221,7 +236,7 @@ def lattice(
     components = len(offsets) - 1
     features, groups = len(layer_of), len(roles)
     found, values = np.zeros((most, components), np.int64), np.full(most, np.inf)
-    numbers, node = nodes_of(codes, offsets)
+    numbers, node = nodes_of(_told_apart(codes, logs, layer_of), offsets)
     layers = codes.shape[1]
     least = _features(np.exp(logs), node, offsets, numbers, layer_of)
     first, following = _edges(node, offsets, numbers)
@@ -234,6 +249,8 @@ def lattice(
             mixed *= max(numbers[c, j], numbers[c, j + 1] if j + 1 < layers else 1)
         starts[j + 1] = starts[j] + total
         widest = max(widest, mixed)
+    if max(starts[layers], widest) > MOST_STATES:
+        return found, values, 0, 1, 0, -np.inf
     work, other = np.empty(widest), np.empty(widest)
     spent = starts[layers] // 100 + 1
     # States that do not fit by themselves.
@@ -353,7 +370,7 @@ def lattice(
         pulls[2] = pulls[0]
     # What is left to pay with the best weights.
     constant = np.zeros(3)
-    costs = np.zeros((3, features))
+    costs, work_of = np.zeros((3, features)), np.zeros(features)
     for kind in range(3):
         for g in range(groups):
             shift = constants[g] - (1.0 if roles[g] == ROOM else 0.0)
@@ -369,6 +386,12 @@ def lattice(
             left_to_pay(
                 costs[kind], layer_of, least, numbers, starts, first, following, dead, work, other, tables[kind]
             )
+    # And what is left of every group by itself.
+    each = np.zeros((groups, starts[layers]))
+    for g in range(groups):
+        for f in range(features):
+            work_of[f] = max(0.0, coefficients[g, f])
+        left_to_pay(work_of, layer_of, least, numbers, starts, first, following, dead, work, other, each[g])
     # Cheap paths first: what they lead to cuts the search for others short.
     held, cut, rest = 0, 0, np.inf
     rows = np.zeros(components, np.int64)
@@ -386,56 +409,59 @@ def lattice(
             )  # fmt: skip
             spent += one
     # All paths that may stay below the worst of what is held.
+    name, inside = _trie(node, by_path, offsets, layers)
+    last_tile, tiles, alike, first_tile = _by_tiles(node, by_path, offsets, table, s)
+    floor, unit = np.zeros(layers + 1), 1.0 / s.most_cycles if s.objective == WITHIN else 1.0
     cursor = np.zeros((layers, components), np.int64)
     here = np.zeros((layers, components), np.int64)
     paid = np.zeros((layers + 1, 3))
     used = np.zeros((layers + 1, groups))
     paid[0] = constant
-    for g in range(groups):
-        used[0, g] = constants[g] if roles[g] == ROOM else 0.0
+    used[0] = constants
     depth = 0
     fresh = True
-    flat = -1
     while depth >= 0:
         # The next state of this layer.
-        if depth == 0:
-            flat += 1
-            if flat >= starts[1]:
-                break
-            index = flat
-            at = flat
-            for c in range(components - 1, -1, -1):
-                here[0, c] = at % numbers[c, 0]
-                at //= numbers[c, 0]
-        else:
-            if fresh:
-                for c in range(components):
-                    cursor[depth, c] = first[c, depth - 1, here[depth - 1, c]]
-                fresh = False
-            else:
-                c = components - 1
-                while c >= 0:
-                    cursor[depth, c] += 1
-                    if cursor[depth, c] < first[c, depth - 1, here[depth - 1, c] + 1]:
-                        break
-                    cursor[depth, c] = first[c, depth - 1, here[depth - 1, c]]
-                    c -= 1
-                if c < 0:
-                    depth -= 1
-                    continue
-            index = 0
+        if fresh:
             for c in range(components):
-                here[depth, c] = following[c, depth - 1, cursor[depth, c]]
-                index = index * numbers[c, depth] + here[depth, c]
+                cursor[depth, c] = inside[c, depth - 1, cursor[depth - 1, c]] if depth else 0
+            fresh = False
+        else:
+            c = components - 1
+            while c >= 0:
+                cursor[depth, c] += 1
+                end = inside[c, depth - 1, cursor[depth - 1, c] + 1] if depth else numbers[c, 0]
+                if cursor[depth, c] < end:
+                    break
+                cursor[depth, c] = inside[c, depth - 1, cursor[depth - 1, c]] if depth else 0
+                c -= 1
+            if c < 0:
+                depth -= 1
+                continue
+        index = 0
+        for c in range(components):
+            here[depth, c] = name[c, depth, cursor[depth, c]]
+            index = index * numbers[c, depth] + here[depth, c]
         at = starts[depth] + index
         both = paid[depth, 2] + tables[2, at]
+        if both >= LARGE / 2:
+            continue
+        e, t, fits = 1.0, max(floor[depth], 1e-300), True
+        for g in range(groups):
+            own = used[depth, g] + each[g, at]
+            if roles[g] == TOTAL:
+                e *= own
+            elif roles[g] == LONGEST:
+                t = max(t, own)
+            else:
+                fits = fits and own <= 1 + 1e-9
+        if not fits:
+            continue
         if joint:
-            if both >= LARGE / 2:
-                continue
-            e, t = paid[depth, 0] + tables[0, at], paid[depth, 1] + tables[1, at]
+            e, t = max(e / lows[0], paid[depth, 0] + tables[0, at]), max(t / lows[1], paid[depth, 1] + tables[1, at])
             value = scale * _product(max(e, 1.0), max(t, 1.0), both)
         else:
-            value = scale * both
+            value = max(scale * both, t if longest else e)
         if value >= worst:
             cut += 1
             if value < limit:
@@ -446,7 +472,16 @@ def lattice(
             rest = min(rest, value)
             continue
         # Pay for it.
-        fits = True
+        floor[depth + 1] = floor[depth]
+        if depth == last_tile:
+            known = longest
+            for c in range(components):
+                rows[c] = first_tile[c] + cursor[depth, c]
+                known = known and alike[rows[c]]
+            if known:
+                s.before[:, :] = False
+                floor[depth + 1] = unit * exposed_by_tiles(rows, tiles, s, cost, scratch)
+                spent += 1
         paid[depth + 1] = paid[depth]
         used[depth + 1] = used[depth]
         for f in range(features):
@@ -458,11 +493,7 @@ def lattice(
             for kind in range(3):
                 paid[depth + 1, kind] += costs[kind, f] * product
             for g in range(groups):
-                if roles[g] == ROOM and coefficients[g, f] != 0.0:
-                    used[depth + 1, g] += coefficients[g, f] * product
-                    fits = fits and used[depth + 1, g] <= 1 + 1e-9
-        if not fits:
-            continue
+                used[depth + 1, g] += max(0.0, coefficients[g, f]) * product
         if depth == layers - 1:
             known = False
             for k in range(held_paths):
@@ -523,6 +554,67 @@ def _by_path(node, offsets):
             own = rows[offsets[c] : offsets[c + 1]]
             rows[offsets[c] : offsets[c + 1]] = own[np.argsort(node[own, j], kind="mergesort")]
     return rows
+
+
+@njit(cache=True, nogil=True)
+def _trie(node, by_path, offsets, layers):
+    """Where paths of rows part, for every component and layer: the nodes of the parts, ``name``, and the first of the
+    parts of the next layer that each goes on in, ``inside``."""
+    components = len(offsets) - 1
+    longest = 0
+    for c in range(components):
+        longest = max(longest, offsets[c + 1] - offsets[c])
+    name = np.zeros((components, layers, longest), np.int64)
+    inside = np.zeros((components, layers, longest + 1), np.int64)
+    held = np.zeros(layers, np.int64)
+    for c in range(components):
+        held[:] = 0
+        for k in range(offsets[c], offsets[c + 1]):
+            new = k == offsets[c]
+            for j in range(layers):
+                new = new or node[by_path[k], j] != node[by_path[k - 1], j]
+                if new:
+                    name[c, j, held[j]] = node[by_path[k], j]
+                    inside[c, j, held[j]] = held[j + 1] if j + 1 < layers else 0
+                    held[j] += 1
+        for j in range(layers - 1):
+            inside[c, j, held[j]] = held[j + 1]
+    return name, inside
+
+
+@njit(cache=True, nogil=True)
+def _by_tiles(node, by_path, offsets, table, s):
+    """(layer, rows, whether they are of use, the first of every component): of the rows that part no earlier than behind
+    the scratchpad's last keep the least features, and the longest step. They are of use if these rows agree in all that
+    the scratchpad keeps. The layer is -1 where nothing is pipelined."""
+    components, items = len(offsets) - 1, len(s.parent)
+    starts, layer = np.zeros(components, np.int64), s.tile_items - 1
+    rows, alike = np.zeros((len(table), table.shape[1])), np.ones(len(table), np.bool_)
+    if s.timing != DOUBLE or layer < 0:
+        return -1, rows, alike, starts
+    held = -1
+    for c in range(components):
+        starts[c] = held + 1
+        for k in range(offsets[c], offsets[c + 1]):
+            row = table[by_path[k]]
+            new = k == offsets[c]
+            for j in range(layer + 1):
+                new = new or node[by_path[k], j] != node[by_path[k - 1], j]
+            if new:
+                held += 1
+                rows[held] = row
+                continue
+            step = max(rows[held, s.at_points + 2], row[s.at_points + 2])
+            for j in range(items):
+                if s.memory[j] == s.pad:
+                    for f in range(s.at_item[j], s.at_item[j + 1] if j + 1 < items else s.at_points):
+                        alike[held] = alike[held] and rows[held, f] == row[f]
+            for f in (s.at_points + 1, s.at_points + 4):
+                alike[held] = alike[held] and rows[held, f] == row[f]
+            for f in range(len(row)):
+                rows[held, f] = min(rows[held, f], row[f])
+            rows[held, s.at_points + 2] = step
+    return layer, rows, alike, starts
 
 
 @njit(cache=True, nogil=True)

@@ -21,7 +21,7 @@ from tilewright.mapping.constraints import UNCONSTRAINED, Constraints, applied
 from tilewright.mapping.evaluate import steps_of
 from tilewright.mapping.floor import Kept
 from tilewright.mapping.mapping import Mapping
-from tilewright.mapping.optimal.branches import branches, opened
+from tilewright.mapping.optimal.branches import along_windows, branches, opened
 from tilewright.mapping.optimal.cases import Node, explored, solved
 from tilewright.mapping.optimal.chains import EVEN, EVERY, Choice, chain_number
 from tilewright.mapping.optimal.components import components
@@ -29,6 +29,8 @@ from tilewright.mapping.optimal.costs import (
     turns_taken,
 )
 from tilewright.mapping.optimal.early import (
+    DIP_LEAVES,
+    DIP_ORDERS,
     MOST_CANDIDATES,
     MOST_ORDERS,
     dip,
@@ -57,7 +59,7 @@ NODES_AN_EVALUATION = 400  # what an exact evaluation costs, in bounds
 MOST_LEAVES = 4096
 FEW_ENOUGH = 12_000  # candidates of a component that are few enough to list every tile at once
 SMALL, SMALLER, EASY = 500_000, 2_000, 50  # combinations, and bounds that are few
-STATES, TRIAL = 100_000, 50_000  # vectors of tiles; bounds of a sweep
+STATES, MANY_STATES, FEW_STATES, TRIAL = 100_000, 20_000, 200, 50_000  # vectors of tiles; bounds of a sweep
 KEPT_ROWS, KEPT_OF_CASES, FEW_TANGENTS, DEEP = 40_000, 2_000, 7, 60
 PLUNGES, GLIMPSE, AT_ONCE = 2, 3_000, 16
 MOST_WAITING = 2**30  # bytes of the candidates of all orders of keeps that are kept while they wait
@@ -262,7 +264,7 @@ class Search:
         nodes = [node for node in self.roots([(one, choice) for one in orders]) if node is not None]
         if plunging:
             self.plunge([node for node in nodes if not node.held])
-        return nodes if "tangent" not in self.rules else self.opened(nodes)
+        return nodes if "tangent" not in self.rules else self.bounded_cases(self.opened(nodes))
 
     def opened(self, nodes: list[Node]) -> list[Node]:
         """Orders of keeps, those in which items are held in place cut in cases."""
@@ -273,6 +275,27 @@ class Search:
         )
         cases = [one for node in found if node is not None for one in opened(node, self.free)]
         return [node for node in nodes if not node.held] + cases
+
+    def bounded_cases(self, nodes: list[Node]) -> list[Node]:
+        """Cases with their bounds, those of interest in parts by what windows slide along."""
+        limit = self.judge.limit()
+
+        def work(k: int, tally: Tally) -> list[Node]:
+            if not nodes[k].held or nodes[k].tangent is not None:
+                return [nodes[k]]
+            whole = [nodes[k].dressed]
+            for part_of in (lambda node: [node], lambda node: along_windows(node) or [node]):
+                parts = [part for node in whole for part in part_of(node)]
+                whole = []
+                for part in parts:
+                    node = part
+                    if part.tangent is None:
+                        node, dropped, spent = solved(part, limit, 1)
+                        tally.take(spent // 2, dropped)
+                    whole += [] if node is None else [node]
+            return [node.bare if node.rows > KEPT_OF_CASES else node for node in whole]
+
+        return list(chain(*self.aside(work, len(nodes), 0)))
 
     def open(self, node: Node) -> bool:
         """Whether candidates take different positions that are to be told apart first."""
@@ -286,44 +309,50 @@ class Search:
         looked into."""
         limit = self.judge.limit()
 
-        def work(k: int, tally: Tally) -> tuple[list[Node], list[Node]]:
+        def work(k: int, tally: Tally) -> list[tuple[Node, Found | None]]:
             node: Node | None = nodes[k].dressed
             assert node is not None
             if node.tangent is None:
                 before = node.bound
                 node, dropped, spent = solved(node, limit, 1)
                 tally.take(spent // 2, dropped)
-                if node is not None and node.bound > before + CLOSER:
-                    return [node], []  # others may be more promising now
-            if node is None:
-                return [], []
-            small = FEW_APART if node.held else self.small
-            if node.held and node.bound < np.log(FAR * limit):
-                parts, dropped, spent = explored(node, limit, small, np.inf, TANGENTS, aim=NEAR * limit, led=True)
-                tally.take(spent, dropped)
-                whole = [node.joined(parts)] if parts else []
-                if not parts or whole[0].bound > node.bound + CLOSER:
-                    return whole, parts
-            parts, dropped, spent = explored(node, limit, small, np.inf, TANGENTS, led=True)
+                if node is None:
+                    return []
+                if node.bound > before + CLOSER:
+                    return [(node, None)]  # others may be more promising now
+            small = 1.0 if node.held else self.small
+            parts, dropped, spent = explored(node, limit, small, FEW_STATES, TANGENTS, led=True)
             tally.take(spent, dropped)
-            return parts, parts
+            found: list[tuple[Node, Found | None]] = []
+            for part in parts:
+                seen = shortest_paths(part, limit, DIP_LEAVES, GLIMPSE, part.form) if part.states() <= MANY_STATES else None
+                if seen is not None:
+                    tally.nodes += seen.work
+                    tally.pruned["bound"] += seen.cut
+                if seen is None or seen.rows or seen.rest < limit:
+                    found.append((part, seen))
+            return found
 
-        found = self.aside(work, len(nodes), MANY)
-        for _, parts in found:
-            # The part of least bound need not hold the best mappings: others are tried as well.
-            ranked = sorted(parts, key=lambda part: part.bound)
-            if self.dipped < DIPPED * self.nodes:
-                before = self.nodes
-                dip(self, ranked[:: max(1, len(ranked) // DIPS)])
-                self.dipped += self.nodes - before
-        return [part for whole, _ in found for part in whole]
+        left: list[Node] = []
+        hopeful: list[tuple[float, int, Any]] = []
+        for part, seen in chain(*self.aside(work, len(nodes), MANY)):
+            known = seen is not None and seen.rest > 0
+            left.append(part.above(float(np.log(min([seen.rest, *seen.values])))) if known else part)
+            hopeful += [] if seen is None else [(seen.values[0], len(left) - 1, seen.rows[0]) for _ in seen.rows[:1]]
+        before = self.nodes
+        for value, k, rows in sorted(hopeful, key=lambda one: one[0]):
+            if value >= self.judge.limit() or self.dipped + self.nodes - before > DIPPED * self.nodes:
+                break
+            self.try_leaf(left[k], rows, Proof(0.0, "few"), value, DIP_ORDERS)
+        self.dipped += self.nodes - before
+        return [part for part in left if part.bound < np.log(self.judge.limit())]
 
     def batch(self, node: Node, queue: Queue) -> list[Node]:
         """The nodes to be looked at together with one: the next ones in the queue, if as much is known of them."""
         if not self.rules >= {"tangent", "bound"}:
             return [node]
         nodes, unknown = [node], self.open(node)
-        most = THREADS if unknown else AT_ONCE
+        most = 2 * THREADS if unknown else AT_ONCE
         while queue and len(nodes) < most:
             following = queue[0][2]
             if isinstance(following, Waiting) or self.open(following) != unknown:

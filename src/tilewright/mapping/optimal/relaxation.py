@@ -94,11 +94,17 @@ class Relaxed:
 class Case:
     """What is assumed of all mappings of a case: ``inner[j]`` is the segment of the innermost loop that item j's
     operand uses (-1: none, j: one below its pars, ``None``: not known), for items whose pars hold them in place;
-    ``twice`` are items loaded ahead into a second footprint, ``once`` those that need but one."""
+    ``twice`` are items loaded ahead into a second footprint, ``once`` those that need but one; ``slides`` are items with
+    the one component along which their windows slide, where that is known."""
 
     inner: tuple[int | None, ...]
     twice: frozenset[int] = frozenset()
     once: frozenset[int] = frozenset()
+    slides: frozenset[tuple[int, int]] = frozenset()
+
+    def may_slide(self, j: int, c: int) -> bool:
+        """Whether the window of an item may slide along a component."""
+        return (j, c) in self.slides or all(item != j for item, _ in self.slides)
 
 
 def moves_window(where: Layout, table: Floats, j: int) -> Any:
@@ -178,7 +184,7 @@ class _Relaxation:
                 if where.before[i, j] and where.turns_all[i, j, c] and self.inner[i] == (inner, True):
                     counted = min(inner + 1, j)
         values = table[:, at + ITEM + (j + 1 if writes else 0) + counted]
-        if where.window[c, j]:
+        if where.window[c, j] and self.case.may_slide(j, c):
             slides = at + ITEM + 2 * (j + 1) + (counted if where.repeated else 0)
             sliding = table[:, slides + (j + 1 if where.repeated else 1) * writes]
             if known:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 DOMINATED, COMPARED = 20_000, 500  # rows that are worth comparing, with how many where more than bytes counts
 FEW_APART = 200.0  # combinations of leaders that need not be told apart
-FAR, GLANCE, TANGENTS = 0.9, 200, 1000  # a bound as a share of the best, and tangents that look for it
+FAR, GLANCE, TANGENTS = 0.9, 200, 2000  # a bound as a share of the best, and tangents that look for it
 FEW_LISTED, MOST_LISTED = 5_000, 200_000  # candidates kept for another look: of an order of keeps, of all of them
 
 
