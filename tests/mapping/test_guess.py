@@ -8,11 +8,12 @@ from tilewright import load_arch
 from tilewright.mapping.evaluate import evaluate
 from tilewright.mapping.legal import problems
 from tilewright.mapping.nests import conv2d, default_problem
-from tilewright.mapping.optimal.bound_kernels import bound, scratch_of
+from tilewright.mapping.optimal.bound_kernels import bound
 from tilewright.mapping.optimal.chains import FEW
 from tilewright.mapping.optimal.costs import turns_taken
 from tilewright.mapping.optimal.optimum import Search
 from tilewright.mapping.optimal.realize import mappings
+from tilewright.mapping.optimal.transfer_kernels import scratch_of
 from tilewright.mapping.optimal.walks import walk
 from tilewright.workload.nest import LoopNest
 

@@ -11,7 +11,7 @@ from tests.mapping.test_optimal import MACHINES, NESTS
 from tilewright.arch.load import load_arch
 from tilewright.mapping.nests import conv2d, default_problem
 from tilewright.mapping.optimal import roots as orders
-from tilewright.mapping.optimal.bound_kernels import INNER, LOOPS, bound
+from tilewright.mapping.optimal.bound_kernels import bound
 from tilewright.mapping.optimal.branches import branches, opened
 from tilewright.mapping.optimal.cases import Led, Node, explored, solved
 from tilewright.mapping.optimal.chains import EVEN
@@ -19,6 +19,7 @@ from tilewright.mapping.optimal.costs import turns_taken
 from tilewright.mapping.optimal.optimum import RULES, Search
 from tilewright.mapping.optimal.relaxation import LONGEST, MIXED, ROOM, TOTAL, moves_window, relaxed, tangent
 from tilewright.mapping.optimal.roots import Tally, positions_told_apart
+from tilewright.mapping.optimal.transfer_kernels import INNER, LOOPS
 from tilewright.mapping.problem import OBJECTIVES, NestProblem
 
 POINTWISE = conv2d(K=256, C=128, Y=14, X=14, stride=2)

@@ -12,12 +12,12 @@ from tilewright.arch.load import load_arch
 from tilewright.mapping.buffers import operand_buffers, scratchpad_bytes
 from tilewright.mapping.mapping import Mapping
 from tilewright.mapping.nests import conv2d, default_problem, depthwise
-from tilewright.mapping.optimal.bound_kernels import LOOPS
 from tilewright.mapping.optimal.cases import Node
 from tilewright.mapping.optimal.early import first_mapping
 from tilewright.mapping.optimal.optimum import Search
 from tilewright.mapping.optimal.realize import mappings
 from tilewright.mapping.optimal.structure import Item
+from tilewright.mapping.optimal.transfer_kernels import LOOPS
 from tilewright.mapping.problem import NestProblem
 from tilewright.workload.nest import LoopNest
 

@@ -12,12 +12,9 @@ from numba import njit
 from tilewright.mapping.optimal.guess_kernels import guessed
 from tilewright.mapping.optimal.transfer_kernels import (
     BESIDE,
-    DOUBLE,
     EDP,
     ENERGY,
     FOOTPRINT,
-    INNER,
-    ITEM,
     LATENCY,
     LOOPS,
     OPENING,
@@ -25,16 +22,13 @@ from tilewright.mapping.optimal.transfer_kernels import (
     ROOFLINE,
     SINGLE,
     TRAFFIC,
-    WIDEST,
     WITHIN,
     exposed_cycles,
     idle_cycles,
     noted_at,
     runs_of,
-    scratch_of,
     words_moved,
 )
-
 
 
 @njit(cache=True, nogil=True)
@@ -221,7 +215,9 @@ def bound(rows, table, s, cost, scratch):
             cycles = max(tile + edges, dma)
             if chosen and not _enough(s, energy + cycles * cost.leakage_pj, cycles):
                 idle, store = idle_cycles(rows, table, s, cost, scratch, step, final, streamed, spilled)
-                exposed = exposed_cycles(rows, table, s, cost, scratch, points, step, steps, last, outgoing, store, True)
+                exposed = exposed_cycles(
+                    rows, table, s, cost, scratch, points, step, steps, last, outgoing, store, True
+                )
                 cycles = max(cycles, max(exposed, dma + idle))
                 if s.guess:
                     cycles = max(cycles, guessed(s, cost, scratch, noted_at(s), tile, steps, outgoing, dma))

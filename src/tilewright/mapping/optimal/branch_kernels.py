@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from tilewright.mapping.optimal.bound_kernels import bound, scratch_of
+from tilewright.mapping.optimal.bound_kernels import bound
+from tilewright.mapping.optimal.transfer_kernels import scratch_of
 
 
 @njit(cache=True)

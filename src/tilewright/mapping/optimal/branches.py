@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from tilewright.mapping.optimal.bound_kernels import INNER, ITEM, LOOPS, WIDEST
 from tilewright.mapping.optimal.cases import TIMED, Node
 from tilewright.mapping.optimal.costs import Layout
 from tilewright.mapping.optimal.features import Floats
 from tilewright.mapping.optimal.relaxation import Case, moves_window
 from tilewright.mapping.optimal.structure import Structure
+from tilewright.mapping.optimal.transfer_kernels import INNER, ITEM, LOOPS, WIDEST
 
 Inner = tuple[int | None, ...]
 Part = tuple[Case, list[Any]]  # what is assumed, and which candidates of every component are left
@@ -115,7 +115,7 @@ def by_windows(parts: list[Part], node: Node, items: list[int] | None = None) ->
 
 
 def along_windows(node: Node) -> list[Node]:
-    """A node in parts by the components along which windows of what comes from DRAM slide; empty where that is known."""
+    """A node in parts by the components along which windows of what DRAM feeds slide; empty where that is known."""
     parts: list[Part] = [(node.case, [np.ones(len(rows), bool) for rows in node.numbers])]
     fed = [j for j, parent in enumerate(node.origin.where.parent) if parent < 0]
     while (more := by_windows(parts, node, fed)) is not None:

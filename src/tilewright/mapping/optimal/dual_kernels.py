@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from tilewright.mapping.optimal.lattice_kernels import nodes_of
+from tilewright.mapping.optimal.node_kernels import nodes_of
 
 TOTAL, LONGEST, ROOM = 0, 1, 2
 # How soft the longest group and the rooms are at first, how fast that falls with every step, and how soft they stay.

@@ -21,7 +21,7 @@ from tilewright.mapping.constraints import UNCONSTRAINED, Constraints, applied
 from tilewright.mapping.evaluate import steps_of
 from tilewright.mapping.floor import Kept
 from tilewright.mapping.mapping import Mapping
-from tilewright.mapping.optimal.branches import along_windows, branches, opened
+from tilewright.mapping.optimal.branches import branches, opened
 from tilewright.mapping.optimal.cases import Node, explored, solved
 from tilewright.mapping.optimal.chains import EVEN, EVERY, Choice, chain_number
 from tilewright.mapping.optimal.components import components
@@ -29,11 +29,9 @@ from tilewright.mapping.optimal.costs import (
     turns_taken,
 )
 from tilewright.mapping.optimal.early import (
-    DIP_LEAVES,
     DIP_ORDERS,
     MOST_CANDIDATES,
     MOST_ORDERS,
-    dip,
     dive,
     first_mapping,
     pair_all,
@@ -41,27 +39,27 @@ from tilewright.mapping.optimal.early import (
     unroll,
 )
 from tilewright.mapping.optimal.features import Component, Floats, Memo
+from tilewright.mapping.optimal.glances import GLIMPSE, KEPT_OF_CASES, STATES, bounded, glanced, told_apart
 from tilewright.mapping.optimal.judge import Judge, Proof
-from tilewright.mapping.optimal.lattice import Found, least_in_trees, shortest_paths
+from tilewright.mapping.optimal.lattice import least_in_trees, shortest_paths
 from tilewright.mapping.optimal.near import climb_all
 from tilewright.mapping.optimal.orders import Orders, Waiting
 from tilewright.mapping.optimal.realize import every_mapping, mappings
-from tilewright.mapping.optimal.roots import FAR, FEW_APART, TANGENTS, Tally, least_of, positions_told_apart, root
+from tilewright.mapping.optimal.roots import TANGENTS, Tally, least_of, positions_told_apart, root
 from tilewright.mapping.optimal.structure import Structure
 from tilewright.mapping.optimal.threads import MANY, THREADS, side_by_side
 from tilewright.mapping.problem import NestProblem, Within
 
-NEAR, CLOSER = 0.95, 0.02  # a bound as a share of the best; what is worth it, in logarithms
-DIPS = 3  # parts of a case that are looked into for better mappings
 WALKED, DIPPED = 0.1, 0.1  # the share of all work that goes into random moves, and into looking for good mappings
 NODES_A_SECOND = 200_000
 NODES_AN_EVALUATION = 400  # what an exact evaluation costs, in bounds
 MOST_LEAVES = 4096
 FEW_ENOUGH = 12_000  # candidates of a component that are few enough to list every tile at once
 SMALL, SMALLER, EASY = 500_000, 2_000, 50  # combinations, and bounds that are few
-STATES, MANY_STATES, FEW_STATES, TRIAL = 100_000, 20_000, 200, 50_000  # vectors of tiles; bounds of a sweep
-KEPT_ROWS, KEPT_OF_CASES, FEW_TANGENTS, DEEP = 40_000, 2_000, 7, 60
-PLUNGES, GLIMPSE, AT_ONCE = 2, 3_000, 16
+TRIAL = 50_000  # bounds of a sweep
+KEPT_ROWS, FEW_TANGENTS, DEEP = 40_000, 7, 60
+PLUNGES, AT_ONCE = 2, 16
+MUCH_LEFT = 200  # cases that are worth a search for better mappings
 MOST_WAITING = 2**30  # bytes of the candidates of all orders of keeps that are kept while they wait
 Progress = Callable[[str, int, int], None]  # what, bounds computed, at most
 Queue = list[tuple[float, int, Node | Waiting]]
@@ -147,7 +145,6 @@ class Search:
                 pair_all(self, nodes > 0)
                 if nodes > 0:  # for a better mapping to cut with
                     polish_all(self)
-                    climb_all(self, nodes)
             except KeyboardInterrupt:
                 self.stop()
         enough = MOST_CANDIDATES if self.objective == "traffic" else FEW_ENOUGH  # few are left where bytes alone count
@@ -222,6 +219,8 @@ class Search:
                     continue
                 for case in own:
                     self.put(queue, case)
+        if len(queue) > MUCH_LEFT:
+            climb_all(self, budget)
         while queue:
             bound, _, node = heappop(queue)
             if bound >= np.log(self.judge.limit()):
@@ -279,23 +278,7 @@ class Search:
     def bounded_cases(self, nodes: list[Node]) -> list[Node]:
         """Cases with their bounds, those of interest in parts by what windows slide along."""
         limit = self.judge.limit()
-
-        def work(k: int, tally: Tally) -> list[Node]:
-            if not nodes[k].held or nodes[k].tangent is not None:
-                return [nodes[k]]
-            whole = [nodes[k].dressed]
-            for part_of in (lambda node: [node], lambda node: along_windows(node) or [node]):
-                parts = [part for node in whole for part in part_of(node)]
-                whole = []
-                for part in parts:
-                    node = part
-                    if part.tangent is None:
-                        node, dropped, spent = solved(part, limit, 1)
-                        tally.take(spent // 2, dropped)
-                    whole += [] if node is None else [node]
-            return [node.bare if node.rows > KEPT_OF_CASES else node for node in whole]
-
-        return list(chain(*self.aside(work, len(nodes), 0)))
+        return list(chain(*self.aside(lambda k, tally: bounded(nodes[k], limit, tally), len(nodes), 0)))
 
     def open(self, node: Node) -> bool:
         """Whether candidates take different positions that are to be told apart first."""
@@ -305,40 +288,19 @@ class Search:
     def told_apart(self, nodes: list[Node]) -> list[Node]:
         """What is of interest in nodes, in parts by the positions that candidates take; good mappings in the best.
 
-        What is far from the best comes back whole, with a better bound: all cases are to be near it before any is
-        looked into."""
-        limit = self.judge.limit()
-
-        def work(k: int, tally: Tally) -> list[tuple[Node, Found | None]]:
-            node: Node | None = nodes[k].dressed
-            assert node is not None
-            if node.tangent is None:
-                before = node.bound
-                node, dropped, spent = solved(node, limit, 1)
-                tally.take(spent // 2, dropped)
-                if node is None:
-                    return []
-                if node.bound > before + CLOSER:
-                    return [(node, None)]  # others may be more promising now
-            small = 1.0 if node.held else self.small
-            parts, dropped, spent = explored(node, limit, small, FEW_STATES, TANGENTS, led=True)
-            tally.take(spent, dropped)
-            found: list[tuple[Node, Found | None]] = []
-            for part in parts:
-                seen = shortest_paths(part, limit, DIP_LEAVES, GLIMPSE, part.form) if part.states() <= MANY_STATES else None
-                if seen is not None:
-                    tally.nodes += seen.work
-                    tally.pruned["bound"] += seen.cut
-                if seen is None or seen.rows or seen.rest < limit:
-                    found.append((part, seen))
-            return found
-
+        What shortest paths rule out is gone. What has a better bound now comes back whole: others may promise more.
+        """
+        limit, small = self.judge.limit(), self.small
+        until = self.deadline if "bound" in self.rules else 0.0
+        found = self.aside(lambda k, tally: told_apart(nodes[k], limit, small, until, tally), len(nodes), MANY)
         left: list[Node] = []
         hopeful: list[tuple[float, int, Any]] = []
-        for part, seen in chain(*self.aside(work, len(nodes), MANY)):
-            known = seen is not None and seen.rest > 0
-            left.append(part.above(float(np.log(min([seen.rest, *seen.values])))) if known else part)
-            hopeful += [] if seen is None else [(seen.values[0], len(left) - 1, seen.rows[0]) for _ in seen.rows[:1]]
+        for part, seen in chain(*found):
+            if seen is not None and seen.rest > 0:
+                part = part.above(float(np.log(min([seen.rest, *seen.values]))))
+            left.append(part)
+            if seen is not None and seen.rows:
+                hopeful.append((seen.values[0], len(left) - 1, seen.rows[0]))
         before = self.nodes
         for value, k, rows in sorted(hopeful, key=lambda one: one[0]):
             if value >= self.judge.limit() or self.dipped + self.nodes - before > DIPPED * self.nodes:
@@ -367,22 +329,16 @@ class Search:
         if len(nodes) == 1:
             return self.looked_into(nodes, proof, budget)
 
-        def look(k: int) -> Found | None:
-            node = nodes[k]
-            if node.size <= self.small:
-                return least_in_trees(node, limit, 1, GLIMPSE)
-            if not node.origin.structure.deep or node.states() > STATES:
-                return None
-            return shortest_paths(node, limit, 1, GLIMPSE, node.form)
-
-        found = side_by_side(look, range(len(nodes)), sum(node.rows for node in nodes))
+        rows, small = sum(node.rows for node in nodes), self.small
+        found = self.aside(lambda k, tally: glanced(nodes[k], limit, small, tally), len(nodes), rows)
         left: list[Node] = []
-        for one, seen in zip(nodes, found, strict=True):
-            if seen is not None:
-                self.nodes += seen.work
-                self.pruned["bound"] += seen.cut
-            if seen is None or seen.rows or seen.rest < limit:
-                left.append(one)
+        for node, seen in zip(nodes, found, strict=True):
+            for part, rows, value in () if seen is None else seen:
+                if value >= self.judge.limit() or self.spent:
+                    break
+                self.try_leaf(part, rows, proof, value)
+            if seen is None or self.spent:
+                left.append(node)
         return self.looked_into(left, proof, budget)
 
     def looked_into(self, nodes: list[Node], proof: Proof, budget: int) -> list[Node]:
@@ -553,7 +509,8 @@ class Search:
 
     def sweep_all(self, node: Node, proof: Proof) -> float:
         """The same without shortest paths: every combination by itself."""
-        from tilewright.mapping.optimal.bound_kernels import bound, scratch_of
+        from tilewright.mapping.optimal.bound_kernels import bound
+        from tilewright.mapping.optimal.transfer_kernels import scratch_of
 
         scratch = scratch_of(node.origin.where)
         turns = turns_taken(node.origin.where)

@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from tilewright.mapping.optimal.bound_kernels import (
+from tilewright.mapping.optimal.costs import OBJECTIVE_CODES, WITHIN, Costs, Layout
+from tilewright.mapping.optimal.features import Floats
+from tilewright.mapping.optimal.transfer_kernels import (
     BESIDE,
     DOUBLE,
     FOOTPRINT,
@@ -25,8 +27,6 @@ from tilewright.mapping.optimal.bound_kernels import (
     SINGLE,
     WIDEST,
 )
-from tilewright.mapping.optimal.costs import OBJECTIVE_CODES, WITHIN, Costs, Layout
-from tilewright.mapping.optimal.features import Floats
 
 TOTAL, LONGEST, ROOM = 0, 1, 2
 MIXED = -1
@@ -94,8 +94,8 @@ class Relaxed:
 class Case:
     """What is assumed of all mappings of a case: ``inner[j]`` is the segment of the innermost loop that item j's
     operand uses (-1: none, j: one below its pars, ``None``: not known), for items whose pars hold them in place;
-    ``twice`` are items loaded ahead into a second footprint, ``once`` those that need but one; ``slides`` are items with
-    the one component along which their windows slide, where that is known."""
+    ``twice`` are items loaded ahead into a second footprint, ``once`` those that need but one; ``slides`` are items
+    with the one component along which their windows slide, where that is known."""
 
     inner: tuple[int | None, ...]
     twice: frozenset[int] = frozenset()
@@ -524,7 +524,7 @@ class _Relaxation:
 
 
 ROUNDS, STEPS = 60, 8
-LEAST_ROUNDS = 30  # of a search for the least n of a stream
+LEAST_ROUNDS, ALONE_ROUNDS = 30, 8  # of a search for the least n of a stream, for the least of one group
 FEWEST_BESIDE = 0.2  # the logarithm of the least n that makes a difference
 STEEP = 0.1  # the constant of a sum, as a share of the sum
 
@@ -571,7 +571,7 @@ def tangent(case: Relaxed, limit: float, rounds: int = ROUNDS, steps: int = STEP
             alone, _, _ = dual(
                 joined, offsets, case.coefficients[own], np.zeros(len(own)), np.where(own == g, TOTAL, ROOM),
                 np.ones(len(own)), np.zeros(len(own)), prices[:, own], cold.copy(),
-                np.zeros(len(joined)), rounds, steps, np.inf,
+                np.zeros(len(joined)), min(rounds, ALONE_ROUNDS), steps, np.inf,
             )  # fmt: skip
             low = max(low, float(np.exp(min(alone, 600.0) - 1e-9)) + case.constants[g])
             if low >= high * (1 + 1e-9):

@@ -188,7 +188,8 @@ def below(node: Node, bare: Forest, rows: Any, c: int, limit: float) -> Any:
 
 def _without_hopeless(node: Node, limit: float, tally: Tally) -> Node | None:
     """Without candidates whose own bounds are not below the best."""
-    from tilewright.mapping.optimal.bound_kernels import bound, scratch_of
+    from tilewright.mapping.optimal.bound_kernels import bound
+    from tilewright.mapping.optimal.transfer_kernels import scratch_of
 
     where, machine = node.origin.where, node.origin.machine
     bare = bare_forest(list(node.tables), node.origin.kinds, where.at_free)

@@ -1,0 +1,90 @@
+"""Short looks at cases: their bounds, their parts of settled positions, and all combinations that are left of them.
+
+Nothing here changes the search: jobs that run side by side have their own tallies."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import Any
+
+from tilewright.mapping.optimal.branches import along_windows, branches
+from tilewright.mapping.optimal.cases import Node, explored, solved
+from tilewright.mapping.optimal.early import DIP_LEAVES
+from tilewright.mapping.optimal.lattice import Found, least_in_trees, shortest_paths
+from tilewright.mapping.optimal.roots import TANGENTS, Tally
+
+CLOSER = 0.02  # how much better a bound has to be for others to be more promising, in logarithms
+STATES, MANY_STATES, FEW_STATES = 100_000, 20_000, 200  # vectors of tiles
+GLIMPSE, GLANCED = 3_000, 16  # bounds of a short search, and the most combinations that it may find
+KEPT_OF_CASES = 2_000  # candidates of a case that are kept while it waits
+Leaf = tuple[Node, Any, float]  # one combination of a node, with its bound
+
+
+def bounded(node: Node, limit: float, tally: Tally) -> list[Node]:
+    """A case of held items with its bound, in parts by what windows slide along; empty if nothing is of interest."""
+    if not node.held or node.tangent is not None:
+        return [node]
+    whole = _solved(node.dressed, limit, tally)
+    if whole is None:
+        return []
+    parts = along_windows(whole)
+    found = [_solved(part, limit, tally) for part in parts] if parts else [whole]
+    return [one.bare if one.rows > KEPT_OF_CASES else one for one in found if one is not None]
+
+
+def _solved(node: Node, limit: float, tally: Tally) -> Node | None:
+    better, dropped, work = solved(node, limit, 1)
+    tally.take(work // 2, dropped)
+    return better
+
+
+def told_apart(
+    node: Node, limit: float, small: float, until: float | None, tally: Tally
+) -> list[tuple[Node, Found | None]]:
+    """What is of interest in a node, in parts by the positions that candidates take; ``until`` some time (of
+    ``monotonic``) each with what a short search along shortest paths finds, and without those that this rules out."""
+    if node.tangent is None:
+        better = _solved(node.dressed, limit, tally)
+        if better is None:
+            return []
+        if better.bound > node.bound + CLOSER:
+            return [(better, None)]  # others may be more promising now
+        node = better
+    parts, dropped, work = explored(node, limit, 1.0 if node.held else small, FEW_STATES, TANGENTS, led=True)
+    tally.take(work, dropped)
+    found: list[tuple[Node, Found | None]] = []
+    for part in parts:
+        if (until is not None and monotonic() > until) or part.states() > MANY_STATES:
+            found.append((part, None))
+            continue
+        seen = shortest_paths(part, limit, DIP_LEAVES, GLIMPSE, part.form)
+        tally.nodes += seen.work
+        tally.pruned["bound"] += seen.cut
+        if seen.rows or seen.rest < limit:
+            found.append((part, seen))
+    return found
+
+
+def glanced(node: Node, limit: float, small: float, tally: Tally) -> list[Leaf] | None:
+    """All combinations of a node below a limit, the least first, where a short search of the node and its cases finds
+    them; else None. Trees serve up to ``small`` combinations."""
+    waiting, leaves = [node], []
+    while waiting:
+        case = waiting.pop()
+        if case.size <= small:
+            seen = least_in_trees(case, limit, GLANCED, GLIMPSE)
+        elif case.origin.structure.deep and case.states() <= STATES:
+            seen = shortest_paths(case, limit, GLANCED, GLIMPSE, node.form if case is node else None)
+        else:
+            return None
+        tally.nodes += seen.work
+        tally.pruned["bound"] += seen.cut
+        if not seen.rows and seen.rest >= limit:
+            continue
+        children = branches(case)
+        waiting += children
+        if not children:
+            leaves += [(case, rows, value) for rows, value in zip(seen.rows, seen.values, strict=True)]
+            if seen.rest < limit or len(leaves) > GLANCED:
+                return None
+    return sorted(leaves, key=lambda leaf: leaf[2])

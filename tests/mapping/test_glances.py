@@ -1,0 +1,188 @@
+"""Short looks at cases leave nothing out: parts by what windows slide along, by positions, and all that is below a
+limit; what the scratchpad's tiles alone say of cycles holds for whatever is kept further in."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+from tests.mapping.test_lattice import some
+from tests.mapping.test_relaxation import LAYER, _is_as_assumed, roots, values
+
+from tilewright.arch.load import load_arch
+from tilewright.mapping.nests import default_problem
+from tilewright.mapping.optimal.bound_kernels import bound
+from tilewright.mapping.optimal.branches import along_windows, branches, by_windows, opened
+from tilewright.mapping.optimal.cases import Node
+from tilewright.mapping.optimal.costs import turns_taken
+from tilewright.mapping.optimal.glances import bounded, glanced, told_apart
+from tilewright.mapping.optimal.node_kernels import by_path_order, by_tiles, nodes_of
+from tilewright.mapping.optimal.relaxation import LONGEST, TOTAL, relaxed
+from tilewright.mapping.optimal.roots import Tally
+from tilewright.mapping.optimal.transfer_kernels import exposed_by_tiles, scratch_of
+
+Numbers = tuple[int, ...]
+
+
+def numbered(node: Node, rows: list[int]) -> Numbers:
+    """The numbers of a combination's candidates: the same in every part of an order of keeps."""
+    return tuple(int(numbers[row]) for numbers, row in zip(node.numbers, rows, strict=True))
+
+
+def total(case: Node, numbers: Numbers) -> float:
+    """What the forms of a case say of a combination."""
+    form = relaxed(case.origin.where, case.origin.machine, list(case.tables), case.case)
+    at = [int(np.searchsorted(own, number)) for own, number in zip(case.numbers, numbers, strict=True)]
+    sums = form.coefficients @ np.exp(sum(log[row] for log, row in zip(form.logs, at, strict=True))) + form.constants
+    return float(np.prod(sums[form.roles == TOTAL])) * float(max(sums[form.roles == LONGEST]))
+
+
+@pytest.mark.parametrize("machine", ["eyeriss", "simba", "mobile-npu"])
+def test_windows_slide_along_one_component(machine: str) -> None:
+    arch = load_arch(machine)
+    rng = np.random.default_rng(8)
+    judged = better = 0
+    for root in roots(default_problem(LAYER, arch, arch.layout), "edp", 3):
+        cases = [case.dressed for case in opened(root, False)]
+        for _ in range(150):
+            rows = [int(len(numbers) * rng.random()) for numbers in root.numbers]
+            cost = values(root, rows)
+            if not np.isfinite(cost):
+                continue
+            chosen, numbers = [root.tables[c][row] for c, row in enumerate(rows)], numbered(root, rows)
+            for case in cases:
+                if not (_holds(case, numbers) and _is_as_assumed(case, chosen)):
+                    continue
+                parts = along_windows(case)
+                if parts:
+                    least = min(total(part, numbers) for part in parts)
+                    assert least <= cost * (1 + 1e-9)
+                    judged += 1
+                    better += least > total(case, numbers) * (1 + 1e-9)
+    assert judged > 30
+    assert better > 5
+
+
+def test_windows_are_told_apart_item_by_item_and_not_again() -> None:
+    arch = load_arch("simba")
+    root = roots(default_problem(LAYER, arch, arch.layout), "edp", 1)[0]
+    masks = [np.ones(len(rows), bool) for rows in root.numbers]
+    parts, slid = [(root.case, masks)], 0
+    while (more := by_windows(parts, root)) is not None:
+        assert len(more) == 2 * len(parts)  # rows with filter rows, columns with filter columns
+        parts, slid = more, slid + 1
+    assert slid == sum(item.operand == "input" for item in root.origin.structure.items)
+    assert len({case.slides for case, _ in parts}) == 2**slid
+
+
+@pytest.mark.parametrize("machine", ["mobile-npu", "simba", "eyeriss", "tpu"])
+def test_tiles_alone_bound_the_cycles_of_all_that_is_kept_further_in(machine: str) -> None:
+    """Rows that part behind the scratchpad's last keep stand for each other, the longest step and fewest points."""
+    arch = load_arch(machine).with_scratchpad(700)
+    rng = np.random.default_rng(6)
+    judged = above = 0
+    for root in roots(default_problem(LAYER, arch, arch.layout), "edp", 6):
+        where, machine_costs = root.origin.where, root.origin.machine
+        table, codes = np.concatenate(root.tables), root.codes()
+        offsets = np.concatenate([[0], np.cumsum([len(rows) for rows in root.numbers])])
+        _, node = nodes_of(codes, offsets)
+        by_path = by_path_order(node, offsets)
+        layer, tiles, alike, first = by_tiles(node, by_path, offsets, table, where)
+        if layer < 0:
+            continue
+        place = np.zeros(len(table), np.int64)  # where the row for each row stands
+        for c in range(len(offsets) - 1):
+            own = by_path[offsets[c] : offsets[c + 1]]
+            new = (node[own[1:], : layer + 1] != node[own[:-1], : layer + 1]).any(axis=1)
+            place[own] = first[c] + np.concatenate([[0], np.cumsum(new)])
+        for _ in range(400):
+            rows = np.array([a + int((b - a) * rng.random() ** 2) for a, b in zip(offsets, offsets[1:], strict=False)])
+            found = min(
+                bound(rows, table, turn, machine_costs, scratch_of(where)) for turn in turns_taken(where)
+            )
+            stand = place[rows]
+            if not np.isfinite(found[0]) or not alike[stand].all():
+                continue
+            cycles = exposed_by_tiles(stand, tiles, where, machine_costs, scratch_of(where))
+            least = min(bound(rows, table, turn, machine_costs, scratch_of(where))[2] for turn in turns_taken(where))
+            assert cycles <= least + 1e-6
+            judged += 1
+            above += cycles > tiles[stand, where.at_points].prod() * 1.05
+    assert judged > 30
+    assert above > 5
+
+
+@pytest.mark.parametrize("machine", ["mobile-npu", "simba"])
+def test_a_glance_finds_all_that_is_below_a_limit_or_says_that_it_does_not(machine: str) -> None:
+    arch = load_arch(machine)
+    found_all = gave_up = 0
+    for number, root in enumerate(roots(default_problem(LAYER, arch, arch.layout), "edp", 4)):
+        for case in opened(some(root, number), False):
+            node = case.dressed
+            if node.size > 3000:
+                continue
+            costs = {
+                numbered(node, list(rows)): values(node, list(rows))
+                for rows in product(*(range(len(numbers)) for numbers in node.numbers))
+            }
+            finite = sorted(cost for cost in costs.values() if np.isfinite(cost))
+            for place in (3, 200):
+                if len(finite) <= place:
+                    continue
+                limit = finite[place] * (1 + 1e-9)
+                leaves = glanced(node, limit, 1.0, Tally())
+                if leaves is None:
+                    gave_up += 1
+                    continue
+                seen = {numbered(part, list(rows)) for part, rows, _ in leaves}
+                own = {
+                    numbers
+                    for numbers, cost in costs.items()
+                    if cost < limit and _is_as_assumed(node, _chosen(node, numbers))
+                }
+                assert own <= seen
+                found_all += 1
+    assert found_all > 5
+    assert gave_up > 0
+
+
+def _holds(node: Node, numbers: Numbers) -> bool:
+    return all(number in own for number, own in zip(numbers, node.numbers, strict=True))
+
+
+def _chosen(node: Node, numbers: Numbers) -> list[np.ndarray]:
+    picked = zip(node.tables, node.numbers, numbers, strict=True)
+    return [table[int(np.searchsorted(own, number))] for table, own, number in picked]
+
+
+@pytest.mark.parametrize("machine", ["eyeriss", "simba"])
+@pytest.mark.parametrize("until", [None, 0.0])
+def test_parts_by_positions_hold_all_that_is_below_a_limit(machine: str, until: float | None) -> None:
+    arch = load_arch(machine)
+    rng = np.random.default_rng(3)
+    judged = 0
+    for root in roots(default_problem(LAYER, arch, arch.layout), "edp", 2):
+        combinations = [[int(len(numbers) * rng.random()) for numbers in root.numbers] for _ in range(1500)]
+        costs = [values(root, rows) for rows in combinations]
+        limit = 1.0001 * sorted(costs)[5]
+        if not np.isfinite(limit):
+            continue
+        below = [numbered(root, rows) for rows, cost in zip(combinations, costs, strict=True) if cost < limit]
+        cases = [case.dressed for case in opened(root, False)]
+        for numbers in below:
+            mine = [one for one in cases if _holds(one, numbers) and _is_as_assumed(one, _chosen(one, numbers))]
+            parts = [part for case in mine for part in bounded(case, limit, Tally())]
+            assert any(_holds(part, numbers) for part in parts)
+            told = [one for part in parts for one, _ in told_apart(part.dressed, limit, 1.0, until, Tally())]
+            assert any(_holds(part, numbers) for part in told)
+            judged += 1
+    assert judged > 5
+
+
+def test_what_no_window_moves_has_no_such_parts() -> None:
+    arch = load_arch("simba")
+    node = roots(default_problem(LAYER, arch, arch.layout), "edp", 1)[0]
+    for part in along_windows(node):
+        assert not along_windows(part)
+        assert all(child.case.slides >= part.case.slides for child in branches(part))
