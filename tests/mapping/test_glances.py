@@ -3,7 +3,7 @@ limit; what the scratchpad's tiles alone say of cycles holds for whatever is kep
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -97,10 +97,8 @@ def test_tiles_alone_bound_the_cycles_of_all_that_is_kept_further_in(machine: st
             new = (node[own[1:], : layer + 1] != node[own[:-1], : layer + 1]).any(axis=1)
             place[own] = first[c] + np.concatenate([[0], np.cumsum(new)])
         for _ in range(400):
-            rows = np.array([a + int((b - a) * rng.random() ** 2) for a, b in zip(offsets, offsets[1:], strict=False)])
-            found = min(
-                bound(rows, table, turn, machine_costs, scratch_of(where)) for turn in turns_taken(where)
-            )
+            rows = np.array([a + int((b - a) * rng.random() ** 2) for a, b in pairwise(offsets)])
+            found = min(bound(rows, table, turn, machine_costs, scratch_of(where)) for turn in turns_taken(where))
             stand = place[rows]
             if not np.isfinite(found[0]) or not alike[stand].all():
                 continue
