@@ -18,6 +18,7 @@ from tilewright.mapping.optimal.cases import Node
 from tilewright.mapping.optimal.costs import turns_taken
 from tilewright.mapping.optimal.glances import bounded, glanced, told_apart
 from tilewright.mapping.optimal.node_kernels import by_path_order, by_tiles, nodes_of
+from tilewright.mapping.optimal.profiles import Profiles
 from tilewright.mapping.optimal.relaxation import LONGEST, TOTAL, relaxed
 from tilewright.mapping.optimal.roots import Tally
 from tilewright.mapping.optimal.transfer_kernels import exposed_by_tiles, scratch_of
@@ -88,7 +89,7 @@ def test_tiles_alone_bound_the_cycles_of_all_that_is_kept_further_in(machine: st
         offsets = np.concatenate([[0], np.cumsum([len(rows) for rows in root.numbers])])
         _, node = nodes_of(codes, offsets)
         by_path = by_path_order(node, offsets)
-        layer, tiles, alike, first = by_tiles(node, by_path, offsets, table, where)
+        layer, tiles, alike, first, _ = by_tiles(node, by_path, offsets, table, where)
         if layer < 0:
             continue
         place = np.zeros(len(table), np.int64)  # where the row for each row stands
@@ -129,7 +130,7 @@ def test_a_glance_finds_all_that_is_below_a_limit_or_says_that_it_does_not(machi
                 if len(finite) <= place:
                     continue
                 limit = finite[place] * (1 + 1e-9)
-                leaves = glanced(node, limit, 1.0, Tally())
+                leaves = glanced(node, limit, 1.0, Profiles(node.origin.structure.problem), Tally())
                 if leaves is None:
                     gave_up += 1
                     continue
@@ -167,12 +168,12 @@ def test_parts_by_positions_hold_all_that_is_below_a_limit(machine: str, until: 
         if not np.isfinite(limit):
             continue
         below = [numbered(root, rows) for rows, cost in zip(combinations, costs, strict=True) if cost < limit]
-        cases = [case.dressed for case in opened(root, False)]
+        cases, profiles = [case.dressed for case in opened(root, False)], Profiles(root.origin.structure.problem)
         for numbers in below:
             mine = [one for one in cases if _holds(one, numbers) and _is_as_assumed(one, _chosen(one, numbers))]
             parts = [part for case in mine for part in bounded(case, limit, Tally())]
             assert any(_holds(part, numbers) for part in parts)
-            told = [one for part in parts for one, _ in told_apart(part.dressed, limit, 1.0, until, Tally())]
+            told = [one for part in parts for one, _ in told_apart(part.dressed, limit, 1.0, until, profiles, Tally())]
             assert any(_holds(part, numbers) for part in told)
             judged += 1
     assert judged > 5

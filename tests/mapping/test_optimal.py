@@ -134,6 +134,15 @@ def test_a_window_slides_though_the_operand_uses_not_all_dimensions_that_are_cho
     assert not agree(problem, ("edp",))
 
 
+def test_what_lies_in_padding_takes_no_room() -> None:
+    """Found by a walk: of inputs none of which is there one word too many had room."""
+    arch = MACHINES["two levels, double buffers"]
+    pad = replace(arch.scratchpad, size_bytes=13)
+    arch = replace(arch, memories=tuple(pad if memory.scratchpad else memory for memory in arch.memories))
+    layer = depthwise(G=3, Y=2, X=1, R=1, stride=(2, 1), pad=(1, 0, 1, 0))
+    assert not agree(default_problem(layer, arch, arch.layout), ("latency",))
+
+
 def test_products_of_three_factors_are_searched_as_others_are() -> None:
     """Found by a walk: 1,374 orders of keeps were too many for the search, and plain tile loops all it looked at."""
     arch = MACHINES["a bypass"]

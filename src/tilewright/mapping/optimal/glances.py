@@ -7,15 +7,22 @@ from __future__ import annotations
 from time import monotonic
 from typing import Any
 
+import numpy as np
+
+from tilewright.mapping.optimal.bound_kernels import bound
 from tilewright.mapping.optimal.branches import along_windows, branches
 from tilewright.mapping.optimal.cases import Node, explored, solved
+from tilewright.mapping.optimal.costs import OBJECTIVE_CODES, WITHIN, turns_taken
 from tilewright.mapping.optimal.early import DIP_LEAVES
 from tilewright.mapping.optimal.lattice import Found, least_in_trees, shortest_paths
+from tilewright.mapping.optimal.profiles import Profiles
 from tilewright.mapping.optimal.roots import TANGENTS, Tally
+from tilewright.mapping.optimal.transfer_kernels import scratch_of
 
 CLOSER = 0.02  # how much better a bound has to be for others to be more promising, in logarithms
 STATES, MANY_STATES, FEW_STATES = 100_000, 20_000, 200  # vectors of tiles
 GLIMPSE, GLANCED = 3_000, 16  # bounds of a short search, and the most combinations that it may find
+MOST_AGAIN = 10  # short searches of one part, each with what the one before has taught
 KEPT_OF_CASES = 2_000  # candidates of a case that are kept while it waits
 Leaf = tuple[Node, Any, float]  # one combination of a node, with its bound
 
@@ -39,7 +46,7 @@ def _solved(node: Node, limit: float, tally: Tally) -> Node | None:
 
 
 def told_apart(
-    node: Node, limit: float, small: float, until: float | None, tally: Tally
+    node: Node, limit: float, small: float, until: float | None, profiles: Profiles, tally: Tally
 ) -> list[tuple[Node, Found | None]]:
     """What is of interest in a node, in parts by the positions that candidates take; ``until`` some time (of
     ``monotonic``) each with what a short search along shortest paths finds, and without those that this rules out."""
@@ -57,7 +64,9 @@ def told_apart(
         if (until is not None and monotonic() > until) or part.states() > MANY_STATES:
             found.append((part, None))
             continue
-        seen = shortest_paths(part, limit, DIP_LEAVES, GLIMPSE, part.form)
+        seen = again(
+            part, shortest_paths(part, limit, DIP_LEAVES, GLIMPSE, part.form, profiles.cuts(part)), limit, profiles
+        )
         tally.nodes += seen.work
         tally.pruned["bound"] += seen.cut
         if seen.rows or seen.rest < limit:
@@ -65,17 +74,34 @@ def told_apart(
     return found
 
 
-def glanced(node: Node, limit: float, small: float, tally: Tally) -> list[Leaf] | None:
+def by_paths(node: Node) -> bool:
+    """Whether shortest paths are found soon: where tiles are those of divisors, and of not too many vectors of them."""
+    return node.origin.structure.deep and node.states() <= STATES
+
+
+def again(node: Node, seen: Found, limit: float, profiles: Profiles) -> Found:
+    """What a short search finds once it knows of the tiles of what it found before, as long as these take too long."""
+    for _ in range(MOST_AGAIN):
+        if not seen.rows or not all(ruled_out(node, rows, limit, profiles) for rows in seen.rows):
+            break
+        before = seen
+        seen = shortest_paths(node, limit, DIP_LEAVES, GLIMPSE, node.form, profiles.cuts(node))
+        seen = seen._replace(work=seen.work + before.work, cut=seen.cut + before.cut)
+    return seen
+
+
+def glanced(node: Node, limit: float, small: float, profiles: Profiles, tally: Tally) -> list[Leaf] | None:
     """All combinations of a node below a limit, the least first, where a short search of the node and its cases finds
     them; else None. Trees serve up to ``small`` combinations."""
     waiting, leaves = [node], []
     while waiting:
         case = waiting.pop()
-        if case.size <= small:
-            seen = least_in_trees(case, limit, GLANCED, GLIMPSE)
-        elif case.origin.structure.deep and case.states() <= STATES:
-            seen = shortest_paths(case, limit, GLANCED, GLIMPSE, node.form if case is node else None)
-        else:
+        seen = least_in_trees(case, limit, GLANCED, GLIMPSE) if case.size <= small else None
+        if (seen is None or seen.rows or seen.rest < limit) and by_paths(case):
+            tally.nodes += 0 if seen is None else seen.work
+            form = node.form if case is node else None
+            seen = shortest_paths(case, limit, GLANCED, GLIMPSE, form, profiles.cuts(case))
+        if seen is None:
             return None
         tally.nodes += seen.work
         tally.pruned["bound"] += seen.cut
@@ -88,3 +114,19 @@ def glanced(node: Node, limit: float, small: float, tally: Tally) -> list[Leaf] 
             if seen.rest < limit or len(leaves) > GLANCED:
                 return None
     return sorted(leaves, key=lambda leaf: leaf[2])
+
+
+def ruled_out(node: Node, rows: Any, limit: float, profiles: Profiles) -> bool:
+    """Whether a combination's tiles take too long, step by step, for all that its energy is at least."""
+    cycles = profiles.least(node, rows)
+    if cycles == 0.0:
+        return False
+    where, machine = node.origin.where, node.origin.machine
+    starts = np.concatenate([[0], np.cumsum([len(table) for table in node.tables])])[:-1]
+    table, scratch = np.concatenate(node.tables), scratch_of(where)
+    if where.objective == WITHIN:
+        return cycles / where.most_cycles >= limit
+    if where.objective == OBJECTIVE_CODES["latency"]:
+        return cycles >= limit
+    energy = min(bound(starts + rows, table, turn, machine, scratch)[1] for turn in turns_taken(where))
+    return bool(energy * cycles >= limit)

@@ -9,6 +9,7 @@ import numpy as np
 
 from tilewright.mapping.optimal.cases import Node
 from tilewright.mapping.optimal.costs import forest, turns_taken
+from tilewright.mapping.optimal.profiles import NONE, Cuts
 from tilewright.mapping.optimal.relaxation import Relaxed, relaxed
 from tilewright.mapping.optimal.threads import aside
 
@@ -24,9 +25,11 @@ class Found(NamedTuple):
     cut: int
 
 
-def shortest_paths(node: Node, limit: float, most: int, budget: int, form: Relaxed | None = None) -> Found:
+def shortest_paths(
+    node: Node, limit: float, most: int, budget: int, form: Relaxed | None = None, cuts: Cuts = NONE
+) -> Found:
     """The combinations of a node of least bound below ``limit``, at most ``most`` of them; ``form`` may be that of a
-    larger node."""
+    larger node, ``cuts`` are what is known of the scratchpad's tiles."""
     from tilewright.mapping.optimal.lattice_kernels import lattice
 
     where, machine = node.origin.where, node.origin.machine
@@ -38,6 +41,7 @@ def shortest_paths(node: Node, limit: float, most: int, budget: int, form: Relax
         rows, values, held, work, cut, rest = lattice(
             logs, offsets, codes, form.items, form.coefficients, form.constants, form.roles,
             limit, most, budget, table, where._replace(before=befores[0].copy(), enough=limit), machine, befores,
+            cuts.prefix, cuts.keys, cuts.cycles,
         )  # fmt: skip
     order = np.argsort(values[:held], kind="stable")
     return Found(

@@ -166,14 +166,16 @@ def _product(e, t, both):
 
 @njit(cache=True, nogil=True)
 def lattice(
-    logs, offsets, codes, layer_of, coefficients, constants, roles, limit, most, budget, table, s, cost, befores
-):
+    logs, offsets, codes, layer_of, coefficients, constants, roles, limit, most, budget, table, s, cost, befores,
+    prefix, cut_keys, cut_cycles,
+):  # fmt: skip
     """(combinations, bounds, number held, work, cut, rest): at most ``most`` combinations of single rows below
     ``limit``, those of least bound; no other one is below ``rest``, or below ``limit``.
 
     Groups of features and their roles are those of ``relaxation.Relaxed``; ``layer_of`` says on which layer a feature
     depends. ``table``, ``s`` and ``cost`` serve the bound of single combinations (``bound_kernels.bound``), in each of
-    the orders ``befores`` in which items may give way.
+    the orders ``befores`` in which items may give way. ``prefix`` adds up over the rows of a combination to its number
+    among ``cut_keys`` (ascending), and cycles of those with that number are at least ``cut_cycles``.
     """
     components = len(offsets) - 1
     features, groups = len(layer_of), len(roles)
@@ -352,7 +354,7 @@ def lattice(
             spent += one
     # All paths that may stay below the worst of what is held.
     name, inside = trie(node, by_path, offsets, layers)
-    last_tile, tiles, alike, first_tile = by_tiles(node, by_path, offsets, table, s)
+    last_tile, tiles, alike, first_tile, stands_for = by_tiles(node, by_path, offsets, table, s)
     floor, unit = np.zeros(layers + 1), 1.0 / s.most_cycles if s.objective == WITHIN else 1.0
     cursor = np.zeros((layers, components), np.int64)
     here = np.zeros((layers, components), np.int64)
@@ -424,6 +426,13 @@ def lattice(
                 s.before[:, :] = False
                 floor[depth + 1] = unit * exposed_by_tiles(rows, tiles, s, cost, scratch)
                 spent += 1
+            if longest and len(cut_keys):
+                key = prefix[stands_for[rows[0]]]
+                for c in range(1, components):
+                    key += prefix[stands_for[rows[c]]]
+                k = np.searchsorted(cut_keys, key)
+                if k < len(cut_keys) and cut_keys[k] == key:
+                    floor[depth + 1] = max(floor[depth + 1], unit * cut_cycles[k])
         paid[depth + 1] = paid[depth]
         used[depth + 1] = used[depth]
         for f in range(features):

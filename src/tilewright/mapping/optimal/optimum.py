@@ -39,11 +39,22 @@ from tilewright.mapping.optimal.early import (
     unroll,
 )
 from tilewright.mapping.optimal.features import Component, Floats, Memo
-from tilewright.mapping.optimal.glances import GLIMPSE, KEPT_OF_CASES, STATES, bounded, glanced, told_apart
+from tilewright.mapping.optimal.glances import (
+    GLIMPSE,
+    KEPT_OF_CASES,
+    MOST_AGAIN,
+    STATES,
+    bounded,
+    by_paths,
+    glanced,
+    ruled_out,
+    told_apart,
+)
 from tilewright.mapping.optimal.judge import Judge, Proof
 from tilewright.mapping.optimal.lattice import least_in_trees, shortest_paths
 from tilewright.mapping.optimal.near import climb_all
 from tilewright.mapping.optimal.orders import Orders, Waiting
+from tilewright.mapping.optimal.profiles import Profiles
 from tilewright.mapping.optimal.realize import every_mapping, mappings
 from tilewright.mapping.optimal.roots import TANGENTS, Tally, least_of, positions_told_apart, root
 from tilewright.mapping.optimal.structure import Structure
@@ -104,6 +115,7 @@ class Search:
         self.winner: tuple[Structure, dict[str, tuple[int, ...]]] | None = None  # where the best mapping comes from
         self.order_of: Mapping | None = None  # whose order of tile loops is taken where no other order can be better
         self.sweeps = self.swept = 0  # trees, and their bounds
+        self.profiles = Profiles(problem)
         self.finds: list[tuple[float, Structure, dict[str, tuple[int, ...]]]] = []  # what walks have found
         self.dipped = 0  # bounds computed for good mappings on the way
         # The least bound of what had too many steps, and whether candidates never give way to others of more steps.
@@ -292,7 +304,10 @@ class Search:
         """
         limit, small = self.judge.limit(), self.small
         until = self.deadline if "bound" in self.rules else 0.0
-        found = self.aside(lambda k, tally: told_apart(nodes[k], limit, small, until, tally), len(nodes), MANY)
+        own = [self.profiles.copy() for _ in nodes]  # each job learns by itself
+        found = self.aside(lambda k, tally: told_apart(nodes[k], limit, small, until, own[k], tally), len(nodes), MANY)
+        for learned in own:
+            self.profiles.take(learned)
         left: list[Node] = []
         hopeful: list[tuple[float, int, Any]] = []
         for part, seen in chain(*found):
@@ -330,7 +345,7 @@ class Search:
             return self.looked_into(nodes, proof, budget)
 
         rows, small = sum(node.rows for node in nodes), self.small
-        found = self.aside(lambda k, tally: glanced(nodes[k], limit, small, tally), len(nodes), rows)
+        found = self.aside(lambda k, tally: glanced(nodes[k], limit, small, self.profiles, tally), len(nodes), rows)
         left: list[Node] = []
         for node, seen in zip(nodes, found, strict=True):
             for part, rows, value in () if seen is None else seen:
@@ -481,20 +496,22 @@ class Search:
 
     def sweep_one(self, node: Node, proof: Proof, budget: int) -> float:
         """The same for a node that cuts bring no nearer to the costs."""
-        few = node.size <= self.small
-        most, spent = 16, 0
+        few = node.size <= self.small and not by_paths(node)
+        most, spent, learned = 16, 0, 0
         while True:
             allowed = budget - spent
             if self.deadline is not None:
                 allowed = min(allowed, max(1000, int((self.deadline - monotonic()) * NODES_A_SECOND)))
-            found = (least_in_trees if few else shortest_paths)(node, self.judge.limit(), most, allowed)
-            if few:
+            if not few:
+                found = shortest_paths(node, self.judge.limit(), most, allowed, None, self.profiles.cuts(node))
+            else:
+                found = least_in_trees(node, self.judge.limit(), most, allowed)
                 self.sweeps, self.swept = self.sweeps + 1, self.swept + found.work
             rest = found.rest
             self.nodes += found.work
             spent += found.work
             self.pruned["bound"] += found.cut
-            before = self.judge.evaluated
+            before, left_out = self.judge.evaluated, self.pruned["bound"]
             for rows, value in zip(found.rows, found.values, strict=True):
                 if not value < self.judge.limit():
                     break
@@ -505,7 +522,10 @@ class Search:
             spent += NODES_AN_EVALUATION * (self.judge.evaluated - before)
             if rest >= self.judge.limit() or self.spent or most >= MOST_LEAVES or spent >= budget:
                 return rest
-            most *= 16
+            if self.judge.evaluated == before and self.pruned["bound"] > left_out and learned < MOST_AGAIN:
+                learned += 1  # what took too long is not found again
+            else:
+                most *= 16
 
     def sweep_all(self, node: Node, proof: Proof) -> float:
         """The same without shortest paths: every combination by itself."""
@@ -527,6 +547,9 @@ class Search:
     def try_leaf(self, node: Node, rows: Any, proof: Proof, value: float, orders: int = MOST_ORDERS) -> None:
         """Evaluate the mappings of one combination; what may be left of it goes into the proof's bound."""
         chosen = node.tiles(rows)
+        if "bound" in self.rules and ruled_out(node, rows, self.judge.limit(), self.profiles):
+            self.pruned["bound"] += 1
+            return
         (first,), _ = mappings(node.origin.structure, chosen, 1)
         if steps_of(self.problem, first) > self.judge.max_steps:  # in any order
             self.too_long = min(self.too_long, value)

@@ -85,6 +85,6 @@ def _along(build: Builder, axis: Axis, numbers: tuple[int, ...], item: int, slid
     # The last of two tiles may be the shorter one, and it is all that is ever added.
     move = np.minimum(tile, extent - tile)
     if touched < extent:  # some indices are padding
-        tile = np.maximum(1.0, np.ceil(touched / (np.ceil(touched / tile) + 1)))
+        tile = np.maximum(min(1.0, touched), np.ceil(touched / (np.ceil(touched / tile) + 1)))  # all may be padding
         return _Along(tile, 0 * one, widest, {numbers[0]: 0 * one} if slides else {})
     return _Along(tile, tile, widest, {numbers[0]: move} if slides else {})
