@@ -171,12 +171,19 @@ def test_parts_by_positions_hold_all_that_is_below_a_limit(machine: str, until: 
         cases, profiles = [case.dressed for case in opened(root, False)], Profiles(root.origin.structure.problem)
         for numbers in below:
             mine = [one for one in cases if _holds(one, numbers) and _is_as_assumed(one, _chosen(one, numbers))]
-            parts = [part for case in mine for part in bounded(case, limit, Tally())]
+            parts = [part for case in mine for part in bounded(case, limit, None, Tally())]
             assert any(_holds(part, numbers) for part in parts)
             told = [one for part in parts for one, _ in told_apart(part.dressed, limit, 1.0, until, profiles, Tally())]
             assert any(_holds(part, numbers) for part in told)
             judged += 1
     assert judged > 5
+
+
+def test_when_time_is_over_cases_stay_as_they_are() -> None:
+    arch = load_arch("eyeriss")
+    root = roots(default_problem(LAYER, arch, arch.layout), "edp", 1)[0]
+    cases = opened(root, False)[:5]
+    assert [one for case in cases for one in bounded(case, 1e30, 0.0, Tally())] == cases
 
 
 def test_what_no_window_moves_has_no_such_parts() -> None:

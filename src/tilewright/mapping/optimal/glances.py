@@ -27,9 +27,10 @@ KEPT_OF_CASES = 2_000  # candidates of a case that are kept while it waits
 Leaf = tuple[Node, Any, float]  # one combination of a node, with its bound
 
 
-def bounded(node: Node, limit: float, tally: Tally) -> list[Node]:
-    """A case of held items with its bound, in parts by what windows slide along; empty if nothing is of interest."""
-    if not node.held or node.tangent is not None:
+def bounded(node: Node, limit: float, until: float | None, tally: Tally) -> list[Node]:
+    """A case of held items with its bound, in parts by what windows slide along; empty if nothing is of interest. Comes
+    back as it is after some time (of ``monotonic``)."""
+    if not node.held or node.tangent is not None or over(until):
         return [node]
     whole = _solved(node.dressed, limit, tally)
     if whole is None:
@@ -37,6 +38,11 @@ def bounded(node: Node, limit: float, tally: Tally) -> list[Node]:
     parts = along_windows(whole)
     found = [_solved(part, limit, tally) for part in parts] if parts else [whole]
     return [one.bare if one.rows > KEPT_OF_CASES else one for one in found if one is not None]
+
+
+def over(until: float | None) -> bool:
+    """Whether some time is over, if there is one."""
+    return until is not None and monotonic() > until
 
 
 def _solved(node: Node, limit: float, tally: Tally) -> Node | None:
@@ -61,7 +67,7 @@ def told_apart(
     tally.take(work, dropped)
     found: list[tuple[Node, Found | None]] = []
     for part in parts:
-        if (until is not None and monotonic() > until) or part.states() > MANY_STATES:
+        if over(until) or part.states() > MANY_STATES:
             found.append((part, None))
             continue
         seen = again(

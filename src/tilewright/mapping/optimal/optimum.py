@@ -289,8 +289,8 @@ class Search:
 
     def bounded_cases(self, nodes: list[Node]) -> list[Node]:
         """Cases with their bounds, those of interest in parts by what windows slide along."""
-        limit = self.judge.limit()
-        return list(chain(*self.aside(lambda k, tally: bounded(nodes[k], limit, tally), len(nodes), 0)))
+        limit, until = self.judge.limit(), self.deadline
+        return list(chain(*self.aside(lambda k, tally: bounded(nodes[k], limit, until, tally), len(nodes), 0)))
 
     def open(self, node: Node) -> bool:
         """Whether candidates take different positions that are to be told apart first."""
