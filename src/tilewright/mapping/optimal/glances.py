@@ -16,10 +16,13 @@ from tilewright.mapping.optimal.costs import OBJECTIVE_CODES, WITHIN, turns_take
 from tilewright.mapping.optimal.early import DIP_LEAVES
 from tilewright.mapping.optimal.lattice import Found, least_in_trees, shortest_paths
 from tilewright.mapping.optimal.profiles import Profiles
-from tilewright.mapping.optimal.roots import TANGENTS, Tally
+from tilewright.mapping.optimal.roots import FAR, FEW_APART, TANGENTS, Tally
 from tilewright.mapping.optimal.transfer_kernels import scratch_of
 
-CLOSER = 0.02  # how much better a bound has to be for others to be more promising, in logarithms
+NEAR, CLOSER = (
+    0.95,
+    0.02,
+)  # a bound as a share of the best; how much better a bound has to be for others to be more promising, in logarithms
 STATES, MANY_STATES, FEW_STATES = 100_000, 20_000, 200  # vectors of tiles
 GLIMPSE, GLANCED = 3_000, 16  # bounds of a short search, and the most combinations that it may find
 MOST_AGAIN = 10  # short searches of one part, each with what the one before has taught
@@ -63,6 +66,12 @@ def told_apart(
         if better.bound > node.bound + CLOSER:
             return [(better, None)]  # others may be more promising now
         node = better
+    if node.held and node.bound < np.log(FAR * limit):
+        parts, dropped, work = explored(node, limit, FEW_APART, np.inf, TANGENTS, aim=NEAR * limit, led=True)
+        tally.take(work, dropped)
+        whole = node.joined(parts) if parts else None
+        if whole is None or whole.bound > node.bound + CLOSER:
+            return [] if whole is None else [(whole, None)]  # all are to be near the best before any is looked into
     parts, dropped, work = explored(node, limit, 1.0 if node.held else small, FEW_STATES, TANGENTS, led=True)
     tally.take(work, dropped)
     found: list[tuple[Node, Found | None]] = []
