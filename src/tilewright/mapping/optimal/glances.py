@@ -19,10 +19,7 @@ from tilewright.mapping.optimal.profiles import Profiles
 from tilewright.mapping.optimal.roots import FAR, FEW_APART, TANGENTS, Tally
 from tilewright.mapping.optimal.transfer_kernels import scratch_of
 
-NEAR, CLOSER = (
-    0.95,
-    0.02,
-)  # a bound as a share of the best; how much better a bound has to be for others to be more promising, in logarithms
+NEAR, CLOSER = 0.95, 0.02  # a bound as a share of the best; what makes others more promising, in logarithms
 STATES, MANY_STATES, FEW_STATES = 100_000, 20_000, 200  # vectors of tiles
 GLIMPSE, GLANCED = 3_000, 16  # bounds of a short search, and the most combinations that it may find
 MOST_AGAIN = 10  # short searches of one part, each with what the one before has taught
