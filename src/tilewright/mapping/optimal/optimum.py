@@ -45,7 +45,6 @@ from tilewright.mapping.optimal.glances import (
     MOST_AGAIN,
     STATES,
     bounded,
-    by_paths,
     glanced,
     ruled_out,
     told_apart,
@@ -496,7 +495,7 @@ class Search:
 
     def sweep_one(self, node: Node, proof: Proof, budget: int) -> float:
         """The same for a node that cuts bring no nearer to the costs."""
-        few = node.size <= self.small and not by_paths(node)
+        few = node.size <= self.small
         most, spent, learned = 16, 0, 0
         while True:
             allowed = budget - spent
