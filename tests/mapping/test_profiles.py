@@ -14,7 +14,7 @@ from tilewright.mapping.evaluate import evaluate
 from tilewright.mapping.legal import problems
 from tilewright.mapping.nests import default_problem, depthwise
 from tilewright.mapping.optimal.cases import Node
-from tilewright.mapping.optimal.glances import again, ruled_out
+from tilewright.mapping.optimal.glances import ruled_out, searched
 from tilewright.mapping.optimal.lattice import shortest_paths
 from tilewright.mapping.optimal.profiles import Profiles, profile
 from tilewright.mapping.optimal.realize import every_mapping
@@ -74,7 +74,7 @@ def test_cuts_leave_out_what_their_tiles_rule_out_and_nothing_else(machine: str,
             if rows not in seen:
                 gone += 1
                 assert ruled_out(node, rows, limit, profiles)
-        left = again(node, shortest_paths(node, limit, 4, 10**9, node.form), limit, profiles)
+        left = searched(node, limit, profiles)
         assert left.rest >= limit or left.rows or all(ruled_out(node, rows, limit, profiles) for rows in below)
     assert judged > 50
     assert gone > 0 or machine != "mobile-npu"
@@ -85,7 +85,7 @@ def test_jobs_learn_by_themselves_and_hand_over_what_they_know() -> None:
     problem = default_problem(LAYER, arch, arch.layout)
     node: Node = roots(problem, "edp", 1)[0]
     profiles = Profiles(problem)
-    own = profiles.copy()
+    own = profiles.copy(node.origin.structure)
     assert own.least(node, [0] * len(node.numbers)) > 0
     assert not len(profiles.cuts(node).keys)
     profiles.take(own)

@@ -105,6 +105,18 @@ def tile_cycles(done: Sequence[Done], steps: int) -> IntArray:
     return total
 
 
+def beside(loads: IntArray, stores: IntArray) -> IntArray:
+    """What moves beside each step's computing if loads run a step ahead and stores a step behind.
+
+    >>> beside(np.array([5, 3, 1]), np.array([0, 2, 4])).tolist()
+    [3, 1, 2]
+    """
+    found = np.zeros_like(loads)
+    found[1:] += stores[:-1]
+    found[:-1] += loads[1:]
+    return found
+
+
 def pipelined(
     problem: NestProblem, done: Sequence[Done], loads: IntArray, stores: IntArray, streams: IntArray
 ) -> Times:
@@ -118,10 +130,7 @@ def pipelined(
     if problem.arch.buffering == "single":
         total = int(loads.sum() + np.maximum(tiles, streams).sum() + stores.sum())
     else:
-        behind = streams.copy()
-        behind[1:] += stores[:-1]
-        behind[:-1] += loads[1:]
-        total = int(loads[0] + np.maximum(tiles, behind).sum() + stores[-1])
+        total = int(loads[0] + np.maximum(tiles, streams + beside(loads, stores)).sum() + stores[-1])
     dma = int(loads.sum() + stores.sum() + streams.sum())
     return Times(total, int(tiles.sum()), dma, _port_sums(done, steps))
 

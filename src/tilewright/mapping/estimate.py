@@ -45,7 +45,7 @@ class Estimate:
             self._aligned(np.asarray(float(-(-size * arch.widths.accumulator // 8))))
             for size in (*problem.parameters, *problem.held_parameters)
         )
-        self._parameter_bytes = float(sum(-(-size * arch.widths.accumulator // 8) for size in problem.parameters))
+        self._parameter_bytes = float(sum(problem.parameter_bytes))
 
     def _aligned(self, size: FloatArray) -> FloatArray:
         alignment = self.grid.problem.arch.alignment_bytes

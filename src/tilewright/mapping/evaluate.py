@@ -45,7 +45,7 @@ def evaluate(problem: NestProblem, mapping: Mapping) -> NestCost:
         moves = summed_moves(problem, chains)
     else:
         moves = listed_moves(problem, mapping, tiling, chains, passing)
-    vectors = [-(-size * problem.arch.widths.accumulator // 8) for size in problem.parameters]
+    vectors = problem.parameter_bytes
     passes = vector_passes(problem, mapping, tiling) if nest.work is not None else ()
 
     ledger = Ledger()
@@ -104,7 +104,7 @@ def is_out(move: Moves) -> bool:
     return move.cause in ("store", "spill")
 
 
-def _traffic(moves: tuple[Moves, ...], vectors: list[int]) -> tuple[Traffic, ...]:
+def _traffic(moves: tuple[Moves, ...], vectors: tuple[int, ...]) -> tuple[Traffic, ...]:
     found = [Traffic(move.operand, move.cause, int(move.transfer_bytes.sum())) for move in moves]
     found.append(Traffic("parameters", "parameter", sum(vectors)))
     return tuple(entry for entry in found if entry.bytes)
@@ -135,7 +135,7 @@ def _times(
     problem: NestProblem,
     moves: tuple[Moves, ...],
     passing: frozenset[str],
-    vectors: list[int],
+    vectors: tuple[int, ...],
     done: tuple[Done, ...],
     steps: int,
 ) -> Times:

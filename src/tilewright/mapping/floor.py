@@ -72,7 +72,7 @@ def compulsory_bytes(problem: NestProblem) -> tuple[int, int]:
     """DRAM bytes (read, written) of every mapping."""
     nest, widths = problem.nest, problem.arch.widths
     read = sum(-(-touched_elements(nest, operand) * problem.bits(operand.name) // 8) for operand in nest.inputs)
-    read += sum(-(-size * widths.accumulator // 8) for size in problem.parameters)
+    read += sum(problem.parameter_bytes)
     return read, -(-touched_elements(nest, nest.output) * widths.output // 8)
 
 
@@ -119,7 +119,7 @@ def _energy_floor(problem: NestProblem, read: int, written: int, kept: Kept | No
     """DRAM once for every compulsory byte, the work itself, and accesses that no mapping avoids."""
     nest, arch, pad = problem.nest, problem.arch, problem.arch.scratchpad
     total = read * arch.dram.read_pj + written * arch.dram.write_pj
-    total += sum(-(-size * arch.widths.accumulator // 8) for size in problem.parameters) * pad.write_pj
+    total += sum(problem.parameter_bytes) * pad.write_pj
     operations = vector_operations(problem) + problem.activations * touched_elements(nest, nest.output)
     total += operations * arch.vector.operation_pj
     if nest.work is None:

@@ -55,6 +55,11 @@ class NestProblem:
     def binding(self) -> dict[str, Binding]:
         return {binding.operand: binding for binding in self.bindings}
 
+    @property
+    def parameter_bytes(self) -> tuple[int, ...]:
+        """The bytes of each of ``parameters``, at accumulator width."""
+        return tuple(-(-size * self.arch.widths.accumulator // 8) for size in self.parameters)
+
     def bits(self, operand: str) -> int:
         """Bits of one element of an operand, as moved to and from DRAM in final form."""
         role = self.nest.operand(operand).role

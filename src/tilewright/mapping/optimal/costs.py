@@ -303,7 +303,7 @@ def _rate(value: Any) -> float:
 def costs(structure: Structure) -> Costs:
     """The machine's numbers."""
     problem, arch = structure.problem, structure.problem.arch
-    parameter_bytes = sum(-(-size * arch.widths.accumulator // 8) for size in problem.parameters)
+    parameter_bytes = sum(problem.parameter_bytes)
     fixed = problem.nest.points * arch.array.mac_pj
     fixed += parameter_bytes * (arch.dram.read_pj + arch.scratchpad.write_pj)
     fixed += problem.activations * touched_elements(problem.nest, problem.nest.output) * arch.vector.operation_pj
@@ -493,7 +493,7 @@ def layout(structure: Structure, parts: list[tuple[str, ...]], objective: str | 
         results=float(touched_elements(nest, nest.output)),
         output_bits=narrow,
         accumulator_bits=wide,
-        parameter_bytes=float(sum(-(-size * wide // 8) for size in problem.parameters)),
+        parameter_bytes=float(sum(problem.parameter_bytes)),
         parameters=len(problem.parameters),
         timing=0 if arch.timing == "roofline" else (1 if arch.buffering == "double" else 2),
         objective=WITHIN if isinstance(objective, Within) else OBJECTIVE_CODES[objective],

@@ -1,6 +1,6 @@
 """Short looks at cases: their bounds, their parts of settled positions, and all combinations that are left of them.
 
-Nothing here changes the search: jobs that run side by side have their own tallies."""
+Nothing here changes the search: jobs that run side by side have their own tallies, and learn by themselves."""
 
 from __future__ import annotations
 
@@ -66,9 +66,11 @@ def told_apart(
     if node.held and node.bound < np.log(FAR * limit):
         parts, dropped, work = explored(node, limit, FEW_APART, np.inf, TANGENTS, aim=NEAR * limit, led=True)
         tally.take(work, dropped)
-        whole = node.joined(parts) if parts else None
-        if whole is None or whole.bound > node.bound + CLOSER:
-            return [] if whole is None else [(whole, None)]  # all are to be near the best before any is looked into
+        if not parts:
+            return []
+        whole = node.joined(parts)
+        if whole.bound > node.bound + CLOSER:
+            return [(whole, None)]  # all are to be near the best before any is looked into
     parts, dropped, work = explored(node, limit, 1.0 if node.held else small, FEW_STATES, TANGENTS, led=True)
     tally.take(work, dropped)
     found: list[tuple[Node, Found | None]] = []
@@ -76,9 +78,7 @@ def told_apart(
         if over(until) or part.states() > MANY_STATES:
             found.append((part, None))
             continue
-        seen = again(
-            part, shortest_paths(part, limit, DIP_LEAVES, GLIMPSE, part.form, profiles.cuts(part)), limit, profiles
-        )
+        seen = searched(part, limit, profiles)
         tally.nodes += seen.work
         tally.pruned["bound"] += seen.cut
         if seen.rows or seen.rest < limit:
@@ -91,15 +91,15 @@ def by_paths(node: Node) -> bool:
     return node.origin.structure.deep and node.states() <= STATES
 
 
-def again(node: Node, seen: Found, limit: float, profiles: Profiles) -> Found:
-    """What a short search finds once it knows of the tiles of what it found before, as long as these take too long."""
-    for _ in range(MOST_AGAIN):
+def searched(node: Node, limit: float, profiles: Profiles) -> Found:
+    """What a short search of a part finds; once more with what that has taught, as long as all of it takes too long."""
+    work = cut = 0
+    for _ in range(1 + MOST_AGAIN):
+        seen = shortest_paths(node, limit, DIP_LEAVES, GLIMPSE, node.form, profiles.cuts(node))
+        work, cut = work + seen.work, cut + seen.cut
         if not seen.rows or not all(ruled_out(node, rows, limit, profiles) for rows in seen.rows):
             break
-        before = seen
-        seen = shortest_paths(node, limit, DIP_LEAVES, GLIMPSE, node.form, profiles.cuts(node))
-        seen = seen._replace(work=seen.work + before.work, cut=seen.cut + before.cut)
-    return seen
+    return seen._replace(work=work, cut=cut)
 
 
 def glanced(node: Node, limit: float, small: float, profiles: Profiles, tally: Tally) -> list[Leaf] | None:
@@ -134,11 +134,10 @@ def ruled_out(node: Node, rows: Any, limit: float, profiles: Profiles) -> bool:
     if cycles == 0.0:
         return False
     where, machine = node.origin.where, node.origin.machine
-    starts = np.concatenate([[0], np.cumsum([len(table) for table in node.tables])])[:-1]
-    table, scratch = np.concatenate(node.tables), scratch_of(where)
     if where.objective == WITHIN:
         return cycles / where.most_cycles >= limit
     if where.objective == OBJECTIVE_CODES["latency"]:
         return cycles >= limit
-    energy = min(bound(starts + rows, table, turn, machine, scratch)[1] for turn in turns_taken(where))
+    table, scratch = np.stack([own[row] for own, row in zip(node.tables, rows, strict=True)]), scratch_of(where)
+    energy = min(bound(np.arange(len(rows)), table, turn, machine, scratch)[1] for turn in turns_taken(where))
     return bool(energy * cycles >= limit)

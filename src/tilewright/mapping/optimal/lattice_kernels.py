@@ -18,10 +18,10 @@ from tilewright.mapping.optimal.node_kernels import (
     by_path_order,
     by_tiles,
     edges,
+    finer,
     least_features,
     nodes_of,
     place,
-    told_apart,
     trie,
 )
 from tilewright.mapping.optimal.transfer_kernels import WITHIN, exposed_by_tiles, scratch_of
@@ -180,7 +180,7 @@ def lattice(
     components = len(offsets) - 1
     features, groups = len(layer_of), len(roles)
     found, values = np.zeros((most, components), np.int64), np.full(most, np.inf)
-    numbers, node = nodes_of(told_apart(codes, logs, layer_of), offsets)
+    numbers, node = nodes_of(finer(codes, logs, layer_of), offsets)
     layers = codes.shape[1]
     least = least_features(np.exp(logs), node, offsets, numbers, layer_of)
     first, following = edges(node, offsets, numbers)
@@ -356,7 +356,7 @@ def lattice(
     name, inside = trie(node, by_path, offsets, layers)
     last_tile, tiles, alike, first_tile, stands_for = by_tiles(node, by_path, offsets, table, s)
     floor, unit = np.zeros(layers + 1), 1.0 / s.most_cycles if s.objective == WITHIN else 1.0
-    cursor = np.zeros((layers, components), np.int64)
+    cursor = np.zeros((layers + 1, components), np.int64)  # where each component is in its trie, from the root on
     here = np.zeros((layers, components), np.int64)
     paid = np.zeros((layers + 1, 3))
     used = np.zeros((layers + 1, groups))
@@ -368,23 +368,22 @@ def lattice(
         # The next state of this layer.
         if fresh:
             for c in range(components):
-                cursor[depth, c] = inside[c, depth - 1, cursor[depth - 1, c]] if depth else 0
+                cursor[depth + 1, c] = inside[c, depth, cursor[depth, c]]
             fresh = False
         else:
             c = components - 1
             while c >= 0:
-                cursor[depth, c] += 1
-                end = inside[c, depth - 1, cursor[depth - 1, c] + 1] if depth else numbers[c, 0]
-                if cursor[depth, c] < end:
+                cursor[depth + 1, c] += 1
+                if cursor[depth + 1, c] < inside[c, depth, cursor[depth, c] + 1]:
                     break
-                cursor[depth, c] = inside[c, depth - 1, cursor[depth - 1, c]] if depth else 0
+                cursor[depth + 1, c] = inside[c, depth, cursor[depth, c]]
                 c -= 1
             if c < 0:
                 depth -= 1
                 continue
         index = 0
         for c in range(components):
-            here[depth, c] = name[c, depth, cursor[depth, c]]
+            here[depth, c] = name[c, depth, cursor[depth + 1, c]]
             index = index * numbers[c, depth] + here[depth, c]
         at = starts[depth] + index
         both = paid[depth, 2] + tables[2, at]
@@ -420,7 +419,7 @@ def lattice(
         if depth == last_tile:
             known = longest
             for c in range(components):
-                rows[c] = first_tile[c] + cursor[depth, c]
+                rows[c] = first_tile[c] + cursor[depth + 1, c]
                 known = known and alike[rows[c]]
             if known:
                 s.before[:, :] = False

@@ -29,7 +29,7 @@ def nodes_of(codes, offsets):
 
 
 @njit(cache=True, nogil=True)
-def told_apart(codes, logs, layer_of):
+def finer(codes, logs, layer_of):
     """The codes of rows at every layer, different ones where features of the layer differ."""
     apart = np.empty(codes.shape, np.int64)
     for row in range(len(codes)):
@@ -84,8 +84,8 @@ def edges(node, offsets, numbers):
 
 @njit(cache=True, nogil=True)
 def trie(node, by_path, offsets, layers):
-    """Where paths of rows part, for every component and layer: the nodes of the parts, ``name``, and the first of the
-    parts of the next layer that each goes on in, ``inside``."""
+    """Where paths of rows part, for every component: the nodes of the parts of each layer, ``name``, and the first of
+    the parts that each goes on in, ``inside``; those of the root come first."""
     components = len(offsets) - 1
     longest = 0
     for c in range(components):
@@ -101,10 +101,12 @@ def trie(node, by_path, offsets, layers):
                 new = new or node[by_path[k], j] != node[by_path[k - 1], j]
                 if new:
                     name[c, j, held[j]] = node[by_path[k], j]
-                    inside[c, j, held[j]] = held[j + 1] if j + 1 < layers else 0
+                    if j + 1 < layers:
+                        inside[c, j + 1, held[j]] = held[j + 1]
                     held[j] += 1
+        inside[c, 0, 1] = held[0]
         for j in range(layers - 1):
-            inside[c, j, held[j]] = held[j + 1]
+            inside[c, j + 1, held[j]] = held[j + 1]
     return name, inside
 
 

@@ -288,8 +288,10 @@ class Search:
 
     def bounded_cases(self, nodes: list[Node]) -> list[Node]:
         """Cases with their bounds, those of interest in parts by what windows slide along."""
-        limit, until = self.judge.limit(), self.deadline
-        return list(chain(*self.aside(lambda k, tally: bounded(nodes[k], limit, until, tally), len(nodes), 0)))
+        limit, tally = self.judge.limit(), Tally()
+        found = [part for node in nodes for part in bounded(node, limit, self.deadline, tally)]
+        self.count(tally)
+        return found
 
     def open(self, node: Node) -> bool:
         """Whether candidates take different positions that are to be told apart first."""
@@ -303,7 +305,7 @@ class Search:
         """
         limit, small = self.judge.limit(), self.small
         until = self.deadline if "bound" in self.rules else 0.0
-        own = [self.profiles.copy() for _ in nodes]  # each job learns by itself
+        own = [self.profiles.copy(node.origin.structure) for node in nodes]  # each job learns by itself
         found = self.aside(lambda k, tally: told_apart(nodes[k], limit, small, until, own[k], tally), len(nodes), MANY)
         for learned in own:
             self.profiles.take(learned)
@@ -501,11 +503,11 @@ class Search:
             allowed = budget - spent
             if self.deadline is not None:
                 allowed = min(allowed, max(1000, int((self.deadline - monotonic()) * NODES_A_SECOND)))
-            if not few:
-                found = shortest_paths(node, self.judge.limit(), most, allowed, None, self.profiles.cuts(node))
-            else:
+            if few:
                 found = least_in_trees(node, self.judge.limit(), most, allowed)
                 self.sweeps, self.swept = self.sweeps + 1, self.swept + found.work
+            else:
+                found = shortest_paths(node, self.judge.limit(), most, allowed, None, self.profiles.cuts(node))
             rest = found.rest
             self.nodes += found.work
             spent += found.work
@@ -521,8 +523,9 @@ class Search:
             spent += NODES_AN_EVALUATION * (self.judge.evaluated - before)
             if rest >= self.judge.limit() or self.spent or most >= MOST_LEAVES or spent >= budget:
                 return rest
-            if self.judge.evaluated == before and self.pruned["bound"] > left_out and learned < MOST_AGAIN:
-                learned += 1  # what took too long is not found again
+            gone = self.pruned["bound"] > left_out and self.judge.evaluated == before
+            if gone and not few and learned < MOST_AGAIN:
+                learned += 1  # paths do not lead again to what took too long
             else:
                 most *= 16
 

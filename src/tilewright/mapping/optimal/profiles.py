@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tilewright.mapping.cycles import group_cycles
+from tilewright.mapping.cycles import beside, group_cycles
 from tilewright.mapping.homes import bypasses
 from tilewright.mapping.mapping import Mapping
 from tilewright.mapping.optimal.cases import TIMED, Node
@@ -55,12 +55,11 @@ def profile(problem: NestProblem, mapping: Mapping) -> Profile | None:
         return None
     kept = [operand for operand in nest.operands if operand is not nest.output and operand.name not in passing]
     moves, visited = [moves_in(problem, mapping, tiling, operand) for operand in kept], visits(problem, mapping, tiling)
-    vectors = [-(-size * problem.arch.widths.accumulator // 8) for size in problem.parameters]
-    loads = group_cycles(dram, [*moves, visited.readbacks], tiling.steps, writing=False, at_start=vectors)
+    loads = group_cycles(
+        dram, [*moves, visited.readbacks], tiling.steps, writing=False, at_start=problem.parameter_bytes
+    )
     stores = group_cycles(dram, [visited.stores, visited.spills], tiling.steps, writing=True)
-    moved = np.zeros(tiling.steps)
-    moved[1:] += stores[:-1]
-    moved[:-1] += loads[1:]
+    moved = beside(loads, stores).astype(np.float64)
     last = tiling.levels[-1]
     work = np.broadcast_to(last.product({dim: chunks.length for dim, chunks in last.chunks.items()}), moved.shape)
     kinds, number = np.unique(np.stack([work.astype(np.float64), moved]), axis=1, return_counts=True)
@@ -87,10 +86,10 @@ class Profiles:
         self.problem = problem
         self.known: dict[Structure, dict[tuple[Prefix, ...], tuple[Profile, ...]]] = {}
 
-    def copy(self) -> Profiles:
-        """The same for a job that runs beside others, to learn more by itself."""
+    def copy(self, structure: Structure) -> Profiles:
+        """What is known of an order of keeps, for a job that runs beside others to learn more by itself."""
         other = Profiles(self.problem)
-        other.known = {structure: dict(profiles) for structure, profiles in self.known.items()}
+        other.known[structure] = dict(self.known.get(structure, {}))
         return other
 
     def take(self, other: Profiles) -> None:
