@@ -16,10 +16,11 @@ from tilewright.mapping.optimal.bound_kernels import bound
 from tilewright.mapping.optimal.branches import along_windows, branches, by_windows, opened
 from tilewright.mapping.optimal.cases import Node
 from tilewright.mapping.optimal.costs import turns_taken
+from tilewright.mapping.optimal.forms import LONGEST, TOTAL
 from tilewright.mapping.optimal.glances import bounded, glanced, told_apart
 from tilewright.mapping.optimal.node_kernels import by_path_order, by_tiles, nodes_of
 from tilewright.mapping.optimal.profiles import Profiles
-from tilewright.mapping.optimal.relaxation import LONGEST, TOTAL, relaxed
+from tilewright.mapping.optimal.relaxation import relaxed
 from tilewright.mapping.optimal.roots import Tally
 from tilewright.mapping.optimal.transfer_kernels import exposed_by_tiles, scratch_of
 

@@ -16,9 +16,11 @@ from tilewright.mapping.optimal.branches import branches, opened
 from tilewright.mapping.optimal.cases import Led, Node, explored, solved
 from tilewright.mapping.optimal.chains import EVEN
 from tilewright.mapping.optimal.costs import turns_taken
+from tilewright.mapping.optimal.forms import LONGEST, MIXED, ROOM, TOTAL
 from tilewright.mapping.optimal.optimum import RULES, Search
-from tilewright.mapping.optimal.relaxation import LONGEST, MIXED, ROOM, TOTAL, moves_window, relaxed, tangent
+from tilewright.mapping.optimal.relaxation import moves_window, relaxed
 from tilewright.mapping.optimal.roots import Tally, positions_told_apart
+from tilewright.mapping.optimal.tangents import tangent
 from tilewright.mapping.optimal.transfer_kernels import INNER, LOOPS
 from tilewright.mapping.problem import OBJECTIVES, NestProblem
 

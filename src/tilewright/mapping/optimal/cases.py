@@ -11,14 +11,10 @@ import numpy as np
 from tilewright.mapping.optimal.chains import Choice, IntTable
 from tilewright.mapping.optimal.costs import OBJECTIVE_CODES, WITHIN, Costs, Layout
 from tilewright.mapping.optimal.features import Floats
-from tilewright.mapping.optimal.relaxation import (
-    Case,
-    Relaxed,
-    Tangent,
-    relaxed,
-    tangent,
-)
+from tilewright.mapping.optimal.forms import Relaxed
+from tilewright.mapping.optimal.relaxation import Case, relaxed
 from tilewright.mapping.optimal.structure import Structure
+from tilewright.mapping.optimal.tangents import Tangent, tangent
 from tilewright.mapping.optimal.threads import aside
 
 ROUNDS, STEPS = 24, 4  # of a tangent of a part: fewer than those of a case

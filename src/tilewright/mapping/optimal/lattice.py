@@ -9,8 +9,9 @@ import numpy as np
 
 from tilewright.mapping.optimal.cases import Node
 from tilewright.mapping.optimal.costs import forest, turns_taken
+from tilewright.mapping.optimal.forms import Relaxed
 from tilewright.mapping.optimal.profiles import NONE, Cuts
-from tilewright.mapping.optimal.relaxation import Relaxed, relaxed
+from tilewright.mapping.optimal.relaxation import relaxed
 from tilewright.mapping.optimal.threads import aside
 
 

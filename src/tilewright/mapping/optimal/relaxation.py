@@ -7,13 +7,15 @@ taken. Its least value over convex mixtures of candidates is a bound of all thei
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tilewright.mapping.optimal.costs import OBJECTIVE_CODES, WITHIN, Costs, Layout
 from tilewright.mapping.optimal.features import Floats
+from tilewright.mapping.optimal.forms import LONGEST, MIXED, ROOM, TINY, TOTAL, Feature, Form, Relaxed
+from tilewright.mapping.optimal.tangents import tangent
 from tilewright.mapping.optimal.transfer_kernels import (
     BESIDE,
     DOUBLE,
@@ -28,66 +30,8 @@ from tilewright.mapping.optimal.transfer_kernels import (
     WIDEST,
 )
 
-TOTAL, LONGEST, ROOM = 0, 1, 2
-MIXED = -1
-TINY = 1e-12
 LATENCY, ENERGY, EDP, TRAFFIC = (OBJECTIVE_CODES[name] for name in ("latency", "energy", "edp", "traffic"))
-# (what, item or operand or axis, segment): a product over components.
-Feature = tuple[str, int, int]
-
-
-@dataclass
-class Form:
-    """A sum of features with coefficients, and a constant."""
-
-    terms: dict[Feature, float] = field(default_factory=dict)
-    constant: float = 0.0
-
-    def add(self, feature: Feature, coefficient: float) -> None:
-        self.terms[feature] = self.terms.get(feature, 0.0) + coefficient
-
-    def take(self, other: Form, scale: float) -> None:
-        for feature, coefficient in other.terms.items():
-            self.add(feature, coefficient * scale)
-        self.constant += other.constant * scale
-
-    def scaled(self, scale: float) -> Form:
-        form = Form()
-        form.take(self, scale)
-        return form
-
-
-@dataclass(frozen=True, eq=False)
-class Relaxed:
-    """Groups of features: ``coefficients[g]`` and ``constants[g]`` of every group, and what a group is: a factor of the
-    objective (TOTAL), one of those whose largest is a factor (LONGEST), or at most 1 (ROOM). ``logs`` are the features
-    of each component's candidates, in logarithms; ``items`` are the keeps on whose tiles they depend (``MIXED``:
-    several)."""
-
-    logs: tuple[Floats, ...]
-    coefficients: Floats
-    constants: Floats
-    roles: Any
-    items: Any
-
-    @property
-    def separate(self) -> Relaxed:
-        """The same without groups of features that depend on the tiles of several keeps."""
-        mixed = self.items == MIXED
-        if not mixed.any():
-            return self
-        groups = (self.coefficients[:, mixed] == 0).all(axis=1)
-        return Relaxed(
-            tuple(np.ascontiguousarray(one[:, ~mixed]) for one in self.logs),
-            np.ascontiguousarray(self.coefficients[np.ix_(groups, ~mixed)]),
-            self.constants[groups],
-            self.roles[groups],
-            self.items[~mixed],
-        )
-
-    def only(self, masks: list[Any]) -> Relaxed:
-        """The same for some of the candidates: as valid, not as tight as it could be."""
-        return replace(self, logs=tuple(log[mask] for log, mask in zip(self.logs, masks, strict=True)))
+LEAST_ROUNDS, FEWEST_BESIDE = 30, 0.2  # of a search for the least n of a stream; the logarithm of one that counts
 
 
 @dataclass(frozen=True)
@@ -521,69 +465,3 @@ class _Relaxation:
         loops = [table[:, self.where.at_item[j] + LOOPS].min() for table in self.tables]
         slides = any(moves_window(self.where, table, j).any() for table in self.tables)
         return bool(sum(loops) > (1 if slides else 0))
-
-
-ROUNDS, STEPS = 60, 8
-LEAST_ROUNDS, ALONE_ROUNDS = 30, 8  # of a search for the least n of a stream, for the least of one group
-FEWEST_BESIDE = 0.2  # the logarithm of the least n that makes a difference
-STEEP = 0.1  # the constant of a sum, as a share of the sum
-
-
-@dataclass(frozen=True, eq=False)
-class Tangent:
-    """Every combination costs at least ``exp(bound)``, and at least ``exp(bound + its scores)``; ``scores`` has an
-    entry per candidate of each component. The bound is infinite where nothing stays below
-    the limit. ``chords`` are the slopes and shifts of the lines that stand for sums with a negative constant,
-    ``point`` what rooms may cost and where the tangent touches; both serve for parts of the case as well."""
-
-    bound: float
-    scores: tuple[Floats, ...]
-    chords: tuple[Floats, Floats] | None = None
-    point: tuple[Floats, Floats] | None = None
-
-
-def tangent(case: Relaxed, limit: float, rounds: int = ROUNDS, steps: int = STEPS) -> Tangent:
-    """The best bound of a case that scores of single candidates give; of interest is what stays below ``limit``."""
-    from tilewright.mapping.optimal.dual_kernels import dual
-
-    logs = case.logs
-    counts = [len(one) for one in logs]
-    nothing = tuple(np.zeros(n) for n in counts)
-    least = sum(one.min(axis=0) for one in logs)
-    lows = case.coefficients @ np.exp(least) + case.constants
-    if (lows[case.roles == ROOM] > 1 + 1e-9).any():
-        return Tangent(np.inf, nothing)
-    totals, longest = case.roles == TOTAL, case.roles == LONGEST
-    low_total = float(np.prod(np.maximum(lows[totals], TINY)))
-    low_longest = float(max(lows[longest].max(), TINY)) if longest.any() else 1.0
-    if low_total * low_longest >= limit * (1 + 1e-9):
-        return Tangent(np.inf, nothing)
-    joined, offsets = np.concatenate(logs), np.concatenate([[0], np.cumsum(counts)])
-    # Below a sum with a negative constant stands a chord, over the range that the limit leaves.
-    prices = np.array([np.ones(len(lows)), np.zeros(len(lows))])
-    slopes, shifts, cold = np.ones(len(lows)), np.zeros(len(lows)), np.full(joined.shape[1], np.nan)
-    for g in np.flatnonzero((case.constants < 0) & (case.roles != ROOM)):
-        high = limit / max(low_longest if totals[g] else low_total, TINY)
-        low = max(lows[g], TINY)
-        if -case.constants[g] > STEEP * low:
-            # Near its lower end the curve is steep: find out how low the sum can be by itself.
-            own = np.flatnonzero((case.roles == ROOM) | (np.arange(len(lows)) == g))
-            alone, _, _ = dual(
-                joined, offsets, case.coefficients[own], np.zeros(len(own)), np.where(own == g, TOTAL, ROOM),
-                np.ones(len(own)), np.zeros(len(own)), prices[:, own], cold.copy(),
-                np.zeros(len(joined)), min(rounds, ALONE_ROUNDS), steps, np.inf,
-            )  # fmt: skip
-            low = max(low, float(np.exp(min(alone, 600.0) - 1e-9)) + case.constants[g])
-            if low >= high * (1 + 1e-9):
-                return Tangent(np.inf, nothing)
-        high = max(low * (1 + 1e-6), min(high, low * 1e9))
-        near, far = np.log(low - case.constants[g]), np.log(high - case.constants[g])
-        slopes[g] = (np.log(high) - np.log(low)) / (far - near)
-        shifts[g] = np.log(low) - slopes[g] * near
-    point = cold.copy()
-    bound, scores, _ = dual(
-        joined, offsets, case.coefficients, case.constants, case.roles,
-        slopes, shifts, prices, point, np.zeros(len(joined)), rounds, steps, np.log(limit),
-    )  # fmt: skip
-    parts = tuple(np.split(scores, np.cumsum(counts)[:-1]))
-    return Tangent(float(bound) - 1e-9, parts, (slopes, shifts), (prices, point))
