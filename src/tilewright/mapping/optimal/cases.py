@@ -151,6 +151,11 @@ class Node:
         return float(np.prod([float(len(rows)) for rows in self.numbers]))
 
     @property
+    def offsets(self) -> IntTable:
+        """Where the rows of every component begin, one after the other, and where they end."""
+        return np.concatenate([[0], np.cumsum([len(rows) for rows in self.numbers])])
+
+    @property
     def rows(self) -> int:
         return sum(len(rows) for rows in self.numbers)
 
@@ -304,9 +309,12 @@ def explored(
     assert found.chords is not None
     assert found.point is not None
     most = np.log(limit) - 1e-12 if np.isfinite(limit) else np.inf
-    shares = node.shares()
+    sharp = form.sharp
+    assert sharp is not None
+    segments = np.split(1.0 * sharp.segments[:, sharp.open], node.offsets[1:-1])
+    shares = [np.hstack(both) for both in zip(segments, node.shares(), strict=True)]
     each = Led.of if led else Led.alone
-    follow = [each(log, share) for log, share in zip(form.logs, shares, strict=True)]
+    follow = [each(log, share) for log, share in zip(sharp.comparable(node.offsets), shares, strict=True)]
     heads = [one.heads for one in follow]
     counts = [len(one) for one in heads]
     starts = np.concatenate([[0], np.cumsum(counts)])
@@ -314,12 +322,12 @@ def explored(
     for one, head, first in zip(shares, heads, starts[:-1], strict=True):
         used[first : first + len(head), : one.shape[1]] = one[head]
     codes = [node.origin.codes(c, numbers) for c, numbers in enumerate(node.numbers)]
-    logs = np.concatenate([log[head] for log, head in zip(form.logs, heads, strict=True)])
+    chosen = np.concatenate([first + head for first, head in zip(node.offsets[:-1], heads, strict=True)])
     tiles = np.concatenate([code[head] for code, head in zip(codes, heads, strict=True)])
     with aside():
-        rows, scores, sizes, bounds, dropped, tangents, priced = explore(
-            logs, starts, form.coefficients, form.constants, form.roles, *found.chords, *found.point,
-            node.twins(), used, tiles, most, np.log(aim), small, states, budget, ROUNDS, STEPS,
+        rows, scores, sizes, bounds, turns, alongs, dropped, tangents, priced = explore(
+            sharp.only(chosen), starts, form.coefficients, form.constants, form.roles, *found.chords, *found.point,
+            node.twins(), used, tiles, most, np.log(aim), segments[0].shape[1], small, states, budget, ROUNDS, STEPS,
         )  # fmt: skip
     work = NODES_A_TANGENT * tangents + priced // ROWS_A_NODE
     nodes = []
@@ -331,6 +339,7 @@ def explored(
         bound = max(node.bound, float(bounds[part]))
         shift = (bound - float(bounds[part])) / len(counts)
         picks, own = np.split(rows[first:end], cuts), np.split(scores[first:end] - shift, cuts)
+        turn, along = int(turns[part]), alongs[part]
         whole = [one.followers(pick, score) for one, pick, score in zip(follow, picks, own, strict=True)]
         nodes.append(
             replace(
@@ -339,7 +348,8 @@ def explored(
                 tables=tuple(table[pick] for table, (pick, _) in zip(node.tables, whole, strict=True)),
                 bound=bound,
                 scores=tuple(score for _, score in whole) if scored else (),
-                form=replace(form, logs=tuple(log[pick] for log, (pick, _) in zip(form.logs, whole, strict=True))),
+                case=node.case.settled(sharp, node.offsets, [pick for pick, _ in whole], turn, along),
+                form=replace(form, logs=sharp.at(node.offsets, [pick for pick, _ in whole], turn, along), sharp=None),
                 tangent=None,
                 apart=scored and not np.isfinite(aim),
             )

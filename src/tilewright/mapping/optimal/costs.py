@@ -502,10 +502,15 @@ def layout(structure: Structure, parts: list[tuple[str, ...]], objective: str | 
     )
 
 
-def turns_taken(where: Layout, inner: tuple[int | None, ...] = ()) -> list[Layout]:
+def turns_taken(
+    where: Layout, inner: tuple[int | None, ...] = (), before: frozenset[tuple[int, int]] | None = None
+) -> list[Layout]:
     """The layout once for each order in which items that cannot move up may give way in a segment that they share.
 
-    ``inner`` are the segments of the innermost loops of items, where they are known."""
+    ``inner`` are the segments of the innermost loops of items, where they are known; ``before`` the pairs of which the
+    first one stays in place longer, where that is known."""
+    if before is not None:
+        return [where._replace(before=_pairs(where, before))]
     late = [j for j, barrier in enumerate(where.barrier) if barrier >= 0]
     known = inner or (None,) * len(where.barrier)
 
@@ -522,6 +527,13 @@ def turns_taken(where: Layout, inner: tuple[int | None, ...] = ()) -> list[Layou
                 before[i, j] = meet(i, j)
         found.setdefault(before.tobytes(), where._replace(before=before))
     return list(found.values())
+
+
+def _pairs(where: Layout, before: frozenset[tuple[int, int]]) -> Any:
+    found = np.zeros_like(where.before)
+    for pair in before:
+        found[pair] = True
+    return found
 
 
 def with_fewest_points(where: Layout, parts: list[Component], known: dict[tuple[bytes, ...], Floats]) -> Layout:

@@ -11,6 +11,7 @@ import numpy as np
 from numba import njit
 
 from tilewright.mapping.optimal.node_kernels import nodes_of
+from tilewright.mapping.optimal.sharper_kernels import sharpened, turns_apart, windows_apart
 
 TOTAL, LONGEST, ROOM = 0, 1, 2
 # How soft the longest group and the rooms are at first, how fast that falls with every step, and how soft they stay.
@@ -315,11 +316,11 @@ def _states(order, first, last, node, numbers, stamps, stamp):
 
 
 @njit(cache=True, nogil=True)
-def _most_open(order, first, last, used):
-    """(component, axis, middle): where candidates differ most in the positions that they take; -1 if nowhere."""
+def _most_open(order, first, last, used, near, far):
+    """(component, column, middle): where candidates differ most in some columns; -1 if nowhere."""
     chosen, axis, widest, middle = -1, -1, 1e-9, 0.0
     for c in range(len(first)):
-        for a in range(used.shape[1]):
+        for a in range(near, far):
             low = high = used[order[first[c]], a]
             for k in range(first[c] + 1, last[c]):
                 value = used[order[k], a]
@@ -357,23 +358,27 @@ def _cut(order, first, last, values, middle):
 
 @njit(cache=True, nogil=True)
 def explore(
-    logs, offsets, coefficients, constants, roles, slopes, shifts, prices, point, twins, used, codes, most, aim,
-    small, states, budget, rounds, steps,
+    sharp, offsets, coefficients, constants, roles, slopes, shifts, prices, point, twins, used, codes, most, aim,
+    held_back, small, states, budget, rounds, steps,
 ):  # fmt: skip
     """Cut a case in two, bound the parts, drop what cannot stay below ``most``, and again, depth first.
 
+    ``sharp`` has the features of every part (``forms.Sharper``).
     Candidates are told apart by the positions that they take on every axis (``used``, logarithms) first. ``twins`` are
     two components whose candidates can change places without any difference: of two mirrored parts one is left out.
 
-    Returns (rows, scores, sizes, bounds, dropped, tangents, priced): parts with at most ``small`` combinations, or
-    settled positions and at most ``states`` vectors of tiles (``codes`` number those of the rows at every keep), or a
-    bound of ``aim``, and those not looked at within ``budget`` tangents (without scores: their bound is that of the
+    The first ``held_back`` columns of ``used`` are the segments of items' innermost loops: once these are the same for
+    all candidates of a component, the turns are told apart, then positions.
+
+    Returns (rows, scores, sizes, bounds, turns, alongs, dropped, tangents, priced): parts with at most ``small`` combinations,
+    or settled positions and at most ``states`` vectors of tiles (``codes`` number those of the rows at every keep), or
+    a bound of ``aim``, and those not looked at within ``budget`` tangents (without scores: their bound is that of the
     part they come from).
     Part p has ``sizes[p, c]`` of the rows of component c, numbered within the component, one component after the
     other. ``priced`` are the rows of all tangents.
     """
     n = len(offsets) - 1
-    total, features = logs.shape
+    total, features = len(sharp.logs), len(sharp.kinds)
     groups = len(roles)
     depth = 256
     order = np.arange(total)
@@ -382,18 +387,23 @@ def explore(
     low[0], high[0], above[0], pull[0] = offsets[:-1], offsets[1:], -np.inf, prices
     starting[0] = point
     mixes, mix = np.zeros((depth, total)), np.zeros(total)
+    turns, out_turns = np.full(depth, -1), np.full(64, -1)
+    items = sharp.segments.shape[1]
+    alongs, out_alongs = np.full((depth, items), -1), np.full((64, items), -1)
     waiting = 1
     out_rows, out_scores = np.empty(1024, np.int64), np.empty(1024)
     out_sizes, out_bounds = np.empty((64, n), np.int64), np.empty(64)
     held, parts, dropped, tangents, priced = 0, 0, 0, 0, 0
     starts = np.zeros(n + 1, np.int64)
     local, scores = np.empty((total, features)), np.zeros(total)
+    here, values = np.empty(total, np.int64), np.empty(total)
     numbers, node = nodes_of(codes, offsets)
     stamps, stamp = np.zeros(numbers.max(), np.int64), np.zeros(1, np.int64)
     stamped = np.zeros(total, np.bool_)
     while waiting:
         waiting -= 1
-        first, last, bound = low[waiting].copy(), high[waiting].copy(), above[waiting]
+        first, last, bound, turn = low[waiting].copy(), high[waiting].copy(), above[waiting], turns[waiting]
+        along = alongs[waiting].copy()
         own, point, mixed = pull[waiting].copy(), starting[waiting].copy(), mixes[waiting].copy()
         alive, scored = True, False
         theta = np.zeros(features)
@@ -402,10 +412,11 @@ def explore(
             for c in range(n):
                 starts[c] = count
                 for k in range(first[c], last[c]):
-                    local[count], mix[count] = logs[order[k]], mixed[order[k]]
+                    here[count], mix[count] = order[k], mixed[order[k]]
                     count += 1
             starts[n] = count
-            if tangents >= budget or waiting + 2 > depth:
+            sharpened(here, starts, sharp, turn, along, local)
+            if tangents >= budget or waiting + n + len(sharp.turns) > depth:
                 break
             value, found, theta = dual(
                 local[:count], starts, coefficients, constants, roles, slopes, shifts, own, point, mix[:count],
@@ -448,8 +459,32 @@ def explore(
         for c in range(n):
             size *= last[c] - first[c]
             count += last[c] - first[c]
-        open_component, open_axis, open_middle = _most_open(order, first, last, used)
-        settled = open_component < 0
+        open_component, open_axis, open_middle = _most_open(order, first, last, used, 0, held_back)
+        different = 1
+        if open_component < 0 and turn < 0 and len(sharp.turns) > 1:
+            at = 0
+            for c in range(n):
+                starts[c] = at
+                for k in range(first[c], last[c]):
+                    here[at] = order[k]
+                    at += 1
+            starts[n] = at
+            apart = turns_apart(here, starts, sharp)
+            different = len(apart)
+            turn = apart[0]
+        if open_component < 0:
+            open_component, open_axis, open_middle = _most_open(order, first, last, used, held_back, used.shape[1])
+        sliding = -1
+        if open_component < 0 and different == 1 and held_back >= 0:
+            at = 0
+            for c in range(n):
+                starts[c] = at
+                for k in range(first[c], last[c]):
+                    here[at] = order[k]
+                    at += 1
+            starts[n] = at
+            sliding, ways = windows_apart(here, starts, sharp, along)
+        settled = open_component < 0 and different == 1 and sliding < 0
         ready = settled and _states(order, first, last, node, numbers, stamps, stamp) <= states
         if not scored or size <= small or ready or bound >= aim:
             while held + count > len(out_rows):
@@ -457,6 +492,8 @@ def explore(
             if parts == len(out_bounds):
                 out_sizes = np.concatenate((out_sizes, out_sizes))
                 out_bounds = np.append(out_bounds, out_bounds)
+                out_turns = np.append(out_turns, out_turns)
+                out_alongs = np.concatenate((out_alongs, out_alongs))
             at = 0
             for c in range(n):
                 out_sizes[parts, c] = last[c] - first[c]
@@ -466,15 +503,35 @@ def explore(
                     held += 1
                     at += 1
             out_bounds[parts] = bound
+            out_turns[parts] = turn if different == 1 else -1
+            out_alongs[parts] = along
             parts += 1
+            continue
+        if different > 1:
+            for k in range(different - 1, -1, -1):
+                low[waiting], high[waiting], above[waiting], pull[waiting] = first, last, bound, own
+                starting[waiting] = point
+                mixes[waiting] = mixed
+                turns[waiting], alongs[waiting] = apart[k], along
+                waiting += 1
+            continue
+        if sliding >= 0:
+            for c in ways:
+                low[waiting], high[waiting], above[waiting], pull[waiting] = first, last, bound, own
+                starting[waiting] = point
+                mixes[waiting] = mixed
+                turns[waiting], alongs[waiting] = turn, along
+                alongs[waiting, sliding] = c
+                waiting += 1
             continue
         at = 0
         for c in range(n):
             starts[c] = at
             for k in range(first[c], last[c]):
-                local[at] = logs[order[k]]
+                here[at] = order[k]
                 at += 1
         starts[n] = at
+        sharpened(here, starts, sharp, turn, along, local)
         c, f, middle = open_component, open_axis, open_middle
         if settled:
             c, f, middle = _widest(local[:at], starts, scores, theta)
@@ -486,7 +543,11 @@ def explore(
             end = (first[c] + last[c]) // 2
             mirrored = False
         else:
-            values = logs[:, f] if settled else used[:, f]
+            if settled:
+                for k in range(starts[c], starts[c + 1]):
+                    values[here[k]] = local[k, f]
+            else:
+                values[:] = used[:, f]
             mirrored = (c == twins[0] or c == twins[1]) and _mirrored(order, first, last, offsets, twins, stamped)
             end = _cut(order, first[c], last[c], values, middle)
             if end == first[c] or end == last[c]:
@@ -495,6 +556,7 @@ def explore(
             low[waiting], high[waiting], above[waiting], pull[waiting] = first, last, bound, own
             starting[waiting] = point
             mixes[waiting] = mixed
+            turns[waiting], alongs[waiting] = turn, along
             if not (side if mirrored else settled == (side == 0)):
                 high[waiting, c] = end
             else:
@@ -505,4 +567,8 @@ def explore(
                     other = twins[0] + twins[1] - c
                     low[waiting, other] = _cut(order, first[other], last[other], values, middle)
             waiting += 1
-    return out_rows[:held], out_scores[:held], out_sizes[:parts], out_bounds[:parts], dropped, tangents, priced
+    return (
+        out_rows[:held], out_scores[:held], out_sizes[:parts], out_bounds[:parts], out_turns[:parts],
+        out_alongs[:parts], dropped,
+        tangents, priced,
+    )  # fmt: skip

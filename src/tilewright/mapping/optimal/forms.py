@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tilewright.mapping.optimal.features import Floats
+from tilewright.mapping.optimal.threads import aside
 
 TOTAL, LONGEST, ROOM = 0, 1, 2
 MIXED = -1
@@ -31,6 +33,12 @@ class Form:
             self.add(feature, coefficient * scale)
         self.constant += other.constant * scale
 
+    def without(self, other: Form) -> None:
+        """Take away what is part of the form."""
+        for feature in other.terms:
+            del self.terms[feature]
+        self.constant -= other.constant
+
     def scaled(self, scale: float) -> Form:
         form = Form()
         form.take(self, scale)
@@ -42,13 +50,14 @@ class Relaxed:
     """Groups of features: ``coefficients[g]`` and ``constants[g]`` of every group, and what a group is: a factor of the
     objective (TOTAL), one of those whose largest is a factor (LONGEST), or at most 1 (ROOM). ``logs`` are the features
     of each component's candidates, in logarithms; ``items`` are the keeps on whose tiles they depend (``MIXED``:
-    several)."""
+    several); ``sharp`` says what features are in parts."""
 
     logs: tuple[Floats, ...]
     coefficients: Floats
     constants: Floats
     roles: Any
     items: Any
+    sharp: Sharper | None = None
 
     @property
     def separate(self) -> Relaxed:
@@ -67,4 +76,160 @@ class Relaxed:
 
     def only(self, masks: list[Any]) -> Relaxed:
         """The same for some of the candidates: as valid, not as tight as it could be."""
-        return replace(self, logs=tuple(log[mask] for log, mask in zip(self.logs, masks, strict=True)))
+        return replace(
+            self,
+            logs=tuple(log[mask] for log, mask in zip(self.logs, masks, strict=True)),
+            sharp=self.sharp.only(np.concatenate(masks)) if self.sharp is not None else None,
+        )
+
+
+FIXED, BY_SEGMENT, BY_LOOPS, BY_SHARE, BY_STEPS, IF_STEPS = range(6)
+MOST_TOGETHER = 3  # sources of transfers that a feature knows
+
+
+class Sharper(NamedTuple):
+    """What the features of a ``Relaxed`` case are in a part of it, where less is left open.
+
+    ``logs`` are columns of all candidates, one component after the other. Feature f is, by its ``kinds[f]``,
+
+    - always ``columns[f, 0]``;
+    - by segment: ``columns[f, s]`` of the segment s which refills item ``items[f]``, the largest of ``segments``;
+    - by loops: ``columns[f, 1]`` if more than one footprint is needed, that is where candidates have two ``loops``
+      above the item, or one where none of them has ``slides``;
+    - by share: by segment, less the share of it that starts from zero: what the first of ``sources[f]`` has;
+    - by steps: ``columns[f, 0]`` less what is done in the steps in which any of the ``sources[f]`` moves; or all of it,
+      if there are other steps.
+
+    Only one window of an item slides, along a component with the innermost of all loops (``inner`` are their segments,
+    ``windows[c, j]`` whether that can be); features are ``still[f, s]`` elsewhere. ``open`` are the items of which it is
+    open what segment refills them.
+
+    Those with an item as ``widths[f]`` are ``wider`` (a logarithm) if loops of other dimensions, in segments that are
+    bits of ``beside``, stand before what refills it: then it holds partial sums.
+
+    A source is an item (-1: none); ``apart[f, i, s]`` are the columns of its words, or of how many times as many steps
+    there are as it moves in, where segment s refills it. ``passing[j]`` says that it moves beside the steps of its
+    refills only if its innermost loop stands above ``tile_items``. Segments are -1 where there is no loop.
+
+    Of two items with their innermost loops in one segment either one gives way: ``turns[t]`` has the pairs of which
+    the first surely stays in place longer in the t-th order, ``may_turn[t]`` those of which it may; nothing is known
+    in the last one. ``turned`` and ``turned_all`` are ``Layout.turns`` and ``turns_all``.
+    """
+
+    logs: Floats
+    columns: Any
+    still: Any
+    kinds: Any
+    items: Any
+    sources: Any
+    apart: Any
+    segments: Any
+    inner: Any
+    loops: Any
+    slides: Any
+    beside: Any
+    widths: Any
+    wider: float
+    open: Any
+    windows: Any
+    turns: Any
+    may_turn: Any
+    turned: Any
+    turned_all: Any
+    passing: Any
+    tile_items: int
+
+    def only(self, rows: Any) -> Sharper:
+        """The same for some rows."""
+        by_row = ("logs", "segments", "inner", "loops", "slides", "beside")
+        return self._replace(**{name: getattr(self, name)[rows] for name in by_row})
+
+    @property
+    def fewer_beside(self) -> Any:
+        """The less of it, the earlier partial sums are held."""
+        number = self.segments.shape[1]
+        bits = np.where(self.beside == 0, 1 << number, self.beside)
+        first = np.log2(bits & -bits)
+        return -first[:, np.unique(self.widths[self.widths >= 0])]
+
+    def comparable(self, offsets: Any) -> list[Floats]:
+        """Columns of every component: a candidate that is nowhere above another one is not in any part."""
+        lower = np.ones(self.logs.shape[1], bool)
+        shares = np.unique(self.apart[self.kinds == BY_SHARE][:, 0])
+        lower[shares] = False
+        known = self.segments, self.inner, self.loops, ~self.slides, self.fewer_beside
+        whole = np.hstack([self.logs[:, lower], -self.logs[:, shares], *known])
+        return np.split(whole, offsets[1:-1])
+
+    def at(self, offsets: Any, rows: list[Any], turn: int = -1, along: Any = None) -> tuple[Floats, ...]:
+        """The features of a part, given by some rows of every component, one of the ``turns``, and the components along
+        which windows slide (-1: any)."""
+        from tilewright.mapping.optimal.sharper_kernels import sharpened
+
+        starts = np.concatenate([[0], np.cumsum([len(own) for own in rows])])
+        out = np.empty((starts[-1], len(self.kinds)))
+        chosen = np.concatenate([first + own for first, own in zip(offsets[:-1], rows, strict=True)])
+        with aside():
+            sharpened(chosen, starts, self, turn, np.full(self.segments.shape[1], -1) if along is None else along, out)
+        return tuple(np.split(out, starts[1:-1]))
+
+
+class Columns:
+    """Collects the columns of a ``Sharper``; ``values`` are those of a feature, in logarithms, by component."""
+
+    def __init__(self, values: Callable[[Feature], list[Floats]], items: int, features: int) -> None:
+        self.values = values
+        self.held: dict[Feature, int] = {}
+        self.columns = np.zeros((max(1, features), items + 1), np.int64)
+        self.kinds, self.items = np.zeros(max(1, features), np.int64), np.zeros(max(1, features), np.int64)
+        self.sources = np.full((max(1, features), MOST_TOGETHER), -1)
+        self.apart = np.zeros((max(1, features), MOST_TOGETHER, items + 1), np.int64)
+        self.still = np.zeros((max(1, features), items + 1), np.int64)
+        self.whole: list[list[Floats]] = []
+        self.widths = np.full(max(1, features), -1)
+
+    def column(self, feature: Feature) -> int:
+        if feature not in self.held:
+            self.held[feature] = len(self.whole)
+            self.whole.append(self.values(feature))
+        return self.held[feature]
+
+    def each(self, features: list[Feature]) -> Any:
+        """The columns of a feature for every segment, the last one for all others."""
+        found = [self.column(feature) for feature in features]
+        return np.array(found + [found[-1]] * (self.columns.shape[1] - len(found)))
+
+    def fixed(self, f: int, feature: Feature) -> None:
+        self.columns[f] = self.column(feature)
+
+    def by_segment(self, f: int, j: int, features: list[Feature], still: list[Feature]) -> None:
+        self.columns[f], self.still[f], self.items[f] = self.each(features), self.each(still), j
+        self.kinds[f] = BY_SEGMENT if len(features) > 1 or still != features else FIXED
+
+    def by_loops(self, f: int, j: int, feature: Feature) -> None:
+        self.kinds[f], self.items[f] = BY_LOOPS, j
+        self.columns[f] = self.column(feature)
+        what, _, several = feature
+        self.columns[f, 1] = self.column((what, j, 2 * several))
+
+    def by_share(self, f: int, j: int, words: list[Feature], source: int, started: list[Feature]) -> None:
+        self.kinds[f], self.items[f], self.columns[f] = BY_SHARE, j, self.each(words)
+        self.still[f] = self.columns[f]
+        self.sources[f, 0], self.apart[f, 0] = source, self.each(started)
+
+    def by_steps(
+        self, f: int, points: Feature, sources: list[tuple[int, list[Feature]]], *, plain: bool = False
+    ) -> None:
+        self.kinds[f], self.columns[f] = IF_STEPS if plain else BY_STEPS, self.column(points)
+        for i, (source, apart) in enumerate(sources):
+            self.sources[f, i], self.apart[f, i] = source, self.each(apart)
+
+    def sharper(self, segments: Any, inner: Any, loops: Any, slides: Any, beside: Any, *others: Any) -> Sharper:
+        width = max(1, len(self.whole))
+        logs = np.zeros((len(segments), width))
+        for column, parts in enumerate(self.whole):
+            logs[:, column] = np.concatenate(parts)
+        return Sharper(
+            logs, self.columns, self.still, self.kinds, self.items, self.sources, self.apart, segments, inner, loops,
+            slides, beside, self.widths, *others,
+        )  # fmt: skip

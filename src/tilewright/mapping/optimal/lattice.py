@@ -36,7 +36,7 @@ def shortest_paths(
     where, machine = node.origin.where, node.origin.machine
     form = (form or relaxed(where, machine, list(node.tables), node.case)).separate
     offsets = np.concatenate([[0], np.cumsum([len(rows) for rows in node.numbers])])
-    befores = np.array([turn.before for turn in turns_taken(where, node.case.inner)])
+    befores = np.array([turn.before for turn in turns_taken(where, node.case.inner, node.case.before)])
     logs, table, codes = np.concatenate(form.logs), np.concatenate(node.tables), node.codes()
     with aside():
         rows, values, held, work, cut, rest = lattice(
@@ -65,7 +65,7 @@ def least_in_trees(node: Node, limit: float, most: int, budget: int) -> Found:
         tables, node.origin.kinds, where.at_free, [np.ascontiguousarray(np.log2(1.0 + np.abs(t))) for t in tables]
     )
     combinations, bounds, rest, work, cuts = [], [], np.inf, 0, 0
-    for turn in turns_taken(where, node.case.inner):
+    for turn in turns_taken(where, node.case.inner, node.case.before):
         with aside():
             rows, values, held, nodes, cut, left = search(
                 trees.roots, trees.left, trees.right, trees.table, turn, machine, limit, most, budget

@@ -7,15 +7,26 @@ taken. Its least value over convex mixtures of candidates is a bound of all thei
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
 
-from tilewright.mapping.optimal.costs import OBJECTIVE_CODES, WITHIN, Costs, Layout
+from tilewright.mapping.optimal.costs import OBJECTIVE_CODES, WITHIN, Costs, Layout, turns_taken
 from tilewright.mapping.optimal.features import Floats
-from tilewright.mapping.optimal.forms import LONGEST, MIXED, ROOM, TINY, TOTAL, Feature, Form, Relaxed
-from tilewright.mapping.optimal.tangents import tangent
+from tilewright.mapping.optimal.forms import (
+    LONGEST,
+    MIXED,
+    ROOM,
+    TINY,
+    TOTAL,
+    Columns,
+    Feature,
+    Form,
+    Relaxed,
+    Sharper,
+)
 from tilewright.mapping.optimal.transfer_kernels import (
     BESIDE,
     DOUBLE,
@@ -31,7 +42,8 @@ from tilewright.mapping.optimal.transfer_kernels import (
 )
 
 LATENCY, ENERGY, EDP, TRAFFIC = (OBJECTIVE_CODES[name] for name in ("latency", "energy", "edp", "traffic"))
-LEAST_ROUNDS, FEWEST_BESIDE = 30, 0.2  # of a search for the least n of a stream; the logarithm of one that counts
+STILL = "still "  # before features of windows that do not slide
+MANY = 1 << 10  # more than there are items: a segment and a component in one number
 
 
 @dataclass(frozen=True)
@@ -39,12 +51,29 @@ class Case:
     """What is assumed of all mappings of a case: ``inner[j]`` is the segment of the innermost loop that item j's
     operand uses (-1: none, j: one below its pars, ``None``: not known), for items whose pars hold them in place;
     ``twice`` are items loaded ahead into a second footprint, ``once`` those that need but one; ``slides`` are items
-    with the one component along which their windows slide, where that is known."""
+    with the one component along which their windows slide, where that is known; ``before`` are the pairs of items with
+    their innermost loops in one segment of which the first stays in place longer, where that is known."""
 
     inner: tuple[int | None, ...]
     twice: frozenset[int] = frozenset()
     once: frozenset[int] = frozenset()
     slides: frozenset[tuple[int, int]] = frozenset()
+    before: frozenset[tuple[int, int]] | None = None
+
+    def settled(self, sharp: Sharper, offsets: Any, rows: list[Any], turn: int, along: Any) -> Case:
+        """The case of some rows of every component, with the segments that all of them agree upon, one turn, and the
+        components along which windows slide."""
+        inner = list(self.inner)
+        slides = self.slides | {(j, int(c)) for j, c in enumerate(along) if c >= 0}
+        picked = [sharp.segments[first + own] for first, own in zip(offsets[:-1], rows, strict=True)]
+        for j in sharp.open:
+            least = max(int(own[:, j].min()) for own in picked)
+            if least == max(int(own[:, j].max()) for own in picked):
+                inner[j] = least
+        if turn < 0 or any(inner[j] is None for j in sharp.open):
+            return replace(self, inner=tuple(inner), slides=slides)
+        meet = {(i, j) for i, j in np.argwhere(sharp.turns[turn]).tolist() if inner[i] == inner[j] and inner[i] != -1}
+        return replace(self, inner=tuple(inner), slides=slides, before=frozenset(meet))
 
     def may_slide(self, j: int, c: int) -> bool:
         """Whether the window of an item may slide along a component."""
@@ -79,8 +108,12 @@ class _Relaxation:
         self.where, self.cost, self.tables, self.case = where, cost, tables, case
         self.inner = segments_known(where, tables, case)
         self.items = range(len(where.parent))
+        self.before = where.before if case.before is None else turns_taken(where, case.inner, case.before)[0].before
         self.refilling = [max(self.inner[j][0], 0) if self.inner[j][0] <= where.barrier[j] else j for j in self.items]
-        self.powers: dict[int, float] = {}  # of streams whose steps are few: see ``waits``
+        self.moves: dict[int, Form] = {}  # cycles of all transfers of an item that DRAM feeds, or is stored there
+        self.opened: dict[int, Form] = {}  # those of the first load, or the last store
+        self.together: list[tuple[int, ...]] = []  # items whose transfers come in steps of their own: see ``waits``
+        self.started: dict[int, tuple[Feature, Feature]] = {}  # words, and those of them that start from zero
         self.parallel = 0
         for table in tables:
             self.parallel |= int(np.bitwise_and.reduce(table[:, where.at_free + 1].astype(np.int64)))
@@ -97,51 +130,48 @@ class _Relaxation:
             values = table[:, where.at_points + 5 + j]
         elif what == "last":
             values = table[:, where.at_points + 1]
+        elif what == "step":
+            values = table[:, where.at_points + 2]
         elif what == "used":
             values = table[:, where.at_used + j]
         elif what == "room":
             # Of mappings that need but one footprint none has two loops above the item.
             values = table[:, where.at_item[j] + (RING if j in self.case.once else FOOTPRINT)]
+            values = values * segment if c == 0 else values
         elif what == "opening":
             values = table[:, where.at_item[j] + OPENING]
         elif what == "visits":
             values = table[:, where.at_visits[j] + segment]
         elif what == "apart":
-            values = self.steps_beside(j, segment, c)
-        elif what == "beside":
-            values = table[:, where.at_points] * self.steps_beside(j, segment, c) ** self.powers[j]
-        elif what == "runs":
-            values = np.exp(self.column(("reads", j, self.refilling[j]), c))
-            if c == segment:
-                values = values / np.maximum(table[:, where.at_item[j] + WIDEST], 1.0)
+            # All compute steps are those of so many times as many tile steps, the longest ones, as an item has refills.
+            values = table[:, where.at_points] / (
+                table[:, where.at_visits[j] + segment] * table[:, where.at_points + 2]
+            )
+        elif what.endswith("runs"):
+            values = np.exp(self.column((what.replace("runs", "reads"), j, segment % MANY), c))
+            if c == segment // MANY:
+                values = values / np.maximum(self.widest(j, c), 1.0)
         else:
-            values = self.moved(what == "writes", j, segment, c)
+            values = self.moved(what.endswith("writes"), j, segment, c, still=what.startswith(STILL))
         found: Floats = np.log(np.maximum(values, TINY))
         return found
 
-    def moved(self, writes: bool, j: int, segment: int, c: int) -> Floats:
+    def moved(self, writes: bool, j: int, segment: int, c: int, *, still: bool) -> Floats:
         where, table, at = self.where, self.tables[c], self.where.at_item[j]
         inner, known = self.inner[j]
         counted = segment
         if known and 0 <= inner <= where.barrier[j]:
             for i in self.items:
-                if where.before[i, j] and where.turns_all[i, j, c] and self.inner[i] == (inner, True):
+                if self.before[i, j] and where.turns_all[i, j, c] and self.inner[i] == (inner, True):
                     counted = min(inner + 1, j)
         values = table[:, at + ITEM + (j + 1 if writes else 0) + counted]
-        if where.window[c, j] and self.case.may_slide(j, c):
+        if self.slides(j, c) and not still:
             slides = at + ITEM + 2 * (j + 1) + (counted if where.repeated else 0)
             sliding = table[:, slides + (j + 1 if where.repeated else 1) * writes]
             if known:
                 sliding = np.where(table[:, at + INNER] == inner, sliding, values)
             values = np.minimum(values, sliding)
         return values
-
-    def most_ratio(self, above: Feature, below: Feature) -> float:
-        """The most that one feature can be as a share of another."""
-        share = 1.0
-        for c in range(len(self.tables)):
-            share *= float(np.exp((self.column(above, c) - self.column(below, c)).max()))
-        return min(share, 1.0)
 
     # Costs.
 
@@ -152,7 +182,6 @@ class _Relaxation:
         runs.constant = float(where.parameters)
         pad_read, pad_written = Form(), Form()
         moved_in, moved_out = Form(constant=where.parameter_bytes), Form()
-        opening = Form(constant=where.parameter_bytes)
         for j in self.items:
             if where.output[j]:
                 continue
@@ -163,10 +192,13 @@ class _Relaxation:
             energy.add(writes, size * (cost.write_pj[where.memory[j]] + linked))
             if where.parent[j] < 0:
                 read.add(reads, size)
-                self.runs(runs, j, 1.0, 0.0)
+                own = self.runs(j, 1.0, 0.0)
+                runs.take(own, 1.0)
+                self.moves[j] = own.scaled(cost.setup)
+                self.moves[j].add(reads, size / cost.dram_read_rate)
                 if where.memory[j] == where.pad:
                     moved_in.add(reads, size)
-                    self.opening(opening, j, size)
+                    self.open(j, size)
                 else:
                     streamed.add(reads, size)
             elif where.parent_memory[j] == where.pad:
@@ -195,7 +227,7 @@ class _Relaxation:
             groups.append((TOTAL, traffic))
         scale = 1 / where.most_cycles if where.objective == WITHIN else 1.0
         if where.objective in (LATENCY, EDP, WITHIN) and scale > 0:
-            flows = (read, written, runs, streamed, pad_read, pad_written, moved_in, moved_out, opening)
+            flows = (read, written, runs, streamed, pad_read, pad_written, moved_in, moved_out)
             groups += [(LONGEST, form.scaled(scale)) for form in self.times(*flows)]
         groups += [(ROOM, form) for form in self.rooms()]
         return self.laid_out(groups)
@@ -208,26 +240,98 @@ class _Relaxation:
         for g, (_, form) in enumerate(groups):
             for feature, coefficient in form.terms.items():
                 coefficients[g, features.index(feature)] = coefficient
-        logs = tuple(
-            np.ascontiguousarray(np.stack([self.column(feature, c) for feature in features], axis=1))
-            if features
-            else np.zeros((len(table), 1))
-            for c, table in enumerate(self.tables)
-        )
+        sharp = self.sharper(features)
+        offsets = np.concatenate([[0], np.cumsum([len(table) for table in self.tables])])
         return Relaxed(
-            logs,
+            sharp.at(offsets, [np.arange(len(table)) for table in self.tables]),
             coefficients,
             np.array([form.constant for _, form in groups]),
             np.array([role for role, _ in groups]),
             np.array([self.item_of(feature) for feature in features] or [0]),
+            sharp,
         )
+
+    def sharper(self, features: list[Feature]) -> Sharper:
+        """What features are in parts of the case, by what is left open in them."""
+        where, case, many = self.where, self.case, len(self.items)
+        segments, raw, loops, slides, beside = [], [], [], [], []
+        for table in self.tables:
+            inner = table[:, where.at_item + INNER].astype(np.int64)
+            for j in self.items:
+                inner[:, j] = self.inner[j][0] if self.inner[j][1] else inner[:, j]
+            raw.append(inner)
+            beside.append(table[:, where.at_item + BESIDE].astype(np.int64))
+            segments.append(np.where(inner <= where.barrier, inner, np.arange(many)))
+            loops.append(table[:, where.at_item + LOOPS].astype(np.int64))
+            slides.append(np.stack([moves_window(where, table, j) for j in self.items], axis=1))
+        found = Columns(lambda feature: [self.column(feature, c) for c in range(len(self.tables))], many, len(features))
+        for f, feature in enumerate(features):
+            self.listed(found, f, feature)
+        known = self.case.before
+        turns = [turn.before for turn in turns_taken(where, self.case.inner, self.case.before)]
+        unknown = np.logical_or.reduce(turns)
+        passing = np.array([where.parent[j] < 0 and where.memory[j] != where.pad for j in self.items])
+        return found.sharper(
+            *(np.concatenate(own) for own in (segments, raw, loops, slides, beside)),
+            float(np.log(where.accumulator_bits / where.output_bits)),
+            np.array([j for j in self.items if case.inner[j] is None and where.barrier[j] >= 0], np.int64),
+            np.array([[self.slides(j, c) for j in self.items] for c in range(len(self.tables))]),
+            np.array([*turns, unknown & False if known is None else self.before]), np.array([*turns, unknown]),
+            where.turns, where.turns_all, passing, where.tile_items,
+        )  # fmt: skip
+
+    def listed(self, found: Columns, f: int, feature: Feature) -> None:
+        """Note the columns of a feature."""
+        what, j, segment = feature
+        if what == "steps":
+            found.by_steps(f, ("points", 0, 0), [(i, self.apart(i)) for i in self.together[j]])
+        elif what == "again":
+            (words, k, at), (_, source, _) = self.started[j]
+            started = [("writes", source, s) for s in range(source + 1)]
+            found.by_share(f, k, self.each(words, k, at), source, started)
+            found.widths[f] = segment - 1
+        elif what == "held":
+            found.by_segment(f, j, self.each("reads", j, segment), self.each("reads", j, segment))
+            found.widths[f] = j
+        elif what == "first":
+            found.by_steps(f, ("step", 0, 0), [(i, self.apart(i)) for i in self.together[j]], plain=True)
+        elif what == "room":
+            # Of mappings that need but one footprint none has two loops above the item.
+            single = self.where.doubles[j] == 1 and segment == 1 and j not in self.case.once
+            found.by_loops(f, j, feature) if single else found.fixed(f, feature)
+        else:
+            moving = self.each(what, j, segment)
+            still = [(STILL + one, k, s) for one, k, s in moving] if self.slid(what, j) else moving
+            found.by_segment(f, j, moving, still)
+
+    def slid(self, what: str, j: int) -> bool:
+        """Whether a feature counts less while a window slides."""
+        return what in ("reads", "writes", "runs") and any(self.slides(j, c) for c in range(len(self.tables)))
+
+    def slides(self, j: int, c: int) -> bool:
+        """Whether the window of an item may slide along a component."""
+        return bool(self.where.window[c, j]) and self.case.may_slide(j, c) and not self.where.output[j]
+
+    def each(self, what: str, j: int, segment: int) -> list[Feature]:
+        """A feature of an item for every segment that may refill it."""
+        is_open = self.case.inner[j] is None and self.where.barrier[j] >= 0
+        if what not in ("reads", "writes", "visits", "runs") or not is_open:
+            return [(what, j, segment)]
+        return [(what, j, segment - segment % MANY + s) for s in range(j + 1)]
+
+    def apart(self, j: int) -> list[Feature]:
+        return [("apart", j, s) for s in range(j + 1)]
+
+    def widest(self, j: int, c: int) -> Floats:
+        found: Floats = self.tables[c][:, self.where.at_item[j] + WIDEST]
+        return found
 
     def item_of(self, feature: Feature) -> int:
         """The keep on whose tiles a feature depends; the last one for what the multipliers do."""
         what, j, _ = feature
-        if what in ("apart", "beside"):
+        if what in ("steps", "first"):
             return MIXED
-        if what in ("points", "served", "used"):
+        if what in ("points", "served", "used") or j < 0:
             return len(self.items) - 1
         return int(self.where.first_output) if what == "last" else j
 
@@ -241,9 +345,11 @@ class _Relaxation:
         started: Feature | None = None  # the words that start from zero above: all results, or visits of an item
         while True:
             arrivals, visits = ("reads", k, self.refilling[k]), ("writes", k, self.refilling[k])
-            back = self.difference(arrivals, started)
+            back = self.difference(arrivals, started, k, -1)
             if where.parent[k] < 0:
                 stored = where.results * where.output_bits / 8
+                self.moves[k] = Form(constant=stored / cost.dram_write_rate)
+                self.moves[k].take(back, wide / cost.dram_write_rate)
                 written.constant += stored
                 written.take(back, wide)
                 read.take(back, wide)
@@ -254,7 +360,7 @@ class _Relaxation:
                     moved_out.constant += stored
                     moved_out.take(back, wide)
                     moved_in.take(back, wide)
-                self.runs(runs, k, 2.0, -where.results)
+                runs.take(self.runs(k, 2.0, -where.results), 1.0)
                 child_back = Form()
             else:
                 child_back = Form() if where.may_scatter[k] else back
@@ -262,22 +368,21 @@ class _Relaxation:
                     energy.take(child_back, wide * cost.link_pj)
             following = where.next_output[k]
             if following >= 0:
-                refilling, held = self.refilling[following], where.output_bits / 8
-                for table in self.tables:
-                    beside = int(np.bitwise_and.reduce(table[:, where.at_item[following] + BESIDE].astype(np.int64)))
-                    if beside & ((1 << refilling) - 1):
-                        held = wide
-                coming: Feature = ("reads", following, refilling)
+                held, words = where.output_bits / 8, ("reads", following, self.refilling[following])
+                coming: Feature = ("held", following, self.refilling[following])
             else:
-                held, coming = wide, ("served", where.output_operand, 0)
-            again = self.difference(coming, None if where.simple[k] else visits)
+                held, words = wide, ("served", where.output_operand, 0)
+                coming = words
+            again = self.difference(words, None if where.simple[k] else visits, following, following)
+            held_back = child_back if started is None else self.difference(arrivals, started, k, following)
             reading, writing = cost.read_pj[where.memory[k]], cost.write_pj[where.memory[k]]
             energy.add(coming, held * writing)
             if where.parent[k] < 0:
                 energy.take(again, held * reading)
             else:
                 energy.add(coming, held * reading)
-                energy.take(child_back, held * (reading + writing))
+                if not where.may_scatter[k]:
+                    energy.take(held_back, held * (reading + writing))
             if where.memory[k] == where.pad:
                 pad_read.take(again, held)
                 pad_written.add(coming, held)
@@ -285,20 +390,22 @@ class _Relaxation:
                 return
             k, started = following, None if where.simple[k] else visits
 
-    def difference(self, words: Feature, started: Feature | None) -> Form:
-        """Words less those that start from zero."""
+    def difference(self, words: Feature, started: Feature | None, item: int, held: int) -> Form:
+        """Words on their way to an item (-1: the multipliers), less those that start from zero; wider if those of item
+        ``held`` are (-1: never)."""
         if started is None:
             return Form({words: 1.0}, -self.where.results)
-        return Form({words: 1.0 - self.most_ratio(started, words)})
+        self.started[item] = words, started
+        return Form({("again", item, held + 1): 1.0})
 
-    def runs(self, runs: Form, j: int, times: float, constant: float) -> None:
+    def runs(self, j: int, times: float, constant: float) -> Form:
         """The DRAM runs of an item whose words move so many times."""
-        where = self.where
+        where, runs = self.where, Form()
         if self.cost.setup == 0 or where.padded[j]:
-            return
+            return runs
         if where.packed[j]:
             runs.add(("visits", j, self.refilling[j]), 1.0)
-            return
+            return runs
         run, component = 1.0, -1
         for k in range(where.axis_count[j]):
             c, stride, extent = (
@@ -311,7 +418,7 @@ class _Relaxation:
             if c < 0:
                 run *= extent
                 continue
-            widest = self.tables[c][:, where.at_item[j] + WIDEST]
+            widest = self.widest(j, c)
             if widest.max() < extent:
                 component = c
                 break
@@ -321,11 +428,12 @@ class _Relaxation:
                 break
         run = max(run, 1.0)  # nothing at all moves where all tiles lie in padding
         if component >= 0:
-            runs.add(("runs", j, component), 1.0 / run)
+            runs.add(("runs", j, self.refilling[j] + MANY * component), 1.0 / run)
         else:
             # Words of an output that come back move twice.
             runs.add(("reads", j, self.refilling[j]), times / run)
             runs.constant += constant / run
+        return runs
 
     def most_rest(self, j: int, last: int) -> float:
         """The longest that runs can still grow beyond an axis that some tiles cover whole."""
@@ -338,7 +446,7 @@ class _Relaxation:
             )
             if full != stride:
                 break
-            widest = extent if c < 0 else min(extent, self.tables[c][:, where.at_item[j] + WIDEST].max())
+            widest = extent if c < 0 else min(extent, self.widest(j, c).max())
             if k > last:
                 run *= widest
             full *= extent
@@ -346,15 +454,14 @@ class _Relaxation:
                 break
         return run
 
-    def opening(self, opening: Form, j: int, size: float) -> None:
+    def open(self, j: int, size: float) -> None:
         """The first transfer of an item, unless some of its candidates begin with padding alone."""
         if all(table[:, self.where.at_item[j] + OPENING].min() > 0 for table in self.tables):
-            opening.add(("opening", j, 0), size / self.cost.dram_read_rate)
-            opening.constant += self.cost.setup
+            self.opened[j] = Form({("opening", j, 0): size / self.cost.dram_read_rate}, self.cost.setup)
 
     def times(
         self, read: Form, written: Form, runs: Form, streamed: Form, pad_read: Form, pad_written: Form,
-        moved_in: Form, moved_out: Form, opening: Form,
+        moved_in: Form, moved_out: Form,
     ) -> list[Form]:  # fmt: skip
         """Forms that cycles are not below, any of them."""
         where, cost = self.where, self.cost
@@ -392,52 +499,35 @@ class _Relaxation:
             rest.take(streamed, -1.0 / cost.dram_read_rate)
             return [joined((tile, 1.0), (rest, 1.0)) for tile in tiles] + [dma]
         assert where.timing == DOUBLE
-        edges = Form(dict(opening.terms), opening.constant)
-        edges.constant += where.parameters * cost.setup + where.parameter_bytes * (1 / cost.dram_read_rate - 1)
         if where.memory[where.first_output] == where.pad:
-            edges.add(("last", 0, 0), where.output_bits / 8 / cost.dram_write_rate)
-            edges.constant += cost.setup
+            last = where.output_bits / 8 / cost.dram_write_rate
+            self.opened[int(where.first_output)] = Form({("last", 0, 0): last}, cost.setup)
+        edges = Form(constant=where.parameters * cost.setup + where.parameter_bytes / cost.dram_read_rate)
+        for one in self.opened.values():
+            edges.take(one, 1.0)
         return [joined((tile, 1.0), (edges, 1.0)) for tile in tiles] + [dma, *self.waits(edges)]
 
-    def steps_beside(self, j: int, segment: int, c: int) -> Floats:
-        """A component's factor of n: all compute steps are as many as those of n times as many tile steps, the longest
-        ones, as a stream has refills."""
-        where, table = self.where, self.tables[c]
-        found: Floats = table[:, where.at_points] / (
-            table[:, where.at_visits[j] + segment] * table[:, where.at_points + 2]
-        )
-        return found
-
     def waits(self, edges: Form) -> list[Form]:
-        """What passes the scratchpad by and comes in every n-th tile step hides behind the computing of these steps
-        alone: cycles are those of its transfers, and ``points * (1 - 1 / n)``.
-
-        In logarithms of n that factor is concave, so that above its least n it is above a chord, a power of n.
-        """
-        where, cost, found = self.where, self.cost, []
-        for j in self.items:
-            inner, known = self.inner[j]
-            passing = where.parent[j] < 0 and where.memory[j] != where.pad and not where.output[j]
-            if not (passing and known and inner < where.tile_items):
+        """What moves in some of the tile steps hides behind the computing of these alone: cycles are those of its
+        transfers, and of the computing in all other steps."""
+        where, found = self.where, []
+        fed = [j for j in self.items if where.parent[j] < 0 and not where.output[j]]
+        loaded = [j for j in fed if where.memory[j] == where.pad]
+        passing = [j for j in fed if where.memory[j] != where.pad]
+        stored = [int(where.first_output)] if where.memory[where.first_output] == where.pad else []
+        for several in product([-1, *loaded], [-1, *passing], [-1, *stored]):
+            sources = tuple(j for j in several if j >= 0)
+            if not sources:
                 continue
-            turning = inner >= 0 and any(where.turns[i, j].any() for i in self.items)
-            segment = min(inner + 1, j) if turning else self.refilling[j]
-            factors = [self.column(("apart", j, segment), c) for c in range(len(self.tables))]
-            high = sum(float(own.max()) for own in factors)
-            if high <= FEWEST_BESIDE:
-                continue
-            apart = Form({("apart", j, segment): 1.0})
-            least = tangent(
-                self.laid_out([(TOTAL, apart), *((ROOM, form) for form in self.rooms())]), np.inf, LEAST_ROUNDS
-            )
-            low = max(least.bound, sum(float(own.min()) for own in factors) - 1e-9)
-            if low < FEWEST_BESIDE or low >= high:
-                continue
-            near, far = (float(np.log1p(-np.exp(-end))) for end in (low, high))
-            self.powers[j] = (far - near) / (high - low)
-            form = Form({("beside", j, segment): float(np.exp(near - self.powers[j] * low))})
-            form.add(("reads", j, self.refilling[j]), where.bits[j] / 8 / cost.dram_read_rate)
+            form = Form({("steps", len(self.together), 0): 1.0})
+            # The first load and the last store are outside of all steps.
+            form.add(("first", len(self.together), 0), float(sum(j not in passing for j in sources)))
+            self.together.append(sources)
             form.take(edges, 1.0)
+            for j in sources:
+                form.take(self.moves[j], 1.0)
+                if j in self.opened:
+                    form.without(self.opened[j])
             found.append(form)
         return found
 
@@ -451,7 +541,7 @@ class _Relaxation:
                 if where.group[j] != group or not np.isfinite(capacity):
                     continue
                 twice = where.doubles[j] == 2 or (where.doubles[j] == 1 and self.twice(j))
-                form.add(("room", j, 0), (2 if twice else 1) * where.narrow_bits[j] / 8 / max(room, TINY))
+                form.add(("room", j, 2 if twice else 1), where.narrow_bits[j] / 8 / max(room, TINY))
             forms.append(form)
         for axis, positions in enumerate(where.positions):
             if positions > 1 or any(table[:, where.at_used + axis].max() > 1 for table in self.tables):

@@ -20,7 +20,7 @@ def walk(node: Node, steps: int, seed: int, skew: float = 1.0) -> tuple[Any, flo
 
     node = node.guessing
     machine, table = node.origin.machine, np.concatenate(node.tables)
-    befores = np.array([turn.before for turn in turns_taken(node.origin.where, node.case.inner)])
+    befores = np.array([turn.before for turn in turns_taken(node.origin.where, node.case.inner, node.case.before)])
     where = node.origin.where._replace(before=befores[0].copy())
     counts = np.array([len(rows) for rows in node.numbers])
     offsets = np.concatenate([[0], np.cumsum(counts)])

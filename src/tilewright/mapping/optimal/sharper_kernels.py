@@ -1,0 +1,256 @@
+"""Compiled features of parts of a case (``forms.Sharper``). Imported lazily: it brings numba."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+BY_SEGMENT, BY_LOOPS, BY_SHARE, BY_STEPS, IF_STEPS = 1, 2, 3, 4, 5
+MANY = 1 << 30
+TINY = np.log(1e-12)
+LEAST_LEFT = 0.02  # the share of steps without transfers that makes a difference
+
+
+@njit(cache=True, nogil=True)
+def sharpened(rows, starts, s, turn, along, out):
+    """Fill ``out`` with the features of a part's rows, one component after the other from ``starts`` on: the least that
+    they are beside any of the others. The part is that of one turn, and of windows along some components (-1: any)."""
+    components, items, features = len(starts) - 1, s.segments.shape[1], len(s.kinds)
+    segments, loops = np.full((components, items), MANY), np.full((components, items), MANY)
+    highest, inner = np.full(items, -1), np.full((components, items), MANY)
+    enough = np.zeros(items, np.int64)  # loops that may go with a single footprint
+    for c in range(components):
+        for k in range(starts[c], starts[c + 1]):
+            row = rows[k]
+            for j in range(items):
+                segments[c, j] = min(segments[c, j], s.segments[row, j])
+                highest[j] = max(highest[j], s.segments[row, j])
+                loops[c, j] = min(loops[c, j], s.loops[row, j])
+                inner[c, j] = min(inner[c, j], s.inner[row, j])
+                if s.slides[row, j]:
+                    enough[j] = 1
+    later, may_later = _given_way(s, turn, segments, highest)
+    shift = np.zeros(features)
+    slopes = np.zeros(s.sources.shape)
+    columns = np.zeros((components, s.sources.shape[0], s.sources.shape[1]), np.int64)
+    for f in range(features):
+        if s.kinds[f] == BY_SHARE:
+            shift[f] = _without_started(f, rows, starts, s, segments, highest, later, may_later)
+        elif s.kinds[f] in (BY_STEPS, IF_STEPS):
+            shift[f] = _without_moving(f, rows, starts, s, highest, may_later, slopes[f], columns[:, f])
+            if s.kinds[f] == IF_STEPS:
+                slopes[f] = 0.0
+                shift[f] = TINY if shift[f] == TINY else 0.0
+        if s.widths[f] >= 0 and wide(rows, starts, s, s.widths[f], segments):
+            shift[f] += s.wider
+    for c in range(components):
+        for k in range(starts[c], starts[c + 1]):
+            row = rows[k]
+            for f in range(features):
+                kind, j = s.kinds[f], s.items[f]
+                column = s.columns[f, 0]
+                if kind in (BY_SEGMENT, BY_SHARE):
+                    segment = _segment(s.segments[row, j], j, c, segments, later)
+                    slides = s.windows[c, j] and along[j] in (-1, c)
+                    for other in range(components):
+                        slides = slides and (other == c or s.inner[row, j] >= inner[other, j])
+                    column = s.columns[f, segment] if slides else s.still[f, segment]
+                elif kind == BY_LOOPS:
+                    above = s.loops[row, j]
+                    for other in range(components):
+                        if other != c:
+                            above += loops[other, j]
+                    column = s.columns[f, 1 if above > enough[j] else 0]
+                value = s.logs[row, column]
+                if kind == BY_STEPS:
+                    for i in range(s.sources.shape[1]):
+                        if slopes[f, i] != 0.0:
+                            value += slopes[f, i] * s.logs[row, columns[c, f, i]]
+                out[k, f] = value + shift[f] if c == 0 else value
+
+
+@njit(cache=True, nogil=True)
+def settled_segments(segments, highest):
+    """The segments of the innermost loops of all items, -2 where that of a part is open."""
+    found = np.full(len(highest), -2)
+    for j in range(len(highest)):
+        lowest = segments[0, j]
+        for c in range(1, len(segments)):
+            lowest = max(lowest, segments[c, j])
+        if lowest == highest[j]:
+            found[j] = lowest
+    return found
+
+
+@njit(cache=True, nogil=True)
+def _given_way(s, turn, segments, highest):
+    """Whether loops of other items stand before those of an item in its last segment, per component: surely, maybe."""
+    components, items = segments.shape
+    later, may_later = np.zeros((components, items), np.bool_), np.zeros((components, items), np.bool_)
+    known = settled_segments(segments, highest)
+    for j in range(items):
+        for i in range(items):
+            if i == j or not s.may_turn[turn, i, j] or (known[i] != -2 and known[j] != -2 and known[i] != known[j]):
+                continue
+            if known[j] == -1 or known[i] == -1:
+                continue
+            sure = s.turns[turn, i, j] and known[j] >= 0 and known[i] == known[j]
+            for c in range(components):
+                later[c, j] = later[c, j] or (sure and s.turned_all[i, j, c])
+                may_later[c, j] = may_later[c, j] or s.turned[i, j, c]
+    return later, may_later
+
+
+@njit(cache=True, nogil=True)
+def _segment(own, j, c, segments, later):
+    """The segment before which loops that an item does not use refill it, at least, with a candidate of a component."""
+    for other in range(len(segments)):
+        if other != c:
+            own = max(own, segments[other, j])
+    if later[c, j] and own >= 0:
+        return min(own + 1, j)
+    return max(own, 0)
+
+
+@njit(cache=True, nogil=True)
+def wide(rows, starts, s, j, segments):
+    """Whether an item surely holds partial sums."""
+    for c in range(len(starts) - 1):
+        every = True
+        for k in range(starts[c], starts[c + 1]):
+            own = s.segments[rows[k], j]
+            for other in range(len(segments)):
+                if other != c:
+                    own = max(own, segments[other, j])
+            every = every and s.beside[rows[k], j] & ((1 << max(own, 0)) - 1) != 0
+        if every:
+            return True
+    return False
+
+
+@njit(cache=True, nogil=True)
+def _most_segment(c, j, highest, may_later):
+    """The same at most."""
+    if may_later[c, j] and highest[j] >= 0:
+        return min(highest[j] + 1, j)
+    return max(highest[j], 0)
+
+
+@njit(cache=True, nogil=True)
+def _without_started(f, rows, starts, s, segments, highest, later, may_later):
+    """The logarithm of the least share of words that do not start from zero."""
+    j, k = s.items[f], s.sources[f, 0]
+    share = 0.0
+    for c in range(len(starts) - 1):
+        started, most = s.apart[f, 0, _most_segment(c, k, highest, may_later)], -np.inf
+        for at in range(starts[c], starts[c + 1]):
+            row = rows[at]
+            column = s.still[f, _segment(s.segments[row, j], j, c, segments, later)]
+            most = max(most, s.logs[row, started] - s.logs[row, column])
+        share += most
+    return np.log(max(1.0 - np.exp(min(share, 0.0)), 1e-12))
+
+
+@njit(cache=True, nogil=True)
+def _without_moving(f, rows, starts, s, highest, may_later, slopes, columns):
+    """A chord below the share of steps in which none of the sources moves: a constant, and powers of how many times as
+    many steps there are.
+
+    In logarithms that share is concave, and the slope along one of them falls with the others: so it is least where
+    these are highest.
+    """
+    sources = s.sources.shape[1]
+    low, high = np.zeros(sources), np.zeros(sources)
+    taken, least = 0.0, 0.0
+    slopes[:] = 0.0
+    for i in range(sources):
+        j = s.sources[f, i]
+        if j < 0:
+            continue
+        if s.passing[j] and highest[j] >= s.tile_items:
+            return TINY
+        for c in range(len(starts) - 1):
+            columns[c, i] = s.apart[f, i, _most_segment(c, j, highest, may_later)]
+            few, many = np.inf, -np.inf
+            for at in range(starts[c], starts[c + 1]):
+                value = s.logs[rows[at], columns[c, i]]
+                few, many = min(few, value), max(many, value)
+            low[i] += few
+            high[i] += many
+        taken += np.exp(-low[i])
+        least += np.exp(-high[i])
+    if taken > 1.0 - LEAST_LEFT:
+        return TINY
+    shift = np.log(1.0 - taken)
+    for i in range(sources):
+        if s.sources[f, i] >= 0 and high[i] > low[i] + 1e-9:
+            beside = 1.0 - least + np.exp(-high[i])
+            slopes[i] = (np.log(beside - np.exp(-high[i])) - np.log(beside - np.exp(-low[i]))) / (high[i] - low[i])
+            shift -= slopes[i] * low[i]
+    return shift
+
+
+@njit(cache=True, nogil=True)
+def turns_apart(rows, starts, s):
+    """The turns that differ for a part: none where segments are open."""
+    items = s.segments.shape[1]
+    segments, highest = np.full((len(starts) - 1, items), MANY), np.full(items, -1)
+    for c in range(len(starts) - 1):
+        for k in range(starts[c], starts[c + 1]):
+            for j in range(items):
+                segments[c, j] = min(segments[c, j], s.segments[rows[k], j])
+                highest[j] = max(highest[j], s.segments[rows[k], j])
+    known = settled_segments(segments, highest)
+    found, held = np.zeros(len(s.turns) - 1, np.int64), 0
+    for t in range(len(s.turns) - 1):
+        new = True
+        for k in range(held):
+            same = True
+            for i in range(items):
+                for j in range(items):
+                    meet = known[i] == known[j] and known[i] >= 0
+                    same = same and (not meet or s.turns[t, i, j] == s.turns[found[k], i, j])
+            new = new and not same
+        if new:
+            found[held] = t
+            held += 1
+    return found[:held]
+
+
+@njit(cache=True, nogil=True)
+def windows_apart(rows, starts, s, along):
+    """(item, components): an item whose windows may slide along several components; -1 if there is none."""
+    components, items = len(starts) - 1, s.segments.shape[1]
+    found = np.zeros(components, np.int64)
+    for j in range(items):
+        if along[j] >= 0:
+            continue
+        inner = np.full(components, MANY)
+        for c in range(components):
+            for k in range(starts[c], starts[c + 1]):
+                inner[c] = min(inner[c], s.inner[rows[k], j])
+        held = 0
+        for c in range(components):
+            might = False
+            for k in range(starts[c], starts[c + 1]):
+                innermost = s.windows[c, j]
+                for other in range(components):
+                    innermost = innermost and (other == c or s.inner[rows[k], j] >= inner[other])
+                might = might or (innermost and _moves_less(rows[k], j, s))
+            if might:
+                found[held] = c
+                held += 1
+        if held > 1:
+            return j, found[:held]
+    return -1, found[:0]
+
+
+@njit(cache=True, nogil=True)
+def _moves_less(row, j, s):
+    """Whether less of an item moves with a row's window."""
+    for f in range(len(s.kinds)):
+        if s.kinds[f] == BY_SEGMENT and s.items[f] == j:
+            for segment in range(s.columns.shape[1]):
+                if s.logs[row, s.columns[f, segment]] < s.logs[row, s.still[f, segment]] - 1e-12:
+                    return True
+    return False
