@@ -24,6 +24,7 @@ from tilewright.mapping.optimal.transfer_kernels import (
     TRAFFIC,
     WITHIN,
     exposed_cycles,
+    fewest_runs,
     idle_cycles,
     noted_at,
     runs_of,
@@ -127,7 +128,7 @@ def bound(rows, table, s, cost, scratch):
                 for c in range(n):
                     words *= table[rows[c], s.at_item[j] + OPENING]
                 opening += words * size
-                opening_runs += 1.0 if words > 0 else 0.0
+                opening_runs += fewest_runs(rows, table, s, j, words) if cost.setup > 0 else 0.0
             else:
                 streamed += bytes_read
         elif s.parent_memory[j] == s.pad:
@@ -211,7 +212,8 @@ def bound(rows, table, s, cost, scratch):
         else:
             edges = opening / cost.dram_read_rate + cost.setup * opening_runs
             if s.memory[s.first_output] == s.pad:
-                edges += last * s.output_bits / 8 / cost.dram_write_rate + cost.setup
+                edges += last * s.output_bits / 8 / cost.dram_write_rate
+                edges += cost.setup * fewest_runs(rows, table, s, s.first_output, last) if cost.setup > 0 else 0.0
             cycles = max(tile + edges, dma)
             if chosen and not _enough(s, energy + cycles * cost.leakage_pj, cycles):
                 idle, store = idle_cycles(rows, table, s, cost, scratch, step, final, streamed, spilled)

@@ -12,7 +12,6 @@ from tilewright.mapping.optimal.cases import TIMED, Node
 from tilewright.mapping.optimal.costs import Layout
 from tilewright.mapping.optimal.features import Floats
 from tilewright.mapping.optimal.relaxation import Case, moves_window
-from tilewright.mapping.optimal.structure import Structure
 from tilewright.mapping.optimal.transfer_kernels import INNER, ITEM, LOOPS, WIDEST
 
 Inner = tuple[int | None, ...]
@@ -27,21 +26,6 @@ def branches(node: Node) -> list[Node]:
         if parts is not None:
             return [replace(node.only(masks), case=case) for case, masks in parts]
     return _by_run(node) or ([] if node.origin.structure.deep else _by_loops(node))
-
-
-def opened(node: Node, free: bool) -> list[Node]:
-    """A node in cases of known segments of innermost loops and known footprints, without features, and, if the search
-    is ``free`` to look into every order of keeps, without cases whose mappings another order has as well."""
-    parts: list[Part] = [(node.case, [np.ones(len(rows), bool) for rows in node.numbers])]
-    parts = by_segments(parts, node) or parts
-    while (more := by_footprints(parts, node)) is not None:
-        parts = more
-    bare = node.bare
-    return [
-        replace(bare.only(masks), case=case)
-        for case, masks in parts
-        if not (free and _said_elsewhere(node.origin.structure, node.origin.where.barrier, case.inner))
-    ]
 
 
 def by_segments(parts: list[Part], node: Node) -> list[Part] | None:
@@ -102,25 +86,16 @@ def _by_footprint(part: Part, j: int, loops: list[Any], slides: list[Any]) -> li
     return [(own, rows) for own, rows in found if all(mask.any() for mask in rows)]
 
 
-def by_windows(parts: list[Part], node: Node, items: list[int] | None = None) -> list[Part] | None:
+def by_windows(parts: list[Part], node: Node) -> list[Part] | None:
     """Parts of a node by the component along which the windows of the next item slide, where several might; None where
     that is known of all items: only the innermost loop moves a window."""
     where = node.origin.where
-    for j in range(len(where.parent)) if items is None else items:
+    for j in range(len(where.parent)):
         along = [c for c, table in enumerate(node.tables) if where.window[c, j] and _slides(where, table, j)]
         if len(along) < 2 or any(item == j for case, _ in parts for item, _ in case.slides):
             continue
         return [(replace(case, slides=case.slides | {(j, c)}), masks) for case, masks in parts for c in along]
     return None
-
-
-def along_windows(node: Node) -> list[Node]:
-    """A node in parts by the components along which windows of what DRAM feeds slide; empty where that is known."""
-    parts: list[Part] = [(node.case, [np.ones(len(rows), bool) for rows in node.numbers])]
-    fed = [j for j, parent in enumerate(node.origin.where.parent) if parent < 0]
-    while (more := by_windows(parts, node, fed)) is not None:
-        parts = more
-    return [replace(node, case=case, form=None, tangent=None) for case, _ in parts] if len(parts) > 1 else []
 
 
 def _slides(where: Layout, table: Floats, j: int) -> bool:
@@ -131,9 +106,10 @@ def _slides(where: Layout, table: Floats, j: int) -> bool:
     return bool(reads or (sliding[:, many:] < moved[:, j + 1 :]).any())
 
 
-def _said_elsewhere(structure: Structure, barriers: Any, inner: Inner) -> bool:
+def said_elsewhere(node: Node) -> bool:
     """Whether two neighbours without any loop between them, nor above the first, stand the other way round in another
     order: the same mappings. The one with the operands in the nest's order is kept."""
+    structure, barriers, inner = node.origin.structure, node.origin.where.barrier, node.case.inner
     place = {operand.name: k for k, operand in enumerate(structure.problem.nest.operands)}
     items = structure.items
     for j in range(len(items) - 1):

@@ -521,16 +521,16 @@ def turns_taken(
 
     found: dict[bytes, Layout] = {}
     for order in permutations(late):
-        before = np.zeros_like(where.before)
+        pairs = np.zeros_like(where.before)
         for number, i in enumerate(order):
             for j in order[number + 1 :]:
-                before[i, j] = meet(i, j)
-        found.setdefault(before.tobytes(), where._replace(before=before))
+                pairs[i, j] = meet(i, j)
+        found.setdefault(pairs.tobytes(), where._replace(before=pairs))
     return list(found.values())
 
 
 def _pairs(where: Layout, before: frozenset[tuple[int, int]]) -> Any:
-    found = np.zeros_like(where.before)
+    found: Any = np.zeros(where.before.shape, dtype=bool)
     for pair in before:
         found[pair] = True
     return found

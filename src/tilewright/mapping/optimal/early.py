@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tilewright.mapping.optimal.branches import opened
-from tilewright.mapping.optimal.cases import TIMED, Node, solved
+from tilewright.mapping.optimal.cases import TIMED, Node
 from tilewright.mapping.optimal.chains import EVEN, FEW, FEWER, WHOLE, Choice
 from tilewright.mapping.optimal.judge import Proof
 from tilewright.mapping.optimal.lattice import shortest_paths
 from tilewright.mapping.optimal.pairs import by_pairs
+from tilewright.mapping.optimal.parts import explored
 from tilewright.mapping.optimal.structure import Structure
 from tilewright.mapping.optimal.threads import THREADS, side_by_side
 from tilewright.mapping.optimal.walks import walk
@@ -33,7 +33,7 @@ MOST_ORDERS = 48  # of loops, in which a combination is evaluated at once
 PAIRED, MOST_PAIRED = 2, 12  # orders of keeps whose pairs of components are searched: without success, at most
 WORTH, ALIKE, PAIRING = 0.995, 1.02, 0.25  # what a success is, what is the same; the share of the time for this
 NEARLY = 0.97  # a guess as a share of the best that may be better yet
-POLISHED, POLISHED_FLAT = 8, 2  # finds whose positions are tried with other tiles
+POLISHED, POLISHED_FLAT, POLISHING = 8, 2, 2000  # finds whose positions are tried with other tiles; tangents for that
 
 Find = tuple[float, Structure, dict[str, tuple[int, ...]]]  # bound, order of keeps, tiles
 Walk = tuple[Node, int, int, float]  # what ``walks.walk`` is told
@@ -166,10 +166,10 @@ def polish_all(search: Search) -> None:
 
 def polish(search: Search, node: Node) -> None:
     """Look for better mappings in a node whose candidates all take the same positions."""
-    limit = search.judge.limit()
-    cases = opened(node, search.free) if node.held else [node]
-    bounded = side_by_side(lambda k: solved(cases[k].dressed, limit, 1)[0], range(len(cases)))
-    dip(search, sorted((one for one in bounded if one is not None), key=lambda one: one.bound))
+    parts = [node]
+    if node.held and node.tangent is not None:
+        parts = explored(node, search.judge.limit(), 1.0, DIP_STATES, POLISHING, led=True, wanted=0).nodes
+    dip(search, sorted(parts, key=lambda one: one.bound))
 
 
 def dip(search: Search, nodes: list[Node]) -> None:

@@ -101,8 +101,8 @@ class Sharper(NamedTuple):
       if there are other steps.
 
     Only one window of an item slides, along a component with the innermost of all loops (``inner`` are their segments,
-    ``windows[c, j]`` whether that can be); features are ``still[f, s]`` elsewhere. ``open`` are the items of which it is
-    open what segment refills them.
+    ``windows[c, j]`` whether that can be); features are ``still[f, s]`` elsewhere. ``open`` are the items of which it
+    is open what segment refills them.
 
     Those with an item as ``widths[f]`` are ``wider`` (a logarithm) if loops of other dimensions, in segments that are
     bits of ``beside``, stand before what refills it: then it holds partial sums.

@@ -10,34 +10,23 @@ from typing import Any
 import numpy as np
 
 from tilewright.mapping.optimal.bound_kernels import bound
-from tilewright.mapping.optimal.branches import along_windows, branches
-from tilewright.mapping.optimal.cases import Node, explored, solved
+from tilewright.mapping.optimal.branches import branches, said_elsewhere
+from tilewright.mapping.optimal.cases import Node, solved
 from tilewright.mapping.optimal.costs import OBJECTIVE_CODES, WITHIN, turns_taken
 from tilewright.mapping.optimal.early import DIP_LEAVES
 from tilewright.mapping.optimal.lattice import Found, least_in_trees, shortest_paths
+from tilewright.mapping.optimal.parts import explored, segments_or_positions
 from tilewright.mapping.optimal.profiles import Profiles
-from tilewright.mapping.optimal.roots import FAR, FEW_APART, TANGENTS, Tally
+from tilewright.mapping.optimal.roots import Tally
 from tilewright.mapping.optimal.transfer_kernels import scratch_of
 
-NEAR, CLOSER = 0.95, 0.02  # a bound as a share of the best; what makes others more promising, in logarithms
+CLOSER = 0.02  # what makes others more promising, in logarithms
+TANGENTS, TANGENTS_A_SECOND = 20_000, 3000
 STATES, MANY_STATES, FEW_STATES = 100_000, 20_000, 200  # vectors of tiles
 GLIMPSE, GLANCED = 3_000, 16  # bounds of a short search, and the most combinations that it may find
 MOST_AGAIN = 10  # short searches of one part, each with what the one before has taught
 KEPT_OF_CASES = 2_000  # candidates of a case that are kept while it waits
 Leaf = tuple[Node, Any, float]  # one combination of a node, with its bound
-
-
-def bounded(node: Node, limit: float, until: float | None, tally: Tally) -> list[Node]:
-    """A case of held items with its bound, in parts by what windows slide along; empty if nothing is of interest. Comes
-    back as it is after some time (of ``monotonic``)."""
-    if not node.held or node.tangent is not None or over(until):
-        return [node]
-    whole = _solved(node.dressed, limit, tally)
-    if whole is None:
-        return []
-    parts = along_windows(whole)
-    found = [_solved(part, limit, tally) for part in parts] if parts else [whole]
-    return [one.bare if one.rows > KEPT_OF_CASES else one for one in found if one is not None]
 
 
 def over(until: float | None) -> bool:
@@ -52,30 +41,28 @@ def _solved(node: Node, limit: float, tally: Tally) -> Node | None:
 
 
 def told_apart(
-    node: Node, limit: float, small: float, until: float | None, profiles: Profiles, tally: Tally
+    node: Node, limit: float, small: float, free: bool, until: float | None, profiles: Profiles, tally: Tally
 ) -> list[tuple[Node, Found | None]]:
-    """What is of interest in a node, in parts by the positions that candidates take; ``until`` some time (of
-    ``monotonic``) each with what a short search along shortest paths finds, and without those that this rules out."""
-    if node.tangent is None:
+    """What is of interest in a node, in parts by the segments that refill items and the positions that candidates take;
+    ``until`` some time (of ``monotonic``) each with what a short search along shortest paths finds, and without those
+    that this rules out; if the search is ``free`` to look into every order of keeps, without those whose mappings
+    another order has as well."""
+    if node.tangent is None or node.form is None or node.form.sharp is None:
         better = _solved(node.dressed, limit, tally)
         if better is None:
             return []
         if better.bound > node.bound + CLOSER:
             return [(better, None)]  # others may be more promising now
         node = better
-    if node.held and node.bound < np.log(FAR * limit):
-        parts, dropped, work = explored(node, limit, FEW_APART, np.inf, TANGENTS, aim=NEAR * limit, led=True)
-        tally.take(work, dropped)
-        if not parts:
-            return []
-        whole = node.joined(parts)
-        if whole.bound > node.bound + CLOSER:
-            return [(whole, None)]  # all are to be near the best before any is looked into
-    parts, dropped, work = explored(node, limit, 1.0 if node.held else small, FEW_STATES, TANGENTS, led=True)
-    tally.take(work, dropped)
+    wanted = segments_or_positions(node, limit)
+    tangents = TANGENTS if until is None else int(max(1.0, min(TANGENTS, (until - monotonic()) * TANGENTS_A_SECOND)))
+    parts = explored(node, limit, 1.0 if node.held else small, FEW_STATES, tangents, led=True, wanted=wanted)
+    tally.take(parts.work, parts.dropped)
     found: list[tuple[Node, Found | None]] = []
-    for part in parts:
-        if over(until) or part.states() > MANY_STATES:
+    for part in parts.nodes:
+        if free and part.held and said_elsewhere(part):
+            continue
+        if not part.apart or over(until) or part.states() > MANY_STATES:
             found.append((part, None))
             continue
         seen = searched(part, limit, profiles)

@@ -21,8 +21,8 @@ from tilewright.mapping.constraints import UNCONSTRAINED, Constraints, applied
 from tilewright.mapping.evaluate import steps_of
 from tilewright.mapping.floor import Kept
 from tilewright.mapping.mapping import Mapping
-from tilewright.mapping.optimal.branches import branches, opened
-from tilewright.mapping.optimal.cases import Node, explored, solved
+from tilewright.mapping.optimal.branches import branches
+from tilewright.mapping.optimal.cases import Node, solved
 from tilewright.mapping.optimal.chains import EVEN, EVERY, Choice, chain_number
 from tilewright.mapping.optimal.components import components
 from tilewright.mapping.optimal.costs import (
@@ -44,7 +44,6 @@ from tilewright.mapping.optimal.glances import (
     KEPT_OF_CASES,
     MOST_AGAIN,
     STATES,
-    bounded,
     glanced,
     ruled_out,
     told_apart,
@@ -53,9 +52,10 @@ from tilewright.mapping.optimal.judge import Judge, Proof
 from tilewright.mapping.optimal.lattice import least_in_trees, shortest_paths
 from tilewright.mapping.optimal.near import climb_all
 from tilewright.mapping.optimal.orders import Orders, Waiting
+from tilewright.mapping.optimal.parts import explored
 from tilewright.mapping.optimal.profiles import Profiles
 from tilewright.mapping.optimal.realize import every_mapping, mappings
-from tilewright.mapping.optimal.roots import TANGENTS, Tally, least_of, positions_told_apart, root
+from tilewright.mapping.optimal.roots import TANGENTS, Tally, least_of, root
 from tilewright.mapping.optimal.structure import Structure
 from tilewright.mapping.optimal.threads import MANY, THREADS, side_by_side
 from tilewright.mapping.problem import NestProblem, Within
@@ -274,24 +274,7 @@ class Search:
         nodes = [node for node in self.roots([(one, choice) for one in orders]) if node is not None]
         if plunging:
             self.plunge([node for node in nodes if not node.held])
-        return nodes if "tangent" not in self.rules else self.bounded_cases(self.opened(nodes))
-
-    def opened(self, nodes: list[Node]) -> list[Node]:
-        """Orders of keeps, those in which items are held in place cut in cases."""
-        limit = self.judge.limit()
-        held = [node for node in nodes if node.held]
-        found = self.aside(
-            lambda k, tally: positions_told_apart(held[k], limit, tally), len(held), sum(node.rows for node in held)
-        )
-        cases = [one for node in found if node is not None for one in opened(node, self.free)]
-        return [node for node in nodes if not node.held] + cases
-
-    def bounded_cases(self, nodes: list[Node]) -> list[Node]:
-        """Cases with their bounds, those of interest in parts by what windows slide along."""
-        limit, tally = self.judge.limit(), Tally()
-        found = [part for node in nodes for part in bounded(node, limit, self.deadline, tally)]
-        self.count(tally)
-        return found
+        return nodes
 
     def open(self, node: Node) -> bool:
         """Whether candidates take different positions that are to be told apart first."""
@@ -306,7 +289,10 @@ class Search:
         limit, small = self.judge.limit(), self.small
         until = self.deadline if "bound" in self.rules else 0.0
         own = [self.profiles.copy(node.origin.structure) for node in nodes]  # each job learns by itself
-        found = self.aside(lambda k, tally: told_apart(nodes[k], limit, small, until, own[k], tally), len(nodes), MANY)
+        free = self.free
+        found = self.aside(
+            lambda k, tally: told_apart(nodes[k], limit, small, free, until, own[k], tally), len(nodes), MANY
+        )
         for learned in own:
             self.profiles.take(learned)
         left: list[Node] = []
@@ -441,9 +427,9 @@ class Search:
         whole = node if node.tangent is not None else self.bounded(node, tally)
         if whole is None:
             return []
-        parts, dropped, work = explored(whole, self.judge.limit(), max(1.0, small), states, tangents)
-        tally.take(work, dropped)
-        return parts
+        parts = explored(whole, self.judge.limit(), max(1.0, small), states, tangents)
+        tally.take(parts.work, parts.dropped)
+        return parts.nodes
 
     def put(self, queue: Queue, node: Node) -> None:
         if node.rows > (KEPT_OF_CASES if node.held else KEPT_ROWS):  # too many to keep while they wait

@@ -111,6 +111,9 @@ class _Relaxation:
         self.before = where.before if case.before is None else turns_taken(where, case.inner, case.before)[0].before
         self.refilling = [max(self.inner[j][0], 0) if self.inner[j][0] <= where.barrier[j] else j for j in self.items]
         self.moves: dict[int, Form] = {}  # cycles of all transfers of an item that DRAM feeds, or is stored there
+        self.beyond: dict[
+            int, tuple[float, float]
+        ] = {}  # an axis that runs may cover, and how much further they may go
         self.opened: dict[int, Form] = {}  # those of the first load, or the last store
         self.together: list[tuple[int, ...]] = []  # items whose transfers come in steps of their own: see ``waits``
         self.started: dict[int, tuple[Feature, Feature]] = {}  # words, and those of them that start from zero
@@ -147,10 +150,13 @@ class _Relaxation:
             values = table[:, where.at_points] / (
                 table[:, where.at_visits[j] + segment] * table[:, where.at_points + 2]
             )
+        elif what in ("opening runs", "last runs"):
+            values = table[:, where.at_item[j] + OPENING if what[0] == "o" else where.at_points + 1]
+            values = values / self.run_along(j, c) if c == segment else values
         elif what.endswith("runs"):
             values = np.exp(self.column((what.replace("runs", "reads"), j, segment % MANY), c))
             if c == segment // MANY:
-                values = values / np.maximum(self.widest(j, c), 1.0)
+                values = values / self.run_along(j, c)
         else:
             values = self.moved(what.endswith("writes"), j, segment, c, still=what.startswith(STILL))
         found: Floats = np.log(np.maximum(values, TINY))
@@ -406,7 +412,28 @@ class _Relaxation:
         if where.packed[j]:
             runs.add(("visits", j, self.refilling[j]), 1.0)
             return runs
-        run, component = 1.0, -1
+        run, component = self.run_of(j)
+        if component >= 0:
+            runs.add(("runs", j, self.refilling[j] + MANY * component), 1.0 / run)
+        else:
+            # Words of an output that come back move twice.
+            runs.add(("reads", j, self.refilling[j]), times / run)
+            runs.constant += constant / run
+        return runs
+
+    def first_runs(self, what: str, j: int) -> Form:
+        """The cycles that the runs of an item's first load or last store take to be set up."""
+        where, setup = self.where, self.cost.setup
+        if setup == 0:
+            return Form()
+        run, component = (1.0, -1) if where.padded[j] or where.packed[j] else self.run_of(j)
+        if component < 0:
+            return Form(constant=setup)
+        return Form({(what + " runs", j, component): setup / run})
+
+    def run_of(self, j: int) -> tuple[float, int]:
+        """The words that a run of an item has at most, times ``run_along`` of a component if that is not -1."""
+        where, run, component = self.where, 1.0, -1
         for k in range(where.axis_count[j]):
             c, stride, extent = (
                 int(where.axis_component[j, k]),
@@ -418,22 +445,17 @@ class _Relaxation:
             if c < 0:
                 run *= extent
                 continue
-            widest = self.widest(j, c)
-            if widest.max() < extent:
+            if self.widest(j, c).min() < extent:
                 component = c
+                self.beyond[j] = extent, self.most_rest(j, k)
                 break
             run *= extent
-            if widest.min() < extent:
-                run *= self.most_rest(j, k)
-                break
-        run = max(run, 1.0)  # nothing at all moves where all tiles lie in padding
-        if component >= 0:
-            runs.add(("runs", j, self.refilling[j] + MANY * component), 1.0 / run)
-        else:
-            # Words of an output that come back move twice.
-            runs.add(("reads", j, self.refilling[j]), times / run)
-            runs.constant += constant / run
-        return runs
+        return max(run, 1.0), component  # nothing at all moves where all tiles lie in padding
+
+    def run_along(self, j: int, c: int) -> Floats:
+        """How far the runs of an item go along a component: as far as its tiles, or beyond if these cover all of it."""
+        (extent, rest), widest = self.beyond[j], np.maximum(self.widest(j, c), 1.0)
+        return np.where(widest < extent, widest, extent * max(rest, 1.0))
 
     def most_rest(self, j: int, last: int) -> float:
         """The longest that runs can still grow beyond an axis that some tiles cover whole."""
@@ -457,7 +479,8 @@ class _Relaxation:
     def open(self, j: int, size: float) -> None:
         """The first transfer of an item, unless some of its candidates begin with padding alone."""
         if all(table[:, self.where.at_item[j] + OPENING].min() > 0 for table in self.tables):
-            self.opened[j] = Form({("opening", j, 0): size / self.cost.dram_read_rate}, self.cost.setup)
+            self.opened[j] = self.first_runs("opening", j)
+            self.opened[j].add(("opening", j, 0), size / self.cost.dram_read_rate)
 
     def times(
         self, read: Form, written: Form, runs: Form, streamed: Form, pad_read: Form, pad_written: Form,
@@ -501,7 +524,9 @@ class _Relaxation:
         assert where.timing == DOUBLE
         if where.memory[where.first_output] == where.pad:
             last = where.output_bits / 8 / cost.dram_write_rate
-            self.opened[int(where.first_output)] = Form({("last", 0, 0): last}, cost.setup)
+            stored = int(where.first_output)
+            self.opened[stored] = self.first_runs("last", stored)
+            self.opened[stored].add(("last", 0, 0), last)
         edges = Form(constant=where.parameters * cost.setup + where.parameter_bytes / cost.dram_read_rate)
         for one in self.opened.values():
             edges.take(one, 1.0)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tilewright.mapping.floor import floor
-from tilewright.mapping.optimal.cases import SAME, Node, Origin, explored, solved
+from tilewright.mapping.optimal.cases import Node, Origin, solved
 from tilewright.mapping.optimal.chains import Choice
 from tilewright.mapping.optimal.components import alike
 from tilewright.mapping.optimal.costs import (
@@ -33,8 +33,7 @@ if TYPE_CHECKING:
     from tilewright.mapping.optimal.optimum import Search
 
 DOMINATED, COMPARED = 20_000, 500  # rows that are worth comparing, with how many where more than bytes counts
-FEW_APART = 200.0  # combinations of leaders that need not be told apart
-FAR, GLANCE, TANGENTS = 0.9, 200, 2000  # a bound as a share of the best, and tangents that look for it
+TANGENTS = 2000
 FEW_LISTED, MOST_LISTED = 5_000, 200_000  # candidates kept for another look: of an order of keeps, of all of them
 
 
@@ -82,22 +81,6 @@ def root(search: Search, structure: Structure, choice: Choice, tally: Tally) -> 
     if node is not None:
         node = replace(node, origin=replace(node.origin, whole=tuple(zip(node.numbers, node.tables, strict=True))))
     return node
-
-
-def positions_told_apart(node: Node, limit: float, tally: Tally) -> Node | None:
-    """What is left of an order of keeps once its positions are told apart, if a short look says that this gets far."""
-    if node.tangent is None:
-        return node
-    for aim, tangents in ((FAR * limit, GLANCE), (np.inf, TANGENTS)):
-        parts, dropped, work = explored(node, limit, FEW_APART, np.inf, tangents, aim=aim, led=True)
-        if not parts:
-            tally.take(work, node.rows)
-            return None
-        if min(part.bound for part in parts) < np.log(FAR * limit) - SAME:
-            tally.take(work, 0)
-            return node
-        tally.take(work, dropped)
-    return node.joined(parts)
 
 
 def least_of(search: Search, structure: Structure) -> float:

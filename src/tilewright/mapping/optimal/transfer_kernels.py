@@ -93,7 +93,10 @@ def exposed_cycles(rows, table, s, cost, scratch, points, step, steps, last, out
         stored *= table[rows[c], s.at_visits[out] + int(scratch[2 * items + out])]
     scratch[noted + 4 * out] = stored
     to_pad = s.memory[out] == s.pad
-    drained = last * s.output_bits / 8 / cost.dram_write_rate + cost.setup if to_pad else 0.0
+    drained = 0.0
+    if to_pad:
+        drained = last * s.output_bits / 8 / cost.dram_write_rate
+        drained += cost.setup * fewest_runs(rows, table, s, out, last) if cost.setup > 0 else 0.0
     flow, flowing, most_flowing = 0.0, 0.0, 0.0  # what passes the scratchpad by, refilled between steps
     for i in range(items):
         if s.output[i] or s.parent[i] >= 0:
@@ -121,9 +124,10 @@ def exposed_cycles(rows, table, s, cost, scratch, points, step, steps, last, out
             words *= row[s.at_item[i] + WIDEST]
             opening *= row[s.at_item[i] + OPENING]
         scratch[at], scratch[at + 1] = often, loaded
-        scratch[at + 2] = opening * size + (cost.setup if opening > 0 else 0.0)
+        scratch[at + 2] = opening * size
         scratch[at + 3] = words * size
         if cost.setup > 0:
+            scratch[at + 2] += cost.setup * fewest_runs(rows, table, s, i, opening)
             scratch[at + 1] += cost.setup * runs_of(rows, table, s, i, scratch[i], refilling)
             scratch[at + 3] += cost.setup * np.ceil(_most_runs(rows, table, s, i, words))
     best = 0.0
@@ -249,6 +253,16 @@ def _most_runs(rows, table, s, j, words):
     if s.packed[j]:
         return 1.0
     return words / _run(rows, table, s, j, FOOTPRINT, False)
+
+
+@njit(cache=True, nogil=True)
+def fewest_runs(rows, table, s, j, words):
+    """The fewest DRAM runs of one transfer of an item that moves so many words."""
+    if words <= 0:
+        return 0.0
+    if s.packed[j] or s.padded[j]:
+        return 1.0
+    return max(1.0, np.ceil(words / _run(rows, table, s, j, WIDEST, True) - 1e-9))
 
 
 @njit(cache=True, nogil=True)

@@ -1,0 +1,308 @@
+"""Compiled search of the parts of a case: cut it, bound the parts, drop what is of no interest, and again.
+
+Imported lazily: it brings numba.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from tilewright.mapping.optimal.dual_kernels import dual
+from tilewright.mapping.optimal.node_kernels import nodes_of
+from tilewright.mapping.optimal.sharper_kernels import sharpened, turns_apart, windows_apart
+
+SEGMENTS_FIRST, POSITIONS_FIRST, POSITIONS = 0, 1, 2  # what is told apart, and what first
+
+
+@njit(cache=True, nogil=True)
+def _widest(local, starts, scores, theta):
+    """(component, feature, middle): where good candidates differ most, weighed as the bound does; -1 if nowhere."""
+    best, chosen, feature, middle = 0.0, -1, -1, 0.0
+    features, weigh = local.shape[1], np.empty(starts[-1])
+    for c in range(len(starts) - 1):
+        a, b = starts[c], starts[c + 1]
+        if b - a < 2:
+            continue
+        least, most = scores[a], scores[a]
+        for k in range(a, b):
+            least, most = min(least, scores[k]), max(most, scores[k])
+        scale = max(1e-6, 0.3 * (most - least))
+        weights = 0.0
+        for k in range(a, b):
+            weigh[k] = np.exp((least - scores[k]) / scale)
+            weights += weigh[k]
+        for f in range(features):
+            if theta[f] == 0.0:
+                continue
+            first, second = 0.0, 0.0
+            shift = local[a, f]
+            for k in range(a, b):
+                value = local[k, f] - shift
+                first += weigh[k] * value
+                second += weigh[k] * value * value
+            first /= weights
+            spread = abs(theta[f]) * np.sqrt(max(0.0, second / weights - first * first))
+            if spread > best + 1e-12:
+                best, chosen, feature, middle = spread, c, f, first + shift
+    return chosen, feature, middle
+
+
+@njit(cache=True, nogil=True)
+def _states(order, first, last, node, numbers, stamps, stamp):
+    """How many vectors of tiles there are at all keeps together."""
+    components, layers = numbers.shape
+    total = 0.0
+    for j in range(layers):
+        states = 1.0
+        for c in range(components):
+            stamp[0] += 1
+            seen = 0
+            for k in range(first[c], last[c]):
+                here = node[order[k], j]
+                if stamps[here] != stamp[0]:
+                    stamps[here] = stamp[0]
+                    seen += 1
+            states *= seen
+        total += states
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _opened(order, first, last, used, near, far):
+    """(component, column, middle): where candidates differ most in some columns; -1 if nowhere."""
+    chosen, column, widest, middle = -1, -1, 1e-9, 0.0
+    for c in range(len(first)):
+        for a in range(near, far):
+            low = high = used[order[first[c]], a]
+            for k in range(first[c] + 1, last[c]):
+                value = used[order[k], a]
+                low, high = min(low, value), max(high, value)
+            if high - low > widest:
+                chosen, column, widest, middle = c, a, high - low, (high + low) / 2
+    return chosen, column, middle
+
+
+@njit(cache=True, nogil=True)
+def _mirrored(order, first, last, offsets, twins, stamps):
+    """Whether both of two components that are alike have the same candidates left."""
+    a, b = twins
+    if a < 0 or last[a] - first[a] != last[b] - first[b] or last[a] - first[a] < 2:
+        return False
+    stamps[:] = False
+    for k in range(first[a], last[a]):
+        stamps[order[k] - offsets[a]] = True
+    same = 0
+    for k in range(first[b], last[b]):
+        same += stamps[order[k] - offsets[b]]
+    return same == last[b] - first[b]
+
+
+@njit(cache=True, nogil=True)
+def _cut(order, first, last, values, middle):
+    """Where rows above the middle begin, once they come after the others."""
+    end = first
+    for k in range(first, last):
+        if values[order[k]] <= middle:
+            order[k], order[end] = order[end], order[k]
+            end += 1
+    return end
+
+
+@njit(cache=True, nogil=True)
+def _gathered(order, first, last, here, starts):
+    """The rows of a part, one component after the other."""
+    at = 0
+    for c in range(len(first)):
+        starts[c] = at
+        for k in range(first[c], last[c]):
+            here[at] = order[k]
+            at += 1
+    starts[len(first)] = at
+    return at
+
+
+@njit(cache=True, nogil=True)
+def explore(
+    sharp, offsets, coefficients, constants, roles, slopes, shifts, prices, point, twins, used, codes, most, aim,
+    segments, wanted, small, states, budget, rounds, steps,
+):  # fmt: skip
+    """Cut a case, bound the parts, drop what cannot stay below ``most``, and again, depth first.
+
+    ``sharp`` has the features of every part (``forms.Sharper``). Candidates are told apart by the columns of ``used``:
+    the ``segments`` of items' innermost loops, and the positions that they take on every axis (logarithms), as
+    ``wanted``; a part by its turns, once the segments are the same, and by what windows slide along. ``twins`` are two
+    components whose candidates can change places without any difference: of two mirrored parts one is left out.
+
+    Returns (rows, scores, sizes, bounds, turns, alongs, dropped, tangents, priced, done): parts with at most ``small``
+    combinations, or settled columns and at most ``states`` vectors of tiles (``codes`` number those of the rows at
+    every keep), or a bound of ``aim``, and those not looked at within ``budget`` tangents (without scores: their bound
+    is that of the part they come from). Part p has ``sizes[p, c]`` of the rows of component c, numbered within the
+    component, one component after the other. ``priced`` are the rows of all tangents, ``done`` the share of the case
+    that is looked into, a half of a part for each half of it.
+    """
+    n, total, features, items = len(offsets) - 1, len(sharp.logs), len(sharp.kinds), sharp.segments.shape[1]
+    depth, columns = 256, used.shape[1]
+    order = np.arange(total)
+    low, high = np.empty((depth, n), np.int64), np.empty((depth, n), np.int64)
+    above, pull = np.empty(depth), np.empty((depth, 2, len(roles)))
+    starting, mixes, mix = np.full((depth, features), np.nan), np.zeros((depth, total)), np.zeros(total)
+    turns, alongs = np.full(depth, -1), np.full((depth, items), -1)
+    weights, done = np.ones(depth), 0.0
+    low[0], high[0], above[0], pull[0], starting[0] = offsets[:-1], offsets[1:], -np.inf, prices, point
+    waiting = 1
+    out_rows, out_scores, out_sizes = np.empty(1024, np.int64), np.empty(1024), np.empty((64, n), np.int64)
+    out_bounds, out_turns, out_alongs = np.empty(64), np.full(64, -1), np.full((64, items), -1)
+    held, parts, dropped, tangents, priced = 0, 0, 0, 0, 0
+    starts = np.zeros(n + 1, np.int64)
+    local, scores = np.empty((total, features)), np.zeros(total)
+    here, values = np.empty(total, np.int64), np.empty(total)
+    numbers, node = nodes_of(codes, offsets)
+    stamps, stamp = np.zeros(numbers.max(), np.int64), np.zeros(1, np.int64)
+    stamped = np.zeros(total, np.bool_)
+    while waiting:
+        waiting -= 1
+        first, last, turn, along = low[waiting].copy(), high[waiting].copy(), turns[waiting], alongs[waiting].copy()
+        own, point, mixed = pull[waiting].copy(), starting[waiting].copy(), mixes[waiting].copy()
+        bound, weight = above[waiting], weights[waiting]
+        alive, scored = True, False
+        theta = np.zeros(features)
+        for _ in range(3):
+            count = _gathered(order, first, last, here, starts)
+            for k in range(count):
+                mix[k] = mixed[here[k]]
+            sharpened(here, starts, sharp, turn, along, local)
+            if tangents >= budget or waiting + n + len(sharp.turns) > depth:
+                break
+            value, found, theta = dual(
+                local[:count], starts, coefficients, constants, roles, slopes, shifts, own, point, mix[:count],
+                rounds, steps, most,
+            )  # fmt: skip
+            for k in range(count):
+                mixed[here[k]] = mix[k]
+            value -= 1e-9
+            tangents += 1
+            priced += count
+            scored = True
+            bound = max(bound, value)
+            if bound >= most:
+                alive = False
+                dropped += count
+                break
+            kept = 0
+            for c in range(n):
+                end = first[c]
+                for k in range(first[c], last[c]):
+                    score = found[starts[c] + k - first[c]]
+                    if value + score < most:
+                        order[k], order[end] = order[end], order[k]
+                        scores[kept] = score - (bound - value) / n
+                        end += 1
+                        kept += 1
+                last[c] = end
+                if end == first[c]:
+                    alive = False
+            dropped += count - kept
+            if not alive:
+                dropped += kept
+                break
+            if kept > 0.5 * count:
+                break
+        if not alive:
+            done += weight
+            continue
+        # Where to cut: candidates, turns, windows.
+        count = _gathered(order, first, last, here, starts)
+        size = 1.0
+        for c in range(n):
+            size *= last[c] - first[c]
+        c, f, middle = -1, -1, 0.0
+        if wanted != POSITIONS:
+            c, f, middle = _opened(order, first, last, used, 0, segments)
+        different, sliding = 1, -1
+        if c < 0 and turn < 0 and len(sharp.turns) > 1 and wanted != POSITIONS:
+            apart = turns_apart(here, starts, sharp)
+            different = len(apart)
+            if different == 1:
+                turn = apart[0]
+        if wanted != SEGMENTS_FIRST or c < 0:
+            other, column, half = _opened(order, first, last, used, segments, columns)
+            if other >= 0:
+                c, f, middle = other, column, half
+        if c < 0 and different == 1 and wanted != POSITIONS:
+            sliding, ways = windows_apart(here, starts, sharp, along)
+        settled = c < 0 and different == 1 and sliding < 0
+        if settled and wanted != POSITIONS:
+            settled_states = _states(order, first, last, node, numbers, stamps, stamp)
+        else:
+            settled_states = 0.0
+        ready = settled and settled_states <= states
+        if not scored or size <= small or ready or bound >= aim:
+            while held + count > len(out_rows):
+                out_rows, out_scores = np.append(out_rows, out_rows), np.append(out_scores, out_scores)
+            if parts == len(out_bounds):
+                out_sizes = np.concatenate((out_sizes, out_sizes))
+                out_bounds, out_turns = np.append(out_bounds, out_bounds), np.append(out_turns, out_turns)
+                out_alongs = np.concatenate((out_alongs, out_alongs))
+            for k in range(count):
+                out_scores[held + k] = scores[k] if scored else np.nan
+            for c in range(n):
+                out_sizes[parts, c] = last[c] - first[c]
+                for k in range(starts[c], starts[c + 1]):
+                    out_rows[held + k] = here[k] - offsets[c]
+            held += count
+            out_bounds[parts], out_turns[parts], out_alongs[parts] = bound, turn, along
+            parts += 1
+            done += weight if scored else 0.0
+            continue
+        by_turns, by_windows = different > 1 and (c < 0 or wanted == SEGMENTS_FIRST), sliding >= 0
+        if by_turns or by_windows:
+            number = different if by_turns else len(ways)
+            for k in range(number):
+                low[waiting], high[waiting], above[waiting], pull[waiting] = first, last, bound, own
+                starting[waiting], mixes[waiting], turns[waiting], alongs[waiting] = point, mixed, turn, along
+                weights[waiting] = weight / number
+                if by_turns:
+                    turns[waiting] = apart[k]
+                else:
+                    alongs[waiting, sliding] = ways[k]
+                waiting += 1
+            continue
+        mirrored = False
+        if settled:
+            sharpened(here, starts, sharp, turn, along, local)
+            c, f, middle = _widest(local[:count], starts, scores, theta)
+        if c < 0:
+            c = 0
+            for k in range(n):
+                if last[k] - first[k] > last[c] - first[c]:
+                    c = k
+            end = (first[c] + last[c]) // 2
+        else:
+            for k in range(starts[c], starts[c + 1]):
+                values[here[k]] = local[k, f] if settled else used[here[k], f]
+            mirrored = (c == twins[0] or c == twins[1]) and _mirrored(order, first, last, offsets, twins, stamped)
+            if mirrored:
+                other = twins[0] + twins[1] - c
+                for k in range(starts[other], starts[other + 1]):
+                    values[here[k]] = local[k, f] if settled else used[here[k], f]
+            end = _cut(order, first[c], last[c], values, middle)
+            if end == first[c] or end == last[c]:
+                end, mirrored = (first[c] + last[c]) // 2, False
+        for side in range(2):  # the last one is looked into first: that of more positions
+            low[waiting], high[waiting], above[waiting], pull[waiting] = first, last, bound, own
+            starting[waiting], mixes[waiting], turns[waiting], alongs[waiting] = point, mixed, turn, along
+            weights[waiting] = weight / 2
+            if not (side if mirrored else settled == (side == 0)):
+                high[waiting, c] = end
+            else:
+                low[waiting, c] = end
+                if mirrored:
+                    # Low candidates of the other one make mirror images of what is on the other side. This side comes
+                    # first, since what it moves about stays where the other side has it.
+                    low[waiting, other] = _cut(order, first[other], last[other], values, middle)
+            waiting += 1
+    return (
+        out_rows[:held], out_scores[:held], out_sizes[:parts], out_bounds[:parts], out_turns[:parts],
+        out_alongs[:parts], dropped, tangents, priced, done,
+    )  # fmt: skip
