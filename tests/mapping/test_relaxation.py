@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import chain, combinations, product
 
 import numpy as np
@@ -12,14 +13,14 @@ from tilewright.arch.load import load_arch
 from tilewright.mapping.nests import conv2d, default_problem
 from tilewright.mapping.optimal import roots as orders
 from tilewright.mapping.optimal.bound_kernels import bound
-from tilewright.mapping.optimal.branches import branches, opened
-from tilewright.mapping.optimal.cases import Led, Node, explored, solved
+from tilewright.mapping.optimal.branches import branches, by_footprints, by_segments
+from tilewright.mapping.optimal.cases import Node, solved
 from tilewright.mapping.optimal.chains import EVEN
 from tilewright.mapping.optimal.costs import turns_taken
 from tilewright.mapping.optimal.forms import LONGEST, MIXED, ROOM, TOTAL
 from tilewright.mapping.optimal.optimum import RULES, Search
+from tilewright.mapping.optimal.parts import Led, explored
 from tilewright.mapping.optimal.relaxation import moves_window, relaxed
-from tilewright.mapping.optimal.roots import Tally, positions_told_apart
 from tilewright.mapping.optimal.tangents import tangent
 from tilewright.mapping.optimal.transfer_kernels import INNER, LOOPS
 from tilewright.mapping.problem import OBJECTIVES, NestProblem
@@ -33,6 +34,15 @@ def roots(problem: NestProblem, objective: str, number: int) -> list[Node]:
     search = Search(problem, objective, 10**6, rules=frozenset())
     nodes = [search.root(structure, EVEN) for structure in search.structures[:number]]
     return [node for node in nodes if node is not None]
+
+
+def opened(root: Node) -> list[Node]:
+    """An order of keeps in cases of known segments of innermost loops and known footprints."""
+    parts = [(root.case, [np.ones(len(rows), bool) for rows in root.numbers])]
+    parts = by_segments(parts, root) or parts
+    while (more := by_footprints(parts, root)) is not None:
+        parts = more
+    return [replace(root.only(masks), case=case) for case, masks in parts]
 
 
 def values(node: Node, rows: list[int]) -> float:
@@ -165,7 +175,7 @@ def test_every_combination_has_its_case(machine: str, room: int | None) -> None:
     for root in roots(default_problem(LAYER, arch, arch.layout), "edp", 4):
         where = root.origin.where
         starts = np.concatenate([[0], np.cumsum([len(table) for table in root.tables])])[:-1]
-        cases = [case.dressed for case in opened(root, None)]
+        cases = opened(root)
         forms = [relaxed(where, root.origin.machine, list(case.tables), case.case) for case in cases]
         for _ in range(150):
             rows = [int(len(numbers) * rng.random()) for numbers in root.numbers]
@@ -240,7 +250,7 @@ def test_of_two_mirror_images_one_is_left(objective: str) -> None:
     mine = [rng.permutation(len(rows))[:number] for rows, number in zip(node.numbers, (3, 3, 7, 7), strict=True)]
     mine[3] = mine[2]
     node = node.only([np.isin(np.arange(len(rows)), own) for rows, own in zip(node.numbers, mine, strict=True)])
-    parts, _, _ = explored(node, 1e300, 1.0, 0, 10**6)
+    parts = explored(node, 1e300, 1.0, 0, 10**6).nodes
     assert all(part.size == 1 for part in parts)
     left = {tuple(int(rows[0]) for rows in part.numbers) for part in parts}
     k, c, y, x = node.numbers
@@ -272,26 +282,3 @@ def test_mirror_images_do_not_change_the_optimum(machine: str, objective: str, m
         assert proof.bound >= search.judge.least * (1 - 1e-9)
         found.append(search.judge.least)
     assert found[0] == found[1]
-
-
-@pytest.mark.parametrize("machine", ["eyeriss", "simba"])
-def test_positions_of_an_order_are_told_apart_without_loss(machine: str) -> None:
-    # What stays below the limit is still there, and scores of what is left hold.
-    arch = load_arch(machine)
-    rng = np.random.default_rng(6)
-    kept = 0
-    for objective in ("edp", "energy"):
-        for root in roots(default_problem(LAYER, arch, arch.layout), objective, 3):
-            chosen, costs, limit = sampled(root, rng)
-            if not np.isfinite(limit):
-                continue
-            bounded = solved(root, limit)[0]
-            left = positions_told_apart(bounded, limit, Tally()) if bounded is not None else None
-            for rows, cost in zip(chosen, costs, strict=True):
-                if cost < limit:
-                    kept += 1
-                    assert left is not None
-                    assert left.bound <= np.log(cost) + 1e-7
-                    for own, numbers, row in zip(left.numbers, root.numbers, rows, strict=True):
-                        assert numbers[row] in own
-    assert kept > 20

@@ -165,6 +165,9 @@ def explore(
         first, last, turn, along = low[waiting].copy(), high[waiting].copy(), turns[waiting], alongs[waiting].copy()
         own, point, mixed = pull[waiting].copy(), starting[waiting].copy(), mixes[waiting].copy()
         bound, weight = above[waiting], weights[waiting]
+        if (first == last).any():  # a mirror image of what is elsewhere
+            done += weight
+            continue
         alive, scored = True, False
         theta = np.zeros(features)
         for _ in range(3):
@@ -281,7 +284,10 @@ def explore(
         else:
             for k in range(starts[c], starts[c + 1]):
                 values[here[k]] = local[k, f] if settled else used[here[k], f]
-            mirrored = (c == twins[0] or c == twins[1]) and _mirrored(order, first, last, offsets, twins, stamped)
+            alike = c in (twins[0], twins[1])
+            for j in range(items):
+                alike = alike and along[j] not in (twins[0], twins[1])
+            mirrored = alike and _mirrored(order, first, last, offsets, twins, stamped)
             if mirrored:
                 other = twins[0] + twins[1] - c
                 for k in range(starts[other], starts[other + 1]):
