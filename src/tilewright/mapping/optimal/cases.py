@@ -50,6 +50,16 @@ class Origin:
         words in the same way and, for dimensions that are summed over, add up results in the same way. Nothing where no
         memory is further in than the scratchpad: there positions need not be told apart first.
         """
+        if self.whole:
+            return self._shared[c][np.searchsorted(self.whole[c][0], candidates)]
+        return self._shares(c, candidates)
+
+    @cached_property
+    def _shared(self) -> tuple[Floats, ...]:
+        """The shares of all candidates of interest."""
+        return tuple(self._shares(c, numbers) for c, (numbers, _) in enumerate(self.whole))
+
+    def _shares(self, c: int, candidates: IntTable) -> Floats:
         array, nest = self.structure.problem.arch.array, self.structure.problem.nest
         if not self.structure.deep:
             return np.zeros((len(candidates), 1))
@@ -70,6 +80,16 @@ class Origin:
 
     def codes(self, c: int, candidates: IntTable) -> IntTable:
         """A number for the tiles of every one of a component's candidates at every keep, its pars included."""
+        if self.whole:
+            return self._tiled[c][np.searchsorted(self.whole[c][0], candidates)]
+        return self._codes(c, candidates)
+
+    @cached_property
+    def _tiled(self) -> tuple[IntTable, ...]:
+        """The codes of all candidates of interest."""
+        return tuple(self._codes(c, numbers) for c, (numbers, _) in enumerate(self.whole))
+
+    def _codes(self, c: int, candidates: IntTable) -> IntTable:
         shape = tuple(len(table) for _, table in self.chains[c])
         picked = np.unravel_index(candidates, shape)
         total = np.zeros((len(candidates), len(self.structure.items)), dtype=np.int64)

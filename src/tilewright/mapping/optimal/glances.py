@@ -58,8 +58,13 @@ def told_apart(
     tangents = TANGENTS if until is None else int(max(1.0, min(TANGENTS, (until - monotonic()) * TANGENTS_A_SECOND)))
     parts = explored(node, limit, 1.0 if node.held else small, FEW_STATES, tangents, led=True, wanted=wanted)
     tally.take(parts.work, parts.dropped)
+    if over(until):
+        return [(part, None) for part in parts.nodes]
+    left, work, cut = parts.interesting(limit, DIP_LEAVES, GLIMPSE, profiles.cuts(node))
+    tally.nodes += work
+    tally.pruned["bound"] += cut
     found: list[tuple[Node, Found | None]] = []
-    for part in parts.nodes:
+    for part in (parts.node(int(k)) for k in np.flatnonzero(left)):
         if free and part.held and said_elsewhere(part):
             continue
         if not part.apart or over(until) or part.states() > MANY_STATES:

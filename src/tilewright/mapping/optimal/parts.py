@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from tilewright.mapping.optimal.cases import SAME, Node
 from tilewright.mapping.optimal.chains import IntTable
 from tilewright.mapping.optimal.features import Floats
+from tilewright.mapping.optimal.forms import MIXED
+from tilewright.mapping.optimal.profiles import Cuts
 from tilewright.mapping.optimal.threads import aside
 
 ROUNDS, STEPS = 24, 4  # of a tangent of a part: fewer than those of a case
 NODES_A_TANGENT, ROWS_A_NODE = 150, 8  # what a tangent costs, in bounds, and rows that it prices as one bound
 FEW_TANGENTS = 300  # in which positions are told apart, or segments come first
-
-
-class Parts(NamedTuple):
-    """``done`` is the share of a node of which nothing is left but parts that were looked into."""
-
-    nodes: list[Node]
-    dropped: int
-    work: int
-    done: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,34 +111,99 @@ def explored(
     chosen = np.concatenate([begin + head for begin, head in zip(node.offsets[:-1], heads, strict=True)])
     tiles = np.concatenate([code[head] for code, head in zip(codes, heads, strict=True)])
     with aside():
-        rows, scores, sizes, bounds, turns, alongs, dropped, tangents, priced, done = explore(
+        found_parts = explore(
             sharp.only(chosen), starts, form.coefficients, form.constants, form.roles, *found.chords, *found.point,
             node.twins(), used, tiles, most, np.log(aim), segments[0].shape[1],
             POSITIONS_FIRST if wanted is None else wanted, small, states, budget, ROUNDS, STEPS,
         )  # fmt: skip
-    work = NODES_A_TANGENT * tangents + priced // ROWS_A_NODE
-    nodes = []
-    ends = np.cumsum(sizes.sum(axis=1))
-    for part, end in enumerate(ends):
-        begin = end - sizes[part].sum()
-        cuts = np.cumsum(sizes[part])[:-1]
-        scored = not np.isnan(scores[begin])
-        bound = max(node.bound, float(bounds[part]))
-        shift = (bound - float(bounds[part])) / len(counts)
-        picks, own = np.split(rows[begin:end], cuts), np.split(scores[begin:end] - shift, cuts)
-        turn, along = int(turns[part]), alongs[part]
-        whole = [one.followers(pick, score) for one, pick, score in zip(follow, picks, own, strict=True)]
-        nodes.append(
-            replace(
-                node,
-                numbers=tuple(numbers[pick] for numbers, (pick, _) in zip(node.numbers, whole, strict=True)),
-                tables=tuple(table[pick] for table, (pick, _) in zip(node.tables, whole, strict=True)),
-                bound=bound,
-                scores=tuple(score for _, score in whole) if scored else (),
-                case=node.case.settled(sharp, node.offsets, [pick for pick, _ in whole], turn, along),
-                form=replace(form, logs=sharp.at(node.offsets, [pick for pick, _ in whole], turn, along), sharp=None),
-                tangent=None,
-                apart=scored and not np.isfinite(aim),
-            )
+    return Parts(node, follow, aim, *found_parts)
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """The parts of a node, as ``explore`` gives them; every row stands for those that follow it. ``done`` is the share
+    of the node of which nothing is left but parts that were looked into."""
+
+    whole: Node
+    follow: list[Led]
+    aim: float
+    rows: IntTable
+    scores: Floats
+    sizes: IntTable
+    bounds: Floats
+    turns: IntTable
+    alongs: IntTable
+    dropped: int
+    tangents: int
+    priced: int
+    done: float
+
+    @property
+    def work(self) -> int:
+        """What all tangents cost, in bounds."""
+        return int(NODES_A_TANGENT * self.tangents + self.priced // ROWS_A_NODE)
+
+    @cached_property
+    def ends(self) -> IntTable:
+        """Where the rows of every part end."""
+        return np.cumsum(self.sizes.sum(axis=1))
+
+    @property
+    def scored(self) -> Any:
+        """Which parts were looked into."""
+        return ~np.isnan(self.scores[self.ends - 1]) if len(self.ends) else np.zeros(0, bool)
+
+    @property
+    def nodes(self) -> list[Node]:
+        """All parts."""
+        return [self.node(part) for part in range(len(self.ends))]
+
+    def node(self, part: int) -> Node:
+        """One part."""
+        node, form = self.whole, self.whole.form
+        assert form is not None
+        assert form.sharp is not None
+        end = self.ends[part]
+        begin = end - self.sizes[part].sum()
+        cuts = np.cumsum(self.sizes[part])[:-1]
+        scored = not np.isnan(self.scores[begin])
+        bound = max(node.bound, float(self.bounds[part]))
+        shift = (bound - float(self.bounds[part])) / len(self.follow)
+        picks, own = np.split(self.rows[begin:end], cuts), np.split(self.scores[begin:end] - shift, cuts)
+        turn, along = int(self.turns[part]), self.alongs[part]
+        whole = [one.followers(pick, score) for one, pick, score in zip(self.follow, picks, own, strict=True)]
+        chosen = [pick for pick, _ in whole]
+        return replace(
+            node,
+            numbers=tuple(numbers[pick] for numbers, pick in zip(node.numbers, chosen, strict=True)),
+            tables=tuple(table[pick] for table, pick in zip(node.tables, chosen, strict=True)),
+            bound=bound,
+            scores=tuple(score for _, score in whole) if scored else (),
+            case=node.case.settled(form.sharp, node.offsets, chosen, turn, along),
+            form=replace(form, logs=form.sharp.at(node.offsets, chosen, turn, along), sharp=None),
+            tangent=None,
+            apart=scored and not np.isfinite(self.aim),
         )
-    return Parts(nodes, dropped, work, float(done))
+
+    def interesting(self, limit: float, most: int, budget: int, cuts: Cuts) -> tuple[Any, int, int]:
+        """(which parts shortest paths leave anything of below a limit, work, cut); all that were not looked into."""
+        from tilewright.mapping.optimal.parts_kernels import interesting
+
+        node, form = self.whole, self.whole.form
+        assert form is not None
+        assert form.sharp is not None
+        separate = form.separate
+        led = np.concatenate([first + one.rows for first, one in zip(node.offsets[:-1], self.follow, strict=True)])
+        firsts = np.concatenate([[0], np.cumsum([len(one.rows) for one in self.follow])])
+        ends = [first + one.ends[:-1] for first, one in zip(firsts[:-1], self.follow, strict=True)]
+        first_head = np.concatenate([[0], np.cumsum([len(one.heads) for one in self.follow])])[:-1]
+        where, table, codes = node.origin.where, np.concatenate(node.tables), node.codes()
+        with aside():
+            left, work, cut = interesting(
+                self.rows, self.sizes, self.turns, self.alongs, self.scored, first_head, led,
+                np.concatenate([*ends, firsts[-1:]]), form.sharp, np.flatnonzero(form.items != MIXED), separate.items,
+                separate.coefficients, separate.constants, separate.roles, codes, table, cuts.prefix, cuts.keys,
+                cuts.cycles, limit, most, budget, where._replace(before=where.before.copy(), enough=limit),
+                node.origin.machine,
+            )  # fmt: skip
+        return left, int(work), int(cut)
