@@ -10,8 +10,9 @@ from numba import njit
 
 from tilewright.mapping.optimal.dual_kernels import dual
 from tilewright.mapping.optimal.node_kernels import nodes_of
-from tilewright.mapping.optimal.sharper_kernels import sharpened, turns_apart, windows_apart
+from tilewright.mapping.optimal.sharper_kernels import BY_STEPS, sharpened, turns_apart, windows_apart
 
+NOTHING = -20.0  # the logarithm of what is nothing
 SEGMENTS_FIRST, POSITIONS_FIRST, POSITIONS = 0, 1, 2  # what is told apart, and what first
 
 
@@ -123,6 +124,44 @@ def _gathered(order, first, last, here, starts):
 
 
 @njit(cache=True, nogil=True)
+def _bounded(
+    local, starts, kinds, coefficients, constants, roles, slopes, shifts, prices, point, mix, theta, rounds, steps,
+    most,
+):  # fmt: skip
+    """(bound, scores) of a part: ``dual`` without groups that say nothing in it, since something moves in all steps."""
+    groups, features = coefficients.shape
+    used, count = np.zeros(features, np.bool_), 0
+    kept = np.empty(groups, np.int64)
+    for g in range(groups):
+        says = True
+        for f in range(features):
+            says = says and (coefficients[g, f] == 0.0 or kinds[f] != BY_STEPS or local[0, f] > NOTHING)
+        if says:
+            kept[count] = g
+            count += 1
+            for f in range(features):
+                used[f] = used[f] or coefficients[g, f] != 0.0
+    kept, columns = kept[:count], np.flatnonzero(used)
+    values, weights = np.empty((len(local), len(columns))), np.empty((count, len(columns)))
+    for i in range(len(columns)):
+        for row in range(len(local)):
+            values[row, i] = local[row, columns[i]]
+        for g in range(count):
+            weights[g, i] = coefficients[kept[g], columns[i]]
+    own, start = np.ascontiguousarray(prices[:, kept]), point[columns]
+    value, scores, slope = dual(
+        values, starts, weights, constants[kept], roles[kept], slopes[kept], shifts[kept], own, start, mix, rounds,
+        steps, most,
+    )  # fmt: skip
+    theta[:] = 0.0
+    for i in range(len(columns)):
+        theta[columns[i]], point[columns[i]] = slope[i], start[i]
+    for g in range(count):
+        prices[0, kept[g]], prices[1, kept[g]] = own[0, g], own[1, g]
+    return value, scores
+
+
+@njit(cache=True, nogil=True)
 def explore(
     sharp, offsets, coefficients, constants, roles, slopes, shifts, prices, point, twins, used, codes, most, aim,
     segments, wanted, small, states, budget, rounds, steps,
@@ -177,9 +216,9 @@ def explore(
             sharpened(here, starts, sharp, turn, along, local)
             if tangents >= budget or waiting + n + len(sharp.turns) > depth:
                 break
-            value, found, theta = dual(
-                local[:count], starts, coefficients, constants, roles, slopes, shifts, own, point, mix[:count],
-                rounds, steps, most,
+            value, found = _bounded(
+                local[:count], starts, sharp.kinds, coefficients, constants, roles, slopes, shifts, own, point,
+                mix[:count], theta, rounds, steps, most,
             )  # fmt: skip
             for k in range(count):
                 mixed[here[k]] = mix[k]

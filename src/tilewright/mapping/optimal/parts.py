@@ -15,7 +15,7 @@ from tilewright.mapping.optimal.forms import MIXED
 from tilewright.mapping.optimal.profiles import Cuts
 from tilewright.mapping.optimal.threads import aside
 
-ROUNDS, STEPS = 24, 4  # of a tangent of a part: fewer than those of a case
+ROUNDS, STEPS = 8, 6  # of a tangent of a part: fewer than those of a case
 NODES_A_TANGENT, ROWS_A_NODE = 150, 8  # what a tangent costs, in bounds, and rows that it prices as one bound
 FEW_TANGENTS = 300  # in which positions are told apart, or segments come first
 

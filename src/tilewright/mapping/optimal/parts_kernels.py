@@ -17,8 +17,8 @@ def interesting(
     """(whether shortest paths leave anything below the limit, work, cut) for the ``wanted`` of the parts that
     ``explore`` gives: their ``heads`` by ``sizes``, ``turns``, ``alongs``.
 
-    Rows ``led[ends[h] : ends[h + 1]]`` follow head h, the heads of component c from ``first_head[c]`` on; rows are those
-    of ``sharp``, ``codes``, ``table`` and ``prefix``. ``kept`` are the features that depend on the tiles of one keep.
+    Rows ``led[ends[h] : ends[h + 1]]`` follow head h, the heads of component c from ``first_head[c]`` on; rows are
+    those of ``sharp``, ``codes``, ``table`` and ``prefix``. ``kept`` are the features that depend on one keep's tiles.
     """
     n = sizes.shape[1]
     left = np.ones(len(sizes), np.bool_)
