@@ -271,7 +271,7 @@ def explore(
             other, column, half = _opened(order, first, last, used, segments, columns)
             if other >= 0:
                 c, f, middle = other, column, half
-        if c < 0 and different == 1 and wanted != POSITIONS:
+        if c < 0 and different == 1 and segments > 0 and wanted != POSITIONS:
             sliding, ways = windows_apart(here, starts, sharp, along)
         settled = c < 0 and different == 1 and sliding < 0
         if settled and wanted != POSITIONS:
