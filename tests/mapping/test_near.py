@@ -45,7 +45,7 @@ def test_there_are_better_mappings_near_the_best_that_is_found_otherwise() -> No
 def test_a_search_for_a_proof_climbs(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
     monkeypatch.setattr(optimum, "climb_all", lambda search, bounds: asked.append(bounds))
-    monkeypatch.setattr(optimum, "MUCH_LEFT", 0)
+    monkeypatch.setattr(optimum, "MUCH_TOLD", 0)
     map_nest(problem_on("eyeriss", gemm(17, 13, 11)), "edp", timeout=10)
     assert asked == [BOUNDS["proof"]]
 

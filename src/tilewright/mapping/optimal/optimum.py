@@ -69,7 +69,7 @@ SMALL, SMALLER, EASY = 500_000, 2_000, 50  # combinations, and bounds that are f
 TRIAL = 50_000  # bounds of a sweep
 KEPT_ROWS, FEW_TANGENTS, DEEP = 40_000, 7, 60
 PLUNGES, AT_ONCE = 2, 16
-MUCH_LEFT = 200  # cases that are worth a search for better mappings
+MUCH_TOLD = 16  # parts that have been told apart without an end: then a search for better mappings pays
 MOST_WAITING = 2**30  # bytes of the candidates of all orders of keeps that are kept while they wait
 Progress = Callable[[str, int, int], None]  # what, bounds computed, at most
 Queue = list[tuple[float, int, Node | Waiting]]
@@ -230,9 +230,11 @@ class Search:
                     continue
                 for case in own:
                     self.put(queue, case)
-        if len(queue) > MUCH_LEFT:
-            climb_all(self, budget)
+        told, climbed = 0, False
         while queue:
+            if told >= MUCH_TOLD and not climbed:
+                climb_all(self, budget)
+                climbed = True
             bound, _, node = heappop(queue)
             if bound >= np.log(self.judge.limit()):
                 self.pruned["tangent"] += 1 + len(queue)
@@ -246,9 +248,10 @@ class Search:
                 for case in self.cases([node.structure], choice, plunging=False):
                     self.put(queue, case)
                 continue
-            nodes = self.batch(node, queue)
+            nodes, unknown = self.batch(node, queue), self.open(node)
+            told += 2 * THREADS if unknown else 0
             try:
-                parts = self.told_apart(nodes) if self.open(node) else self.closed(nodes, proof, budget)
+                parts = self.told_apart(nodes) if unknown else self.closed(nodes, proof, budget)
             except KeyboardInterrupt:
                 self.stop()
                 parts = nodes
