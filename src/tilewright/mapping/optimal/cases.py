@@ -208,14 +208,6 @@ class Node:
         lower = (bound - self.bound) / len(self.numbers)
         return replace(self, bound=bound, scores=tuple(score - lower for score in self.scores))
 
-    def joined(self, parts: list[Node]) -> Node:
-        """What is left of the node in its parts, with the least of their bounds."""
-        left = [
-            np.isin(numbers, np.concatenate([p.numbers[c] for p in parts])) for c, numbers in enumerate(self.numbers)
-        ]
-        found = replace(self, scores=(), form=None, tangent=None).only(left)
-        return found.above(min(part.bound for part in parts))
-
     def only(self, masks: list[Any]) -> Node:
         """The node with some of its candidates."""
         return replace(

@@ -55,7 +55,7 @@ def told_apart(
             return [(better, None)]  # others may be more promising now
         node = better
     wanted = segments_or_positions(node, limit)
-    tangents = TANGENTS if until is None else int(max(1.0, min(TANGENTS, (until - monotonic()) * TANGENTS_A_SECOND)))
+    tangents = TANGENTS if not until else int(max(1.0, min(TANGENTS, (until - monotonic()) * TANGENTS_A_SECOND)))
     parts = explored(node, limit, 1.0 if node.held else small, FEW_STATES, tangents, led=True, wanted=wanted)
     tally.take(parts.work, parts.dropped)
     if over(until):
