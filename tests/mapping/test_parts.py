@@ -13,7 +13,7 @@ from tilewright.mapping.optimal.cases import Node, solved
 from tilewright.mapping.optimal.costs import turns_taken
 from tilewright.mapping.optimal.explore_kernels import POSITIONS, POSITIONS_FIRST, SEGMENTS_FIRST
 from tilewright.mapping.optimal.forms import LONGEST, ROOM, TOTAL, Relaxed
-from tilewright.mapping.optimal.parts import explored
+from tilewright.mapping.optimal.parts import Led, explored
 from tilewright.mapping.optimal.relaxation import relaxed
 from tilewright.mapping.optimal.transfer_kernels import scratch_of
 
@@ -117,3 +117,27 @@ def test_parts_hold_all_that_is_below_a_limit(machine: str, wanted: int) -> None
                 judged += 1
     assert judged > 20
     assert settled > 0 or wanted == POSITIONS or not any(part.held for part in [root])
+
+
+@pytest.mark.parametrize("machine", ["eyeriss", "simba", "mobile-npu"])
+def test_leaders_cost_no_more_than_what_follows_them(machine: str) -> None:
+    arch = load_arch(machine)
+    rng = np.random.default_rng(13)
+    judged = 0
+    for root in roots(default_problem(LAYER, arch, arch.layout), "edp", 4):
+        sharp = relaxed(root.origin.where, root.origin.machine, list(root.tables), root.case).sharp
+        assert sharp is not None
+        segments = np.split(1.0 * sharp.segments[:, sharp.open], root.offsets[1:-1])
+        shares = [np.hstack(both) for both in zip(segments, root.shares(), strict=True)]
+        for c, (columns, own) in enumerate(zip(sharp.comparable(root.offsets), shares, strict=True)):
+            led = Led.of(columns, own)
+            pairs = [(h, r) for k, h in enumerate(led.heads) for r in led.rows[led.ends[k] : led.ends[k + 1]] if r != h]
+            for head, row in [pairs[k % len(pairs)] for k in range(100 if pairs else 0)]:
+                others = [rng.integers(0, len(numbers), 2) for numbers in root.numbers]
+                costs = []
+                for mine in (head, row):
+                    picked = [np.array([mine]) if k == c else np.sort(one) for k, one in enumerate(others)]
+                    costs.append(sharp.at(root.offsets, picked)[c][0])
+                assert (costs[0] <= costs[1] + 1e-9).all()
+                judged += 1
+    assert judged > 300

@@ -168,7 +168,10 @@ def polish(search: Search, node: Node) -> None:
     """Look for better mappings in a node whose candidates all take the same positions."""
     parts = [node]
     if node.held and node.tangent is not None:
-        parts = explored(node, search.judge.limit(), 1.0, DIP_STATES, POLISHING, led=True, wanted=0).nodes
+        from tilewright.mapping.optimal.explore_kernels import SEGMENTS_FIRST
+
+        limit = search.judge.limit()
+        parts = explored(node, limit, 1.0, DIP_STATES, POLISHING, led=True, wanted=SEGMENTS_FIRST).nodes
     dip(search, sorted(parts, key=lambda one: one.bound))
 
 

@@ -163,7 +163,7 @@ def _bounded(
 
 @njit(cache=True, nogil=True)
 def explore(
-    sharp, offsets, coefficients, constants, roles, slopes, shifts, prices, point, twins, used, codes, most, aim,
+    sharp, offsets, coefficients, constants, roles, slopes, shifts, prices, point, twins, used, codes, most,
     segments, wanted, small, states, budget, rounds, steps,
 ):  # fmt: skip
     """Cut a case, bound the parts, drop what cannot stay below ``most``, and again, depth first.
@@ -175,7 +175,7 @@ def explore(
 
     Returns (rows, scores, sizes, bounds, turns, alongs, dropped, tangents, priced, done): parts with at most ``small``
     combinations, or settled columns and at most ``states`` vectors of tiles (``codes`` number those of the rows at
-    every keep), or a bound of ``aim``, and those not looked at within ``budget`` tangents (without scores: their bound
+    every keep), and those not looked at within ``budget`` tangents (without scores: their bound
     is that of the part they come from). Part p has ``sizes[p, c]`` of the rows of component c, numbered within the
     component, one component after the other. ``priced`` are the rows of all tangents, ``done`` the share of the case
     that is looked into, a half of a part for each half of it.
@@ -262,7 +262,7 @@ def explore(
         if wanted != POSITIONS:
             c, f, middle = _opened(order, first, last, used, 0, segments)
         different, sliding = 1, -1
-        if c < 0 and turn < 0 and len(sharp.turns) > 1 and wanted != POSITIONS:
+        if c < 0 and turn < 0 and wanted != POSITIONS:
             apart = turns_apart(here, starts, sharp)
             different = len(apart)
             if different == 1:
@@ -279,7 +279,7 @@ def explore(
         else:
             settled_states = 0.0
         ready = settled and settled_states <= states
-        if not scored or size <= small or ready or bound >= aim:
+        if not scored or size <= small or ready:
             while held + count > len(out_rows):
                 out_rows, out_scores = np.append(out_rows, out_rows), np.append(out_scores, out_scores)
             if parts == len(out_bounds):
@@ -328,9 +328,9 @@ def explore(
                 alike = alike and along[j] not in (twins[0], twins[1])
             mirrored = alike and _mirrored(order, first, last, offsets, twins, stamped)
             if mirrored:
-                other = twins[0] + twins[1] - c
-                for k in range(starts[other], starts[other + 1]):
-                    values[here[k]] = local[k, f] if settled else used[here[k], f]
+                other = twins[0] + twins[1] - c  # cut where the same candidates of this one are
+                for k in range(starts[c], starts[c + 1]):
+                    values[offsets[other] + here[k] - offsets[c]] = values[here[k]]
             end = _cut(order, first[c], last[c], values, middle)
             if end == first[c] or end == last[c]:
                 end, mirrored = (first[c] + last[c]) // 2, False

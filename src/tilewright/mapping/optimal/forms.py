@@ -111,7 +111,8 @@ class Sharper(NamedTuple):
     there are as it moves in, where segment s refills it. ``passing[j]`` says that it moves beside the steps of its
     refills only if its innermost loop stands above ``tile_items``. Segments are -1 where there is no loop.
 
-    Of two items with their innermost loops in one segment either one gives way: ``turns[t]`` has the pairs of which
+    Of two items with their innermost loops in one segment, that of the second up to its ``barrier``, either one gives
+    way (what ``plain[f]`` says of does not count that): ``turns[t]`` has the pairs of which
     the first surely stays in place longer in the t-th order, ``may_turn[t]`` those of which it may; nothing is known
     in the last one. ``turned`` and ``turned_all`` are ``Layout.turns`` and ``turns_all``.
     """
@@ -129,7 +130,9 @@ class Sharper(NamedTuple):
     slides: Any
     beside: Any
     widths: Any
+    plain: Any
     wider: float
+    barrier: Any
     open: Any
     windows: Any
     turns: Any
@@ -157,7 +160,9 @@ class Sharper(NamedTuple):
         lower = np.ones(self.logs.shape[1], bool)
         shares = np.unique(self.apart[self.kinds == BY_SHARE][:, 0])
         lower[shares] = False
-        known = self.segments, self.inner, self.loops, ~self.slides, self.fewer_beside
+        # Where windows slide it is the candidate itself that gains by an innermost loop further in.
+        windows = -self.inner[:, self.windows.any(axis=0)]
+        known = self.segments, self.inner, windows, self.loops, ~self.slides, self.fewer_beside
         whole = np.hstack([self.logs[:, lower], -self.logs[:, shares], *known])
         return np.split(whole, offsets[1:-1])
 
@@ -186,7 +191,7 @@ class Columns:
         self.apart = np.zeros((max(1, features), MOST_TOGETHER, items + 1), np.int64)
         self.still = np.zeros((max(1, features), items + 1), np.int64)
         self.whole: list[list[Floats]] = []
-        self.widths = np.full(max(1, features), -1)
+        self.widths, self.plain = np.full(max(1, features), -1), np.zeros(max(1, features), bool)
 
     def column(self, feature: Feature) -> int:
         if feature not in self.held:
@@ -231,5 +236,5 @@ class Columns:
             logs[:, column] = np.concatenate(parts)
         return Sharper(
             logs, self.columns, self.still, self.kinds, self.items, self.sources, self.apart, segments, inner, loops,
-            slides, beside, self.widths, *others,
+            slides, beside, self.widths, self.plain, *others,
         )  # fmt: skip

@@ -54,7 +54,8 @@ def told_apart(
         if better.bound > node.bound + CLOSER:
             return [(better, None)]  # others may be more promising now
         node = better
-    wanted = segments_or_positions(node, limit)
+    wanted, work = segments_or_positions(node, limit)
+    tally.nodes += work
     tangents = TANGENTS if not until else int(max(1.0, min(TANGENTS, (until - monotonic()) * TANGENTS_A_SECOND)))
     parts = explored(node, limit, 1.0 if node.held else small, FEW_STATES, tangents, led=True, wanted=wanted)
     tally.take(parts.work, parts.dropped)

@@ -61,14 +61,14 @@ class Led:
         return rows[order], np.repeat(scores, counts)[order]
 
 
-def segments_or_positions(node: Node, limit: float) -> int:
-    """What of a node's candidates is to be told apart first: positions where that soon comes to an end."""
+def segments_or_positions(node: Node, limit: float) -> tuple[int, int]:
+    """(what of a node's candidates is to be told apart first, work): positions where that soon comes to an end."""
     from tilewright.mapping.optimal.explore_kernels import POSITIONS, POSITIONS_FIRST, SEGMENTS_FIRST
 
     if not node.held:
-        return POSITIONS_FIRST
+        return POSITIONS_FIRST, 0
     probe = explored(node, limit, 1.0, np.inf, FEW_TANGENTS, led=True, wanted=POSITIONS)
-    return POSITIONS_FIRST if probe.done > 1.0 - SAME else SEGMENTS_FIRST
+    return (POSITIONS_FIRST if probe.done > 1.0 - SAME else SEGMENTS_FIRST), probe.work
 
 
 def explored(
@@ -78,15 +78,14 @@ def explored(
     states: float,
     budget: int,
     *,
-    aim: float = np.inf,
     led: bool = False,
     wanted: int | None = None,
 ) -> Parts:
     """What is left of a node after cuts by the segments of innermost loops and the positions that candidates take
     (``wanted``: what of them, and what first), then at the middle of features in which the good ones differ most, down
-    to nodes of at most ``small`` combinations or of at most ``states`` vectors of tiles, or whose bound is ``aim``, or
-    ``budget`` tangents. If ``led``, only candidates that no other one of as many positions beats in everything are told
-    apart, and the others follow theirs."""
+    to nodes of at most ``small`` combinations or of at most ``states`` vectors of tiles, or ``budget`` tangents. If
+    ``led``, only candidates that no other one of as many positions beats in everything are told apart, and the others
+    follow theirs."""
     from tilewright.mapping.optimal.explore_kernels import POSITIONS_FIRST, explore
 
     form, found = node.form, node.tangent
@@ -113,10 +112,10 @@ def explored(
     with aside():
         found_parts = explore(
             sharp.only(chosen), starts, form.coefficients, form.constants, form.roles, *found.chords, *found.point,
-            node.twins(), used, tiles, most, np.log(aim), segments[0].shape[1],
+            node.twins(), used, tiles, most, segments[0].shape[1],
             POSITIONS_FIRST if wanted is None else wanted, small, states, budget, ROUNDS, STEPS,
         )  # fmt: skip
-    return Parts(node, follow, aim, *found_parts)
+    return Parts(node, follow, *found_parts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +125,6 @@ class Parts:
 
     whole: Node
     follow: list[Led]
-    aim: float
     rows: IntTable
     scores: Floats
     sizes: IntTable
@@ -182,7 +180,7 @@ class Parts:
             case=node.case.settled(form.sharp, node.offsets, chosen, turn, along),
             form=replace(form, logs=form.sharp.at(node.offsets, chosen, turn, along), sharp=None),
             tangent=None,
-            apart=scored and not np.isfinite(self.aim),
+            apart=scored,
         )
 
     def interesting(self, limit: float, most: int, budget: int, cuts: Cuts) -> tuple[Any, int, int]:

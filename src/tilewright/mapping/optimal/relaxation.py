@@ -72,7 +72,11 @@ class Case:
                 inner[j] = least
         if turn < 0 or any(inner[j] is None for j in sharp.open):
             return replace(self, inner=tuple(inner), slides=slides)
-        meet = {(i, j) for i, j in np.argwhere(sharp.turns[turn]).tolist() if inner[i] == inner[j] and inner[i] != -1}
+        meet = {
+            (i, j)
+            for i, j in np.argwhere(sharp.turns[turn]).tolist()
+            if inner[i] != -1 and (inner[i] == inner[j] or inner[i] > sharp.barrier[i])
+        }
         return replace(self, inner=tuple(inner), slides=slides, before=frozenset(meet))
 
     def may_slide(self, j: int, c: int) -> bool:
@@ -279,7 +283,7 @@ class _Relaxation:
         passing = np.array([where.parent[j] < 0 and where.memory[j] != where.pad for j in self.items])
         return found.sharper(
             *(np.concatenate(own) for own in (segments, raw, loops, slides, beside)),
-            float(np.log(where.accumulator_bits / where.output_bits)),
+            float(np.log(where.accumulator_bits / where.output_bits)), where.barrier,
             np.array([j for j in self.items if case.inner[j] is None and where.barrier[j] >= 0], np.int64),
             np.array([[self.slides(j, c) for j in self.items] for c in range(len(self.tables))]),
             np.array([*turns, unknown & False if known is None else self.before]), np.array([*turns, unknown]),
@@ -309,6 +313,7 @@ class _Relaxation:
             moving = self.each(what, j, segment)
             still = [(STILL + one, k, s) for one, k, s in moving] if self.slid(what, j) else moving
             found.by_segment(f, j, moving, still)
+            found.plain[f] = what == "visits"
 
     def slid(self, what: str, j: int) -> bool:
         """Whether a feature counts less while a window slides."""

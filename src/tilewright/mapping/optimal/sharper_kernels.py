@@ -30,6 +30,7 @@ def sharpened(rows, starts, s, turn, along, out):
                 if s.slides[row, j]:
                     enough[j] = 1
     later, may_later = _given_way(s, turn, segments, highest)
+    never = np.zeros_like(later)
     shift = np.zeros(features)
     slopes = np.zeros(s.sources.shape)
     columns = np.zeros((components, s.sources.shape[0], s.sources.shape[1]), np.int64)
@@ -41,7 +42,7 @@ def sharpened(rows, starts, s, turn, along, out):
             if s.kinds[f] == IF_STEPS:
                 slopes[f] = 0.0
                 shift[f] = TINY if shift[f] == TINY else 0.0
-        if s.widths[f] >= 0 and wide(rows, starts, s, s.widths[f], segments):
+        if s.widths[f] >= 0 and _wide(rows, starts, s, s.widths[f], segments):
             shift[f] += s.wider
     for c in range(components):
         for k in range(starts[c], starts[c + 1]):
@@ -50,7 +51,7 @@ def sharpened(rows, starts, s, turn, along, out):
                 kind, j = s.kinds[f], s.items[f]
                 column = s.columns[f, 0]
                 if kind in (BY_SEGMENT, BY_SHARE):
-                    segment = _segment(s.segments[row, j], j, c, segments, later)
+                    segment = _segment(s.segments[row, j], j, c, segments, never if s.plain[f] else later)
                     slides = s.windows[c, j] and along[j] in (-1, c)
                     for other in range(components):
                         slides = slides and (other == c or s.inner[row, j] >= inner[other, j])
@@ -70,7 +71,7 @@ def sharpened(rows, starts, s, turn, along, out):
 
 
 @njit(cache=True, nogil=True)
-def settled_segments(segments, highest):
+def _settled(segments, highest):
     """The segments of the innermost loops of all items, -2 where that of a part is open."""
     found = np.full(len(highest), -2)
     for j in range(len(highest)):
@@ -83,18 +84,25 @@ def settled_segments(segments, highest):
 
 
 @njit(cache=True, nogil=True)
+def _may_meet(i, j, known, s):
+    """Whether the innermost loops of an item and of one up to its barrier may stand in one segment."""
+    if known[i] == -1 or known[j] == -1 or known[j] > s.barrier[j]:
+        return False
+    return known[i] == -2 or known[j] == -2 or known[i] == known[j] or known[i] > s.barrier[i]
+
+
+@njit(cache=True, nogil=True)
 def _given_way(s, turn, segments, highest):
     """Whether loops of other items stand before those of an item in its last segment, per component: surely, maybe."""
     components, items = segments.shape
     later, may_later = np.zeros((components, items), np.bool_), np.zeros((components, items), np.bool_)
-    known = settled_segments(segments, highest)
+    known = _settled(segments, highest)
     for j in range(items):
         for i in range(items):
-            if i == j or not s.may_turn[turn, i, j] or (known[i] != -2 and known[j] != -2 and known[i] != known[j]):
+            if i == j or not s.may_turn[turn, i, j] or not _may_meet(i, j, known, s):
                 continue
-            if known[j] == -1 or known[i] == -1:
-                continue
-            sure = s.turns[turn, i, j] and known[j] >= 0 and known[i] == known[j]
+            sure = s.turns[turn, i, j] and known[j] >= 0 and known[i] == known[j] and known[i] <= s.barrier[i]
+            sure = sure and known[j] <= s.barrier[j]
             for c in range(components):
                 later[c, j] = later[c, j] or (sure and s.turned_all[i, j, c])
                 may_later[c, j] = may_later[c, j] or s.turned[i, j, c]
@@ -113,7 +121,15 @@ def _segment(own, j, c, segments, later):
 
 
 @njit(cache=True, nogil=True)
-def wide(rows, starts, s, j, segments):
+def _most_segment(c, j, highest, may_later):
+    """The same at most."""
+    if may_later[c, j] and highest[j] >= 0:
+        return min(highest[j] + 1, j)
+    return max(highest[j], 0)
+
+
+@njit(cache=True, nogil=True)
+def _wide(rows, starts, s, j, segments):
     """Whether an item surely holds partial sums."""
     for c in range(len(starts) - 1):
         every = True
@@ -126,14 +142,6 @@ def wide(rows, starts, s, j, segments):
         if every:
             return True
     return False
-
-
-@njit(cache=True, nogil=True)
-def _most_segment(c, j, highest, may_later):
-    """The same at most."""
-    if may_later[c, j] and highest[j] >= 0:
-        return min(highest[j] + 1, j)
-    return max(highest[j], 0)
 
 
 @njit(cache=True, nogil=True)
@@ -200,7 +208,7 @@ def turns_apart(rows, starts, s):
             for j in range(items):
                 segments[c, j] = min(segments[c, j], s.segments[rows[k], j])
                 highest[j] = max(highest[j], s.segments[rows[k], j])
-    known = settled_segments(segments, highest)
+    known = _settled(segments, highest)
     found, held = np.zeros(len(s.turns) - 1, np.int64), 0
     for t in range(len(s.turns) - 1):
         new = True
@@ -208,8 +216,7 @@ def turns_apart(rows, starts, s):
             same = True
             for i in range(items):
                 for j in range(items):
-                    meet = known[i] == known[j] and known[i] >= 0
-                    same = same and (not meet or s.turns[t, i, j] == s.turns[found[k], i, j])
+                    same = same and (not _may_meet(i, j, known, s) or s.turns[t, i, j] == s.turns[found[k], i, j])
             new = new and not same
         if new:
             found[held] = t
