@@ -13,7 +13,7 @@ from tilewright.mapping.optimal.cases import Node, solved
 from tilewright.mapping.optimal.costs import turns_taken
 from tilewright.mapping.optimal.explore_kernels import POSITIONS, POSITIONS_FIRST, SEGMENTS_FIRST
 from tilewright.mapping.optimal.forms import LONGEST, ROOM, TOTAL, Relaxed
-from tilewright.mapping.optimal.parts import Led, explored
+from tilewright.mapping.optimal.parts import Heads, Led
 from tilewright.mapping.optimal.relaxation import relaxed
 from tilewright.mapping.optimal.transfer_kernels import scratch_of
 
@@ -89,7 +89,7 @@ def test_parts_hold_all_that_is_below_a_limit(machine: str, wanted: int) -> None
             if not np.isfinite(limit):
                 continue
             node = solved(root, limit)[0]
-            parts = [] if node is None else explored(node, limit, 1.0, 50.0, 400, led=True, wanted=wanted).nodes
+            parts = [] if node is None else Heads.of(node, led=True).explored(limit, 1.0, 50.0, 400, wanted).nodes
             settled += sum(part.case.before is not None for part in parts)
             for rows, cost in zip(chosen, costs, strict=True):
                 if not cost < limit:

@@ -11,7 +11,7 @@ import numpy as np
 from tilewright.mapping.optimal.chains import Choice, IntTable
 from tilewright.mapping.optimal.costs import OBJECTIVE_CODES, WITHIN, Costs, Layout
 from tilewright.mapping.optimal.features import Floats
-from tilewright.mapping.optimal.forms import Relaxed
+from tilewright.mapping.optimal.forms import Relaxed, starts_of
 from tilewright.mapping.optimal.relaxation import Case, relaxed
 from tilewright.mapping.optimal.structure import Structure
 from tilewright.mapping.optimal.tangents import Tangent, tangent
@@ -50,14 +50,15 @@ class Origin:
         words in the same way and, for dimensions that are summed over, add up results in the same way. Nothing where no
         memory is further in than the scratchpad: there positions need not be told apart first.
         """
-        if self.whole:
-            return self._shared[c][np.searchsorted(self.whole[c][0], candidates)]
-        return self._shares(c, candidates)
+        return self._shared[c][self.places(c, candidates)] if self.whole else self._shares(c, candidates)
 
     @cached_property
-    def _shared(self) -> tuple[Floats, ...]:
-        """The shares of all candidates of interest."""
-        return tuple(self._shares(c, numbers) for c, (numbers, _) in enumerate(self.whole))
+    def _shared(self) -> list[Floats]:
+        return [self._shares(c, numbers) for c, (numbers, _) in enumerate(self.whole)]
+
+    def places(self, c: int, candidates: IntTable) -> IntTable:
+        """Where candidates stand among all of interest."""
+        return np.searchsorted(self.whole[c][0], candidates)
 
     def _shares(self, c: int, candidates: IntTable) -> Floats:
         array, nest = self.structure.problem.arch.array, self.structure.problem.nest
@@ -80,14 +81,11 @@ class Origin:
 
     def codes(self, c: int, candidates: IntTable) -> IntTable:
         """A number for the tiles of every one of a component's candidates at every keep, its pars included."""
-        if self.whole:
-            return self._tiled[c][np.searchsorted(self.whole[c][0], candidates)]
-        return self._codes(c, candidates)
+        return self._tiled[c][self.places(c, candidates)] if self.whole else self._codes(c, candidates)
 
     @cached_property
-    def _tiled(self) -> tuple[IntTable, ...]:
-        """The codes of all candidates of interest."""
-        return tuple(self._codes(c, numbers) for c, (numbers, _) in enumerate(self.whole))
+    def _tiled(self) -> list[IntTable]:
+        return [self._codes(c, numbers) for c, (numbers, _) in enumerate(self.whole)]
 
     def _codes(self, c: int, candidates: IntTable) -> IntTable:
         shape = tuple(len(table) for _, table in self.chains[c])
@@ -170,7 +168,8 @@ class Node:
     @property
     def offsets(self) -> IntTable:
         """Where the rows of every component begin, one after the other, and where they end."""
-        return np.concatenate([[0], np.cumsum([len(rows) for rows in self.numbers])])
+        found: IntTable = starts_of(self.numbers)
+        return found
 
     @property
     def rows(self) -> int:
@@ -198,8 +197,9 @@ class Node:
         """The node with its features."""
         if self.tables:
             return self
-        picked = zip(self.origin.whole, self.numbers, strict=True)
-        return replace(self, tables=tuple(table[np.searchsorted(known, rows)] for (known, table), rows in picked))
+        origin = self.origin
+        tables = (origin.whole[c][1][origin.places(c, rows)] for c, rows in enumerate(self.numbers))
+        return replace(self, tables=tuple(tables))
 
     def above(self, bound: float) -> Node:
         """The node with a bound that it is known to have by other means than its scores."""

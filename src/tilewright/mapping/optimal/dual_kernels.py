@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-TOTAL, LONGEST, ROOM = 0, 1, 2
+from tilewright.mapping.optimal.forms import LONGEST, ROOM, TOTAL
+
 # How soft the longest group and the rooms are at first, how fast that falls with every step, and how soft they stay.
 HEAT, COOLING, LEAST_HEAT = 0.2, 0.7 ** (1 / 30), 0.05
 MOST_LEAN = 5.0  # of a group to one side, in heats

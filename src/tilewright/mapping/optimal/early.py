@@ -14,7 +14,7 @@ from tilewright.mapping.optimal.chains import EVEN, FEW, FEWER, WHOLE, Choice
 from tilewright.mapping.optimal.judge import Proof
 from tilewright.mapping.optimal.lattice import shortest_paths
 from tilewright.mapping.optimal.pairs import by_pairs
-from tilewright.mapping.optimal.parts import explored
+from tilewright.mapping.optimal.parts import Heads
 from tilewright.mapping.optimal.structure import Structure
 from tilewright.mapping.optimal.threads import THREADS, side_by_side
 from tilewright.mapping.optimal.walks import walk
@@ -171,7 +171,8 @@ def polish(search: Search, node: Node) -> None:
         from tilewright.mapping.optimal.explore_kernels import SEGMENTS_FIRST
 
         limit = search.judge.limit()
-        parts = explored(node, limit, 1.0, DIP_STATES, POLISHING, led=True, wanted=SEGMENTS_FIRST).nodes
+        heads = Heads.of(node, led=True)
+        parts = heads.explored(limit, 1.0, DIP_STATES, POLISHING, SEGMENTS_FIRST).nodes
     dip(search, sorted(parts, key=lambda one: one.bound))
 
 

@@ -9,8 +9,9 @@ import numpy as np
 from numba import njit
 
 from tilewright.mapping.optimal.dual_kernels import dual
+from tilewright.mapping.optimal.forms import BY_STEPS
 from tilewright.mapping.optimal.node_kernels import nodes_of
-from tilewright.mapping.optimal.sharper_kernels import BY_STEPS, sharpened, turns_apart, windows_apart
+from tilewright.mapping.optimal.sharper_kernels import sharpened, turns_apart, windows_apart
 
 NOTHING = -20.0  # the logarithm of what is nothing
 SEGMENTS_FIRST, POSITIONS_FIRST, POSITIONS = 0, 1, 2  # what is told apart, and what first
@@ -175,10 +176,10 @@ def explore(
 
     Returns (rows, scores, sizes, bounds, turns, alongs, dropped, tangents, priced, done): parts with at most ``small``
     combinations, or settled columns and at most ``states`` vectors of tiles (``codes`` number those of the rows at
-    every keep), and those not looked at within ``budget`` tangents (without scores: their bound
-    is that of the part they come from). Part p has ``sizes[p, c]`` of the rows of component c, numbered within the
-    component, one component after the other. ``priced`` are the rows of all tangents, ``done`` the share of the case
-    that is looked into, a half of a part for each half of it.
+    every keep), and those not looked at within ``budget`` tangents (without scores: their bound is that of the part
+    they come from). Part p has ``sizes[p, c]`` of the rows of component c, numbered within the component, one component
+    after the other. ``priced`` are the rows of all tangents, ``done`` the share of the case that is looked into, a half
+    of a part for each half of it.
     """
     n, total, features, items = len(offsets) - 1, len(sharp.logs), len(sharp.kinds), sharp.segments.shape[1]
     depth, columns = 256, used.shape[1]
@@ -210,12 +211,12 @@ def explore(
         alive, scored = True, False
         theta = np.zeros(features)
         for _ in range(3):
+            if tangents >= budget or waiting + n + len(sharp.turns) > depth:
+                break
             count = _gathered(order, first, last, here, starts)
             for k in range(count):
                 mix[k] = mixed[here[k]]
             sharpened(here, starts, sharp, turn, along, local)
-            if tangents >= budget or waiting + n + len(sharp.turns) > depth:
-                break
             value, found = _bounded(
                 local[:count], starts, sharp.kinds, coefficients, constants, roles, slopes, shifts, own, point,
                 mix[:count], theta, rounds, steps, most,
@@ -274,11 +275,7 @@ def explore(
         if c < 0 and different == 1 and segments > 0 and wanted != POSITIONS:
             sliding, ways = windows_apart(here, starts, sharp, along)
         settled = c < 0 and different == 1 and sliding < 0
-        if settled and wanted != POSITIONS:
-            settled_states = _states(order, first, last, node, numbers, stamps, stamp)
-        else:
-            settled_states = 0.0
-        ready = settled and settled_states <= states
+        ready = settled and (wanted == POSITIONS or _states(order, first, last, node, numbers, stamps, stamp) <= states)
         if not scored or size <= small or ready:
             while held + count > len(out_rows):
                 out_rows, out_scores = np.append(out_rows, out_rows), np.append(out_scores, out_scores)

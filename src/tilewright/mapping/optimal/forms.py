@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -16,6 +16,11 @@ MIXED = -1
 TINY = 1e-12
 # (what, item or operand or axis, segment): a product over components.
 Feature = tuple[str, int, int]
+
+
+def starts_of(parts: Sequence[Any]) -> Any:
+    """Where every part begins if one follows the other, and where the last one ends."""
+    return np.concatenate([[0], np.cumsum([len(part) for part in parts])])
 
 
 @dataclass
@@ -171,7 +176,7 @@ class Sharper(NamedTuple):
         which windows slide (-1: any)."""
         from tilewright.mapping.optimal.sharper_kernels import sharpened
 
-        starts = np.concatenate([[0], np.cumsum([len(own) for own in rows])])
+        starts = starts_of(rows)
         out = np.empty((starts[-1], len(self.kinds)))
         chosen = np.concatenate([first + own for first, own in zip(offsets[:-1], rows, strict=True)])
         with aside():

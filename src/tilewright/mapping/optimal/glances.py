@@ -15,7 +15,7 @@ from tilewright.mapping.optimal.cases import Node, solved
 from tilewright.mapping.optimal.costs import OBJECTIVE_CODES, WITHIN, turns_taken
 from tilewright.mapping.optimal.early import DIP_LEAVES
 from tilewright.mapping.optimal.lattice import Found, least_in_trees, shortest_paths
-from tilewright.mapping.optimal.parts import explored, segments_or_positions
+from tilewright.mapping.optimal.parts import Heads
 from tilewright.mapping.optimal.profiles import Profiles
 from tilewright.mapping.optimal.roots import Tally
 from tilewright.mapping.optimal.transfer_kernels import scratch_of
@@ -54,10 +54,11 @@ def told_apart(
         if better.bound > node.bound + CLOSER:
             return [(better, None)]  # others may be more promising now
         node = better
-    wanted, work = segments_or_positions(node, limit)
+    heads = Heads.of(node, led=True)
+    wanted, work = heads.segments_or_positions(limit)
     tally.nodes += work
     tangents = TANGENTS if not until else int(max(1.0, min(TANGENTS, (until - monotonic()) * TANGENTS_A_SECOND)))
-    parts = explored(node, limit, 1.0 if node.held else small, FEW_STATES, tangents, led=True, wanted=wanted)
+    parts = heads.explored(limit, 1.0 if node.held else small, FEW_STATES, tangents, wanted)
     tally.take(parts.work, parts.dropped)
     if over(until):
         return [(part, None) for part in parts.nodes]

@@ -35,7 +35,7 @@ def shortest_paths(
 
     where, machine = node.origin.where, node.origin.machine
     form = (form or relaxed(where, machine, list(node.tables), node.case)).separate
-    offsets = np.concatenate([[0], np.cumsum([len(rows) for rows in node.numbers])])
+    offsets = node.offsets
     befores = np.array([turn.before for turn in turns_taken(where, node.case.inner, node.case.before)])
     logs, table, codes = np.concatenate(form.logs), np.concatenate(node.tables), node.codes()
     with aside():
@@ -46,7 +46,11 @@ def shortest_paths(
         )  # fmt: skip
     order = np.argsort(values[:held], kind="stable")
     return Found(
-        [rows[k] - offsets[:-1] for k in order], [float(values[k]) for k in order], float(rest), int(work), int(cut)
+        [rows[k] - offsets[:-1] for k in order],
+        [float(values[k]) for k in order],
+        float(rest),
+        int(work),
+        int(cut),
     )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numba import njit
 
 from tilewright.mapping.optimal.bound_kernels import bound
+from tilewright.mapping.optimal.forms import LONGEST, ROOM, TOTAL
 from tilewright.mapping.optimal.node_kernels import (
     LARGE,
     by_path_order,
@@ -26,7 +27,6 @@ from tilewright.mapping.optimal.node_kernels import (
 )
 from tilewright.mapping.optimal.transfer_kernels import WITHIN, exposed_by_tiles, scratch_of
 
-TOTAL, LONGEST, ROOM = 0, 1, 2
 ROOM_ROUNDS, JOINT_ROUNDS = 4, 8
 MOST_STATES = 300_000
 

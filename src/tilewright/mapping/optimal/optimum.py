@@ -526,7 +526,7 @@ class Search:
         scratch = scratch_of(node.origin.where)
         turns = turns_taken(node.origin.where)
         table = np.concatenate(node.tables)
-        starts = np.concatenate([[0], np.cumsum([len(rows) for rows in node.numbers])])[:-1]
+        starts = node.offsets[:-1]
         for chosen in product(*(range(len(rows)) for rows in node.numbers)):
             rows = starts + chosen
             value = min(bound(rows, table, turn, node.origin.machine, scratch)[0] for turn in turns)

@@ -11,7 +11,7 @@ import numpy as np
 from tilewright.mapping.optimal.cases import SAME, Node
 from tilewright.mapping.optimal.chains import IntTable
 from tilewright.mapping.optimal.features import Floats
-from tilewright.mapping.optimal.forms import MIXED
+from tilewright.mapping.optimal.forms import MIXED, starts_of
 from tilewright.mapping.optimal.profiles import Cuts
 from tilewright.mapping.optimal.threads import aside
 
@@ -61,61 +61,78 @@ class Led:
         return rows[order], np.repeat(scores, counts)[order]
 
 
-def segments_or_positions(node: Node, limit: float) -> tuple[int, int]:
-    """(what of a node's candidates is to be told apart first, work): positions where that soon comes to an end."""
-    from tilewright.mapping.optimal.explore_kernels import POSITIONS, POSITIONS_FIRST, SEGMENTS_FIRST
+@dataclass(frozen=True, eq=False)
+class Heads:
+    """The candidates of a node that are told apart, and those that ``follow`` them; ``rows`` are their numbers, one
+    component after the other, ``tiles`` their codes, ``used`` what tells them apart: the ``segments`` of items'
+    innermost loops and the positions that they take."""
 
-    if not node.held:
-        return POSITIONS_FIRST, 0
-    probe = explored(node, limit, 1.0, np.inf, FEW_TANGENTS, led=True, wanted=POSITIONS)
-    return (POSITIONS_FIRST if probe.done > 1.0 - SAME else SEGMENTS_FIRST), probe.work
+    node: Node
+    follow: list[Led]
+    rows: IntTable
+    tiles: IntTable
+    used: Floats
+    segments: int
+
+    @classmethod
+    def of(cls, node: Node, *, led: bool) -> Heads:
+        """If ``led``, only candidates that no other one of as many positions beats in everything are told apart."""
+        form = node.form
+        assert form is not None
+        assert form.sharp is not None
+        sharp, offsets = form.sharp, node.offsets
+        segments = np.split(1.0 * sharp.segments[:, sharp.open], offsets[1:-1])
+        shares = [np.hstack(both) for both in zip(segments, node.shares(), strict=True)]
+        each = Led.of if led else Led.alone
+        follow = [each(log, share) for log, share in zip(sharp.comparable(offsets), shares, strict=True)]
+        rows = np.concatenate([begin + one.heads for begin, one in zip(offsets[:-1], follow, strict=True)])
+        used = np.zeros((offsets[-1], max(one.shape[1] for one in shares)))
+        for one, begin, end in zip(shares, offsets[:-1], offsets[1:], strict=True):
+            used[begin:end, : one.shape[1]] = one
+        return cls(node, follow, rows, node.codes()[rows], used[rows], len(sharp.open))
+
+    @property
+    def starts(self) -> IntTable:
+        """Where the heads of every component begin, and where they end."""
+        found: IntTable = starts_of([one.heads for one in self.follow])
+        return found
+
+    def segments_or_positions(self, limit: float) -> tuple[int, int]:
+        """(what is to be told apart first, work): positions where that soon comes to an end."""
+        from tilewright.mapping.optimal.explore_kernels import POSITIONS, POSITIONS_FIRST, SEGMENTS_FIRST
+
+        if not self.node.held:
+            return POSITIONS_FIRST, 0
+        probe = self.explored(limit, 1.0, np.inf, FEW_TANGENTS, POSITIONS)
+        return (POSITIONS_FIRST if probe.done > 1.0 - SAME else SEGMENTS_FIRST), probe.work
+
+    def explored(self, limit: float, small: float, states: float, budget: int, wanted: int) -> Parts:
+        """What is left of the node after cuts by the segments of innermost loops and the positions that candidates take
+        (``wanted``: what of them, and what first), then at the middle of features in which the good ones differ most,
+        down to parts of at most ``small`` combinations or ``states`` vectors of tiles, or ``budget`` tangents."""
+        from tilewright.mapping.optimal.explore_kernels import explore
+
+        form, found = self.node.form, self.node.tangent
+        assert form is not None
+        assert form.sharp is not None
+        assert found is not None
+        assert found.chords is not None
+        assert found.point is not None
+        most = np.log(limit) - 1e-12 if np.isfinite(limit) else np.inf
+        with aside():
+            parts = explore(
+                form.sharp.only(self.rows), self.starts, form.coefficients, form.constants, form.roles,
+                *found.chords, *found.point, self.node.twins(), self.used, self.tiles, most, self.segments, wanted,
+                small, states, budget, ROUNDS, STEPS,
+            )  # fmt: skip
+        return Parts(self, *parts)
 
 
-def explored(
-    node: Node,
-    limit: float,
-    small: float,
-    states: float,
-    budget: int,
-    *,
-    led: bool = False,
-    wanted: int | None = None,
-) -> Parts:
-    """What is left of a node after cuts by the segments of innermost loops and the positions that candidates take
-    (``wanted``: what of them, and what first), then at the middle of features in which the good ones differ most, down
-    to nodes of at most ``small`` combinations or of at most ``states`` vectors of tiles, or ``budget`` tangents. If
-    ``led``, only candidates that no other one of as many positions beats in everything are told apart, and the others
-    follow theirs."""
-    from tilewright.mapping.optimal.explore_kernels import POSITIONS_FIRST, explore
+def explored(node: Node, limit: float, small: float, states: float, budget: int) -> Parts:
+    """What is left of a node, positions before segments, if every candidate is told apart (``Heads.explored``)."""
+    from tilewright.mapping.optimal.explore_kernels import POSITIONS_FIRST
 
-    form, found = node.form, node.tangent
-    assert form is not None
-    assert found is not None
-    assert found.chords is not None
-    assert found.point is not None
-    most = np.log(limit) - 1e-12 if np.isfinite(limit) else np.inf
-    sharp = form.sharp
-    assert sharp is not None
-    segments = np.split(1.0 * sharp.segments[:, sharp.open], node.offsets[1:-1])
-    shares = [np.hstack(both) for both in zip(segments, node.shares(), strict=True)]
-    each = Led.of if led else Led.alone
-    follow = [each(log, share) for log, share in zip(sharp.comparable(node.offsets), shares, strict=True)]
-    heads = [one.heads for one in follow]
-    counts = [len(one) for one in heads]
-    starts = np.concatenate([[0], np.cumsum(counts)])
-    used = np.zeros((starts[-1], max(one.shape[1] for one in shares)))
-    for one, head, begin in zip(shares, heads, starts[:-1], strict=True):
-        used[begin : begin + len(head), : one.shape[1]] = one[head]
-    codes = [node.origin.codes(c, numbers) for c, numbers in enumerate(node.numbers)]
-    chosen = np.concatenate([begin + head for begin, head in zip(node.offsets[:-1], heads, strict=True)])
-    tiles = np.concatenate([code[head] for code, head in zip(codes, heads, strict=True)])
-    with aside():
-        found_parts = explore(
-            sharp.only(chosen), starts, form.coefficients, form.constants, form.roles, *found.chords, *found.point,
-            node.twins(), used, tiles, most, segments[0].shape[1],
-            POSITIONS_FIRST if wanted is None else wanted, small, states, budget, ROUNDS, STEPS,
-        )  # fmt: skip
-    return Parts(node, follow, *found_parts)
+    return Heads.of(node, led=False).explored(limit, small, states, budget, POSITIONS_FIRST)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,8 +140,7 @@ class Parts:
     """The parts of a node, as ``explore`` gives them; every row stands for those that follow it. ``done`` is the share
     of the node of which nothing is left but parts that were looked into."""
 
-    whole: Node
-    follow: list[Led]
+    heads: Heads
     rows: IntTable
     scores: Floats
     sizes: IntTable
@@ -146,7 +162,7 @@ class Parts:
         """Where the rows of every part end."""
         return np.cumsum(self.sizes.sum(axis=1))
 
-    @property
+    @cached_property
     def scored(self) -> Any:
         """Which parts were looked into."""
         return ~np.isnan(self.scores[self.ends - 1]) if len(self.ends) else np.zeros(0, bool)
@@ -158,18 +174,17 @@ class Parts:
 
     def node(self, part: int) -> Node:
         """One part."""
-        node, form = self.whole, self.whole.form
+        node, follow, form = self.heads.node, self.heads.follow, self.heads.node.form
         assert form is not None
         assert form.sharp is not None
-        end = self.ends[part]
+        end, scored = self.ends[part], bool(self.scored[part])
         begin = end - self.sizes[part].sum()
         cuts = np.cumsum(self.sizes[part])[:-1]
-        scored = not np.isnan(self.scores[begin])
         bound = max(node.bound, float(self.bounds[part]))
-        shift = (bound - float(self.bounds[part])) / len(self.follow)
+        shift = (bound - float(self.bounds[part])) / len(follow)
         picks, own = np.split(self.rows[begin:end], cuts), np.split(self.scores[begin:end] - shift, cuts)
         turn, along = int(self.turns[part]), self.alongs[part]
-        whole = [one.followers(pick, score) for one, pick, score in zip(self.follow, picks, own, strict=True)]
+        whole = [one.followers(pick, score) for one, pick, score in zip(follow, picks, own, strict=True)]
         chosen = [pick for pick, _ in whole]
         return replace(
             node,
@@ -187,19 +202,17 @@ class Parts:
         """(which parts shortest paths leave anything of below a limit, work, cut); all that were not looked into."""
         from tilewright.mapping.optimal.parts_kernels import interesting
 
-        node, form = self.whole, self.whole.form
+        node, follow, form = self.heads.node, self.heads.follow, self.heads.node.form
         assert form is not None
         assert form.sharp is not None
-        separate = form.separate
-        led = np.concatenate([first + one.rows for first, one in zip(node.offsets[:-1], self.follow, strict=True)])
-        firsts = np.concatenate([[0], np.cumsum([len(one.rows) for one in self.follow])])
-        ends = [first + one.ends[:-1] for first, one in zip(firsts[:-1], self.follow, strict=True)]
-        first_head = np.concatenate([[0], np.cumsum([len(one.heads) for one in self.follow])])[:-1]
+        separate, offsets = form.separate, node.offsets  # as many rows follow as there are
+        led = np.concatenate([first + one.rows for first, one in zip(offsets[:-1], follow, strict=True)])
+        ends = [first + one.ends[:-1] for first, one in zip(offsets[:-1], follow, strict=True)]
         where, table, codes = node.origin.where, np.concatenate(node.tables), node.codes()
         with aside():
             left, work, cut = interesting(
-                self.rows, self.sizes, self.turns, self.alongs, self.scored, first_head, led,
-                np.concatenate([*ends, firsts[-1:]]), form.sharp, np.flatnonzero(form.items != MIXED), separate.items,
+                self.rows, self.sizes, self.turns, self.alongs, self.scored, self.heads.starts[:-1], led,
+                np.concatenate([*ends, offsets[-1:]]), form.sharp, np.flatnonzero(form.items != MIXED), separate.items,
                 separate.coefficients, separate.constants, separate.roles, codes, table, cuts.prefix, cuts.keys,
                 cuts.cycles, limit, most, budget, where._replace(before=where.before.copy(), enough=limit),
                 node.origin.machine,

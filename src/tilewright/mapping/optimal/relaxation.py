@@ -26,6 +26,7 @@ from tilewright.mapping.optimal.forms import (
     Form,
     Relaxed,
     Sharper,
+    starts_of,
 )
 from tilewright.mapping.optimal.transfer_kernels import (
     BESIDE,
@@ -115,9 +116,7 @@ class _Relaxation:
         self.before = where.before if case.before is None else turns_taken(where, case.inner, case.before)[0].before
         self.refilling = [max(self.inner[j][0], 0) if self.inner[j][0] <= where.barrier[j] else j for j in self.items]
         self.moves: dict[int, Form] = {}  # cycles of all transfers of an item that DRAM feeds, or is stored there
-        self.beyond: dict[
-            int, tuple[float, float]
-        ] = {}  # an axis that runs may cover, and how much further they may go
+        self.beyond: dict[int, tuple[float, float]] = {}  # an axis that runs may cover, how much further they may go
         self.opened: dict[int, Form] = {}  # those of the first load, or the last store
         self.together: list[tuple[int, ...]] = []  # items whose transfers come in steps of their own: see ``waits``
         self.started: dict[int, tuple[Feature, Feature]] = {}  # words, and those of them that start from zero
@@ -155,7 +154,7 @@ class _Relaxation:
                 table[:, where.at_visits[j] + segment] * table[:, where.at_points + 2]
             )
         elif what in ("opening runs", "last runs"):
-            values = table[:, where.at_item[j] + OPENING if what[0] == "o" else where.at_points + 1]
+            values = table[:, where.at_item[j] + OPENING if what == "opening runs" else where.at_points + 1]
             values = values / self.run_along(j, c) if c == segment else values
         elif what.endswith("runs"):
             values = np.exp(self.column((what.replace("runs", "reads"), j, segment % MANY), c))
@@ -251,9 +250,8 @@ class _Relaxation:
             for feature, coefficient in form.terms.items():
                 coefficients[g, features.index(feature)] = coefficient
         sharp = self.sharper(features)
-        offsets = np.concatenate([[0], np.cumsum([len(table) for table in self.tables])])
         return Relaxed(
-            sharp.at(offsets, [np.arange(len(table)) for table in self.tables]),
+            sharp.at(starts_of(self.tables), [np.arange(len(table)) for table in self.tables]),
             coefficients,
             np.array([form.constant for _, form in groups]),
             np.array([role for role, _ in groups]),
@@ -277,8 +275,7 @@ class _Relaxation:
         found = Columns(lambda feature: [self.column(feature, c) for c in range(len(self.tables))], many, len(features))
         for f, feature in enumerate(features):
             self.listed(found, f, feature)
-        known = self.case.before
-        turns = [turn.before for turn in turns_taken(where, self.case.inner, self.case.before)]
+        turns = [turn.before for turn in turns_taken(where, case.inner, case.before)]
         unknown = np.logical_or.reduce(turns)
         passing = np.array([where.parent[j] < 0 and where.memory[j] != where.pad for j in self.items])
         return found.sharper(
@@ -286,7 +283,7 @@ class _Relaxation:
             float(np.log(where.accumulator_bits / where.output_bits)), where.barrier,
             np.array([j for j in self.items if case.inner[j] is None and where.barrier[j] >= 0], np.int64),
             np.array([[self.slides(j, c) for j in self.items] for c in range(len(self.tables))]),
-            np.array([*turns, unknown & False if known is None else self.before]), np.array([*turns, unknown]),
+            np.array([*turns, self.before]), np.array([*turns, unknown]),
             where.turns, where.turns_all, passing, where.tile_items,
         )  # fmt: skip
 

@@ -5,10 +5,39 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-BY_SEGMENT, BY_LOOPS, BY_SHARE, BY_STEPS, IF_STEPS = 1, 2, 3, 4, 5
+from tilewright.mapping.optimal.forms import BY_LOOPS, BY_SEGMENT, BY_SHARE, BY_STEPS, IF_STEPS, TINY
+
 MANY = 1 << 30
-TINY = np.log(1e-12)
+NOTHING = np.log(TINY)
 LEAST_LEFT = 0.02  # the share of steps without transfers that makes a difference
+
+
+@njit(cache=True, nogil=True)
+def _range(rows, starts, values):
+    """(the least of every component, the most of all) of a number for every item, for a part's rows."""
+    components, items = len(starts) - 1, values.shape[1]
+    least, most = np.full((components, items), MANY), np.full(items, -1)
+    for c in range(components):
+        for k in range(starts[c], starts[c + 1]):
+            for j in range(items):
+                value = values[rows[k], j]
+                least[c, j], most[j] = min(least[c, j], value), max(most[j], value)
+    return least, most
+
+
+@njit(cache=True, nogil=True)
+def _beside(own, j, c, least):
+    """The largest of a candidate's own number and of the least of all other components."""
+    for other in range(len(least)):
+        if other != c:
+            own = max(own, least[other, j])
+    return own
+
+
+@njit(cache=True, nogil=True)
+def _innermost(own, j, c, inner):
+    """Whether a candidate whose innermost loop stands in a segment may have that of all components."""
+    return own == _beside(own, j, c, inner)
 
 
 @njit(cache=True, nogil=True)
@@ -16,19 +45,13 @@ def sharpened(rows, starts, s, turn, along, out):
     """Fill ``out`` with the features of a part's rows, one component after the other from ``starts`` on: the least that
     they are beside any of the others. The part is that of one turn, and of windows along some components (-1: any)."""
     components, items, features = len(starts) - 1, s.segments.shape[1], len(s.kinds)
-    segments, loops = np.full((components, items), MANY), np.full((components, items), MANY)
-    highest, inner = np.full(items, -1), np.full((components, items), MANY)
+    (segments, highest), loops = _range(rows, starts, s.segments), _range(rows, starts, s.loops)[0]
+    inner = _range(rows, starts, s.inner)[0]
     enough = np.zeros(items, np.int64)  # loops that may go with a single footprint
-    for c in range(components):
-        for k in range(starts[c], starts[c + 1]):
-            row = rows[k]
-            for j in range(items):
-                segments[c, j] = min(segments[c, j], s.segments[row, j])
-                highest[j] = max(highest[j], s.segments[row, j])
-                loops[c, j] = min(loops[c, j], s.loops[row, j])
-                inner[c, j] = min(inner[c, j], s.inner[row, j])
-                if s.slides[row, j]:
-                    enough[j] = 1
+    for row in rows[: starts[components]]:
+        for j in range(items):
+            if s.slides[row, j]:
+                enough[j] = 1
     later, may_later = _given_way(s, turn, segments, highest)
     never = np.zeros_like(later)
     shift = np.zeros(features)
@@ -41,7 +64,7 @@ def sharpened(rows, starts, s, turn, along, out):
             shift[f] = _without_moving(f, rows, starts, s, highest, may_later, slopes[f], columns[:, f])
             if s.kinds[f] == IF_STEPS:
                 slopes[f] = 0.0
-                shift[f] = TINY if shift[f] == TINY else 0.0
+                shift[f] = NOTHING if shift[f] == NOTHING else 0.0
         if s.widths[f] >= 0 and _wide(rows, starts, s, s.widths[f], segments):
             shift[f] += s.wider
     for c in range(components):
@@ -52,9 +75,7 @@ def sharpened(rows, starts, s, turn, along, out):
                 column = s.columns[f, 0]
                 if kind in (BY_SEGMENT, BY_SHARE):
                     segment = _segment(s.segments[row, j], j, c, segments, never if s.plain[f] else later)
-                    slides = s.windows[c, j] and along[j] in (-1, c)
-                    for other in range(components):
-                        slides = slides and (other == c or s.inner[row, j] >= inner[other, j])
+                    slides = s.windows[c, j] and along[j] in (-1, c) and _innermost(s.inner[row, j], j, c, inner)
                     column = s.columns[f, segment] if slides else s.still[f, segment]
                 elif kind == BY_LOOPS:
                     above = s.loops[row, j]
@@ -84,11 +105,11 @@ def _settled(segments, highest):
 
 
 @njit(cache=True, nogil=True)
-def _may_meet(i, j, known, s):
+def _may_meet(i, j, known, barrier):
     """Whether the innermost loops of an item and of one up to its barrier may stand in one segment."""
-    if known[i] == -1 or known[j] == -1 or known[j] > s.barrier[j]:
+    if known[i] == -1 or known[j] == -1 or known[j] > barrier[j]:
         return False
-    return known[i] == -2 or known[j] == -2 or known[i] == known[j] or known[i] > s.barrier[i]
+    return known[i] == -2 or known[j] == -2 or known[i] == known[j] or known[i] > barrier[i]
 
 
 @njit(cache=True, nogil=True)
@@ -99,7 +120,7 @@ def _given_way(s, turn, segments, highest):
     known = _settled(segments, highest)
     for j in range(items):
         for i in range(items):
-            if i == j or not s.may_turn[turn, i, j] or not _may_meet(i, j, known, s):
+            if i == j or not s.may_turn[turn, i, j] or not _may_meet(i, j, known, s.barrier):
                 continue
             sure = s.turns[turn, i, j] and known[j] >= 0 and known[i] == known[j] and known[i] <= s.barrier[i]
             sure = sure and known[j] <= s.barrier[j]
@@ -112,9 +133,7 @@ def _given_way(s, turn, segments, highest):
 @njit(cache=True, nogil=True)
 def _segment(own, j, c, segments, later):
     """The segment before which loops that an item does not use refill it, at least, with a candidate of a component."""
-    for other in range(len(segments)):
-        if other != c:
-            own = max(own, segments[other, j])
+    own = _beside(own, j, c, segments)
     if later[c, j] and own >= 0:
         return min(own + 1, j)
     return max(own, 0)
@@ -134,10 +153,7 @@ def _wide(rows, starts, s, j, segments):
     for c in range(len(starts) - 1):
         every = True
         for k in range(starts[c], starts[c + 1]):
-            own = s.segments[rows[k], j]
-            for other in range(len(segments)):
-                if other != c:
-                    own = max(own, segments[other, j])
+            own = _beside(s.segments[rows[k], j], j, c, segments)
             every = every and s.beside[rows[k], j] & ((1 << max(own, 0)) - 1) != 0
         if every:
             return True
@@ -156,7 +172,7 @@ def _without_started(f, rows, starts, s, segments, highest, later, may_later):
             column = s.still[f, _segment(s.segments[row, j], j, c, segments, later)]
             most = max(most, s.logs[row, started] - s.logs[row, column])
         share += most
-    return np.log(max(1.0 - np.exp(min(share, 0.0)), 1e-12))
+    return np.log(max(1.0 - np.exp(min(share, 0.0)), TINY))
 
 
 @njit(cache=True, nogil=True)
@@ -176,7 +192,7 @@ def _without_moving(f, rows, starts, s, highest, may_later, slopes, columns):
         if j < 0:
             continue
         if s.passing[j] and highest[j] >= s.tile_items:
-            return TINY
+            return NOTHING
         for c in range(len(starts) - 1):
             columns[c, i] = s.apart[f, i, _most_segment(c, j, highest, may_later)]
             few, many = np.inf, -np.inf
@@ -188,7 +204,7 @@ def _without_moving(f, rows, starts, s, highest, may_later, slopes, columns):
         taken += np.exp(-low[i])
         least += np.exp(-high[i])
     if taken > 1.0 - LEAST_LEFT:
-        return TINY
+        return NOTHING
     shift = np.log(1.0 - taken)
     for i in range(sources):
         if s.sources[f, i] >= 0 and high[i] > low[i] + 1e-9:
@@ -202,12 +218,7 @@ def _without_moving(f, rows, starts, s, highest, may_later, slopes, columns):
 def turns_apart(rows, starts, s):
     """The turns that differ for a part: none where segments are open."""
     items = s.segments.shape[1]
-    segments, highest = np.full((len(starts) - 1, items), MANY), np.full(items, -1)
-    for c in range(len(starts) - 1):
-        for k in range(starts[c], starts[c + 1]):
-            for j in range(items):
-                segments[c, j] = min(segments[c, j], s.segments[rows[k], j])
-                highest[j] = max(highest[j], s.segments[rows[k], j])
+    segments, highest = _range(rows, starts, s.segments)
     known = _settled(segments, highest)
     found, held = np.zeros(len(s.turns) - 1, np.int64), 0
     for t in range(len(s.turns) - 1):
@@ -216,7 +227,9 @@ def turns_apart(rows, starts, s):
             same = True
             for i in range(items):
                 for j in range(items):
-                    same = same and (not _may_meet(i, j, known, s) or s.turns[t, i, j] == s.turns[found[k], i, j])
+                    same = same and (
+                        not _may_meet(i, j, known, s.barrier) or s.turns[t, i, j] == s.turns[found[k], i, j]
+                    )
             new = new and not same
         if new:
             found[held] = t
@@ -228,21 +241,15 @@ def turns_apart(rows, starts, s):
 def windows_apart(rows, starts, s, along):
     """(item, components): an item whose windows may slide along several components; -1 if there is none."""
     components, items = len(starts) - 1, s.segments.shape[1]
-    found = np.zeros(components, np.int64)
+    found, inner = np.zeros(components, np.int64), _range(rows, starts, s.inner)[0]
     for j in range(items):
         if along[j] >= 0:
             continue
-        inner = np.full(components, MANY)
-        for c in range(components):
-            for k in range(starts[c], starts[c + 1]):
-                inner[c] = min(inner[c], s.inner[rows[k], j])
         held = 0
         for c in range(components):
             might = False
             for k in range(starts[c], starts[c + 1]):
-                innermost = s.windows[c, j]
-                for other in range(components):
-                    innermost = innermost and (other == c or s.inner[rows[k], j] >= inner[other])
+                innermost = s.windows[c, j] and _innermost(s.inner[rows[k], j], j, c, inner)
                 might = might or (innermost and _moves_less(rows[k], j, s))
             if might:
                 found[held] = c
