@@ -16,7 +16,7 @@ from tilewright.mapping.nests import default_problem, depthwise
 from tilewright.mapping.optimal.cases import Node
 from tilewright.mapping.optimal.glances import ruled_out, searched
 from tilewright.mapping.optimal.lattice import shortest_paths
-from tilewright.mapping.optimal.profiles import Profiles, profile
+from tilewright.mapping.optimal.profiles import Profiles
 from tilewright.mapping.optimal.realize import every_mapping
 
 NESTS = {"convolution": LAYER, "depthwise": depthwise(G=4, Y=7, X=6, R=3, S=3, stride=2, pad=1)}
@@ -31,22 +31,21 @@ def test_no_mapping_takes_fewer_cycles_than_its_tiles_say(machine: str, nest: st
     judged = exact = 0
     for root in roots(problem, "edp", 8):
         profiles, structure = Profiles(problem), root.origin.structure
-        for _ in range(60):
+        for _ in range(150):
             rows = [int(len(numbers) * rng.random() ** 2) for numbers in root.numbers]
             if not np.isfinite(values(root, rows)):
                 continue
             least = profiles.least(root, rows)
-            for mapping in islice(every_mapping(structure, root.tiles(rows)), 4):
-                if problems(problem, mapping):
-                    continue
-                cycles = evaluate(problem, mapping).cycles
-                assert least <= cycles
-                own = profile(problem, mapping)
-                assert own is not None
+            every = [
+                one for one in islice(every_mapping(structure, root.tiles(rows)), 24) if not problems(problem, one)
+            ]
+            cycles = [evaluate(problem, mapping).cycles for mapping in every]
+            if cycles:
+                assert least <= min(cycles)
                 judged += 1
-                exact += own.cycles(1.0) >= cycles
-    assert judged > 20
-    assert exact > 0  # on one position all of a step is computed by it
+                exact += least == min(cycles)
+    assert judged > 10
+    assert exact > 0.1 * judged
 
 
 @pytest.mark.parametrize("objective", ["edp", "latency"])
@@ -85,7 +84,7 @@ def test_jobs_learn_by_themselves_and_hand_over_what_they_know() -> None:
     problem = default_problem(LAYER, arch, arch.layout)
     node: Node = roots(problem, "edp", 1)[0]
     profiles = Profiles(problem)
-    own = profiles.copy(node.origin.structure)
+    own = profiles.copy(node.origin)
     assert own.least(node, [0] * len(node.numbers)) > 0
     assert not len(profiles.cuts(node).keys)
     profiles.take(own)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,8 +16,17 @@ from tilewright.mapping.optimal.relaxation import Case, relaxed
 from tilewright.mapping.optimal.structure import Structure
 from tilewright.mapping.optimal.tangents import Tangent, tangent
 
+MOST_PREFIXES = 2**62
 SAME = 1e-9  # a difference of logarithms that is none
 TIMED = (OBJECTIVE_CODES["latency"], OBJECTIVE_CODES["edp"], WITHIN)
+
+
+class Prefixes(NamedTuple):
+    """What every candidate of each component adds to the number of a combination's tiles, and the first candidate that
+    has some tiles."""
+
+    places: list[IntTable]
+    first: list[IntTable]
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +93,30 @@ class Origin:
         return self._tiled[c][self.places(c, candidates)] if self.whole else self._codes(c, candidates)
 
     @cached_property
+    def prefixes(self) -> Prefixes:
+        """Numbers of the tiles of the scratchpad's keeps. None where there are too many, or where there is no list of
+        candidates."""
+        places, first, stride = [], [], 1
+        for codes in self._tiled:
+            own, begin, at = np.unique(
+                codes[:, : self.structure.tile_items], axis=0, return_index=True, return_inverse=True
+            )
+            places.append(at.reshape(-1) * stride)
+            first.append(begin)
+            stride *= len(own)
+        return Prefixes(places, first) if 0 < stride < MOST_PREFIXES else Prefixes([], [])
+
+    def tiled(self, prefix: int) -> dict[str, tuple[int, ...]]:
+        """The tiles in front of the scratchpad's keeps with a number."""
+        tiles: dict[str, tuple[int, ...]] = {}
+        for c, first in enumerate(self.prefixes.first):
+            prefix, own = divmod(prefix, len(first))
+            for dim, chain in self.chain(c, int(self.whole[c][0][first[own]])).items():
+                splits = zip(self.structure.splits(dim), chain, strict=True)
+                tiles[dim] = tuple(tile for split, tile in splits if split.segment < self.structure.tile_items)
+        return tiles
+
+    @cached_property
     def _tiled(self) -> list[IntTable]:
         return [self._codes(c, numbers) for c, (numbers, _) in enumerate(self.whole)]
 
@@ -119,6 +152,11 @@ class Node:
     def codes(self) -> IntTable:
         """A number for the tiles of every candidate at every keep, one component after the other."""
         return np.concatenate([self.origin.codes(c, rows) for c, rows in enumerate(self.numbers)])
+
+    def prefix(self) -> IntTable:
+        """What every candidate adds to the number of a combination's tiles, one component after the other."""
+        places = self.origin.prefixes.places
+        return np.concatenate([places[c][self.origin.places(c, rows)] for c, rows in enumerate(self.numbers)])
 
     def shares(self) -> list[Floats]:
         """The positions that the candidates of every component take (``Origin.shares``)."""

@@ -15,7 +15,7 @@ from tilewright.mapping.optimal.cases import Node, solved
 from tilewright.mapping.optimal.costs import OBJECTIVE_CODES, WITHIN, turns_taken
 from tilewright.mapping.optimal.early import DIP_LEAVES
 from tilewright.mapping.optimal.lattice import Found, least_in_trees, shortest_paths
-from tilewright.mapping.optimal.parts import Heads
+from tilewright.mapping.optimal.parts import Heads, Parts
 from tilewright.mapping.optimal.profiles import Profiles
 from tilewright.mapping.optimal.roots import Tally
 from tilewright.mapping.optimal.transfer_kernels import scratch_of
@@ -62,9 +62,7 @@ def told_apart(
     tally.take(parts.work, parts.dropped)
     if over(until):
         return [(part, None) for part in parts.nodes]
-    left, work, cut = parts.interesting(limit, DIP_LEAVES, GLIMPSE, profiles.cuts(node))
-    tally.nodes += work
-    tally.pruned["bound"] += cut
+    left = interesting(parts, limit, profiles, until, tally)
     found: list[tuple[Node, Found | None]] = []
     for part in (parts.node(int(k)) for k in np.flatnonzero(left)):
         if free and part.held and said_elsewhere(part):
@@ -80,6 +78,23 @@ def told_apart(
     return found
 
 
+def interesting(parts: Parts, limit: float, profiles: Profiles, until: float | None, tally: Tally) -> Any:
+    """Which parts shortest paths leave anything of, again and again with what more is known of their tiles."""
+    node = parts.heads.node
+    left = np.ones(len(parts.sizes), np.bool_)
+    wanted = parts.scored.copy()
+    for _ in range(MOST_AGAIN):
+        own, work, cut, asked = parts.interesting(limit, DIP_LEAVES, GLIMPSE, profiles.cuts(node), wanted)
+        tally.nodes += work
+        tally.pruned["bound"] += cut
+        left &= own
+        wanted &= own
+        if not len(asked) or over(until):
+            break
+        profiles.learn(node.origin, asked.tolist())
+    return left
+
+
 def by_paths(node: Node) -> bool:
     """Whether shortest paths are found soon: where tiles are those of divisors, and of not too many vectors of them."""
     return node.origin.structure.deep and node.states() <= STATES
@@ -91,7 +106,8 @@ def searched(node: Node, limit: float, profiles: Profiles) -> Found:
     for _ in range(1 + MOST_AGAIN):
         seen = shortest_paths(node, limit, DIP_LEAVES, GLIMPSE, node.form, profiles.cuts(node))
         work, cut = work + seen.work, cut + seen.cut
-        if not seen.rows or not all(ruled_out(node, rows, limit, profiles) for rows in seen.rows):
+        profiles.learn(node.origin, seen.asked)
+        if not seen.rows or not (seen.asked or all(ruled_out(node, rows, limit, profiles) for rows in seen.rows)):
             break
     return seen._replace(work=work, cut=cut)
 

@@ -24,6 +24,7 @@ class Found(NamedTuple):
     rest: float
     work: int
     cut: int
+    asked: tuple[int, ...] = ()
 
 
 def shortest_paths(
@@ -38,11 +39,12 @@ def shortest_paths(
     offsets = node.offsets
     befores = np.array([turn.before for turn in turns_taken(where, node.case.inner, node.case.before)])
     logs, table, codes = np.concatenate(form.logs), np.concatenate(node.tables), node.codes()
+    prefix = node.prefix() if cuts is not NONE else NONE.keys
     with aside():
-        rows, values, held, work, cut, rest = lattice(
+        rows, values, held, work, cut, rest, asked = lattice(
             logs, offsets, codes, form.items, form.coefficients, form.constants, form.roles,
             limit, most, budget, table, where._replace(before=befores[0].copy(), enough=limit), machine, befores,
-            cuts.prefix, cuts.keys, cuts.cycles,
+            prefix, cuts,
         )  # fmt: skip
     order = np.argsort(values[:held], kind="stable")
     return Found(
@@ -51,6 +53,7 @@ def shortest_paths(
         float(rest),
         int(work),
         int(cut),
+        tuple(asked.tolist()),
     )
 
 

@@ -25,10 +25,12 @@ from tilewright.mapping.optimal.node_kernels import (
     place,
     trie,
 )
-from tilewright.mapping.optimal.transfer_kernels import WITHIN, exposed_by_tiles, scratch_of
+from tilewright.mapping.optimal.steps_kernels import by_steps, most_positions, taken_positions
+from tilewright.mapping.optimal.transfer_kernels import EDP, LATENCY, WITHIN, exposed_by_tiles, scratch_of
 
 ROOM_ROUNDS, JOINT_ROUNDS = 4, 8
 MOST_STATES = 300_000
+MOST_ASKED = 32
 
 
 @njit(cache=True, nogil=True)
@@ -167,19 +169,21 @@ def _product(e, t, both):
 @njit(cache=True, nogil=True)
 def lattice(
     logs, offsets, codes, layer_of, coefficients, constants, roles, limit, most, budget, table, s, cost, befores,
-    prefix, cut_keys, cut_cycles,
+    prefix, cuts,
 ):  # fmt: skip
-    """(combinations, bounds, number held, work, cut, rest): at most ``most`` combinations of single rows below
+    """(combinations, bounds, number held, work, cut, rest, asked): at most ``most`` combinations of single rows below
     ``limit``, those of least bound; no other one is below ``rest``, or below ``limit``.
 
     Groups of features and their roles are those of ``relaxation.Relaxed``; ``layer_of`` says on which layer a feature
     depends. ``table``, ``s`` and ``cost`` serve the bound of single combinations (``bound_kernels.bound``), in each of
-    the orders ``befores`` in which items may give way. ``prefix`` adds up over the rows of a combination to its number
-    among ``cut_keys`` (ascending), and cycles of those with that number are at least ``cut_cycles``.
+    the orders ``befores`` in which items may give way. ``prefix`` adds up over the rows of a combination to the number
+    of its tiles, of which ``cuts`` may know something (``profiles.Cuts``); ``asked`` are numbers of which it should.
     """
     components = len(offsets) - 1
     features, groups = len(layer_of), len(roles)
     found, values = np.zeros((most, components), np.int64), np.full(most, np.inf)
+    asked, asking = np.zeros(MOST_ASKED, np.int64), 0
+    nothing = asked[:0]
     numbers, node = nodes_of(finer(codes, logs, layer_of), offsets)
     layers = codes.shape[1]
     least = least_features(np.exp(logs), node, offsets, numbers, layer_of)
@@ -194,7 +198,7 @@ def lattice(
         starts[j + 1] = starts[j] + total
         widest = max(widest, mixed)
     if max(starts[layers], widest) > MOST_STATES:
-        return found, values, 0, 1, 0, -np.inf
+        return found, values, 0, 1, 0, -np.inf, nothing
     work, other = np.empty(widest), np.empty(widest)
     spent = starts[layers] // 100 + 1
     # States that do not fit by themselves.
@@ -236,7 +240,7 @@ def lattice(
                 weights[g] = 1.0 / members
         best = -np.inf
         if kind == 1 and lows[0] * _least_longest(coefficients, constants, roles, least, numbers, layer_of) >= limit:
-            return found, values, 0, spent, 1, np.inf
+            return found, values, 0, spent, 1, np.inf, nothing
         for number in range(ROOM_ROUNDS):
             value, held_paths = _tried(
                 weights, coefficients, constants, roles, layer_of, least, numbers, starts, first, following, dead,
@@ -244,7 +248,7 @@ def lattice(
             )  # fmt: skip
             spent += starts[layers] // 20 + 1
             if value >= LARGE / 2:
-                return found, values, 0, spent, 1, np.inf
+                return found, values, 0, spent, 1, np.inf, nothing
             if value > best:
                 best = value
                 pulls[kind] = weights
@@ -267,12 +271,12 @@ def lattice(
                 break
         lows[kind] = best
         if lows[0] * lows[1] >= limit and (kind == 1 or not longest):
-            return found, values, 0, spent, 1, np.inf
+            return found, values, 0, spent, 1, np.inf, nothing
     joint = totals and longest
     scale = lows[0] * lows[1] if joint else lows[1]
     if longest:
         if lows[0] <= 0 or lows[1] <= 0:
-            return found, values, 0, spent, 0, -np.inf
+            return found, values, 0, spent, 0, -np.inf, nothing
         weights[:] = 0.0
         for g in range(groups):
             if roles[g] == TOTAL:
@@ -347,14 +351,18 @@ def lattice(
         for k in range(number):
             known = known or (paths[k] == paths[number]).all()
         if not known:
-            held, worst, rest, one = _leaves(
+            held, worst, rest, one, key = _leaves(
                 paths[number], node, by_path, offsets, table, s, cost, befores, limit, worst, found, values, held,
-                rest, rows, scratch,
+                rest, rows, scratch, 0.0, prefix, cuts,
             )  # fmt: skip
+            if key >= 0 and asking < MOST_ASKED:
+                asked[asking] = key
+                asking += 1
             spent += one
     # All paths that may stay below the worst of what is held.
     name, inside = trie(node, by_path, offsets, layers)
     last_tile, tiles, alike, first_tile, stands_for = by_tiles(node, by_path, offsets, table, s)
+    positions = most_positions(table, offsets, s)
     floor, unit = np.zeros(layers + 1), 1.0 / s.most_cycles if s.objective == WITHIN else 1.0
     cursor = np.zeros((layers + 1, components), np.int64)  # where each component is in its trie, from the root on
     here = np.zeros((layers, components), np.int64)
@@ -425,13 +433,23 @@ def lattice(
                 s.before[:, :] = False
                 floor[depth + 1] = unit * exposed_by_tiles(rows, tiles, s, cost, scratch)
                 spent += 1
-            if longest and len(cut_keys):
+            if known and len(prefix):
                 key = prefix[stands_for[rows[0]]]
                 for c in range(1, components):
                     key += prefix[stands_for[rows[c]]]
-                k = np.searchsorted(cut_keys, key)
-                if k < len(cut_keys) and cut_keys[k] == key:
-                    floor[depth + 1] = max(floor[depth + 1], unit * cut_cycles[k])
+                k = np.searchsorted(cuts.keys, key)
+                if k < len(cuts.keys) and cuts.keys[k] == key:
+                    step = 1.0
+                    for c in range(components):
+                        step *= tiles[rows[c], -1]
+                    cycles = by_steps(
+                        rows, tiles, step, positions, k, s, cost, cuts.first, cuts.edges, cuts.ends, cuts.kinds,
+                    )  # fmt: skip
+                    floor[depth + 1] = max(floor[depth + 1], unit * cycles)
+                    spent += 1
+                elif asking < MOST_ASKED:
+                    asked[asking] = key
+                    asking += 1
         paid[depth + 1] = paid[depth]
         used[depth + 1] = used[depth]
         for f in range(features):
@@ -449,15 +467,15 @@ def lattice(
             for k in range(held_paths):
                 known = known or (paths[k] == here).all()
             if not known:
-                held, worst, rest, one = _leaves(
+                held, worst, rest, one, key = _leaves(
                     here, node, by_path, offsets, table, s, cost, befores, limit, worst, found, values, held, rest,
-                    rows, scratch,
+                    rows, scratch, floor[depth + 1] / unit, prefix, cuts,
                 )  # fmt: skip
                 spent += one
             continue
         depth += 1
         fresh = True
-    return found, values, held, spent, cut, rest
+    return found, values, held, spent, cut, rest, asked[:asking]
 
 
 @njit(cache=True, nogil=True)
@@ -496,27 +514,58 @@ def _weighed(
 
 
 @njit(cache=True, nogil=True)
+def _objective(energy, cycles, s):
+    """What is sought, of some energy and cycles at least, where time counts."""
+    if s.objective == LATENCY:
+        return cycles
+    if s.objective == EDP:
+        return energy * cycles
+    return cycles / s.most_cycles if s.objective == WITHIN else 0.0
+
+
+@njit(cache=True, nogil=True)
 def _leaves(
-    path, node, by_path, offsets, table, s, cost, befores, limit, worst, found, values, held, rest, rows, scratch
-):
-    """Bound every combination of rows that follow a path; hold the least. Returns (held, worst of interest, rest,
-    bounds)."""
+    path, node, by_path, offsets, table, s, cost, befores, limit, worst, found, values, held, rest, rows, scratch,
+    least_cycles, prefix, cuts,
+):  # fmt: skip
+    """Bound every combination of rows that follow a path, of ``least_cycles``; hold the least. Returns (held, worst of
+    interest, rest, bounds, number of their tiles if more should be known of them)."""
     components = len(offsets) - 1
     first, last = np.zeros(components, np.int64), np.zeros(components, np.int64)
     for c in range(components):
         first[c] = place(path, c, False, node, by_path, offsets[c], offsets[c + 1])
         last[c] = place(path, c, True, node, by_path, first[c], offsets[c + 1])
         if first[c] == last[c]:
-            return held, worst, rest, 1
+            return held, worst, rest, 1, -1
     cursor = first.copy()
-    done = 0
+    key, known = -1, -1
+    if len(prefix):
+        key = 0
+        for c in range(components):
+            key += prefix[by_path[first[c]]]
+        at = np.searchsorted(cuts.keys, key)
+        if at < len(cuts.keys) and cuts.keys[at] == key:
+            key, known = -1, at
+    done, positions = 0, 1.0
     while True:
         for c in range(components):
             rows[c] = by_path[cursor[c]]
+        positions = taken_positions(rows, table, s)
         value = np.inf
         for k in range(len(befores)):
             s.before[:, :] = befores[k]
-            value = min(value, bound(rows, table, s, cost, scratch)[0])
+            own, energy, cycles = bound(rows, table, s, cost, scratch)
+            if own >= limit:
+                continue
+            least = least_cycles
+            if known >= 0:
+                step = 1.0
+                for c in range(components):
+                    step *= table[rows[c], s.at_points + 2]
+                least = by_steps(
+                    rows, table, step, positions, known, s, cost, cuts.first, cuts.edges, cuts.ends, cuts.kinds
+                )
+            value = min(value, max(own, _objective(energy, max(cycles, least), s)))
         done += len(befores)
         if value < limit:
             if held < len(values):
@@ -540,4 +589,4 @@ def _leaves(
             c -= 1
         if c < 0:
             break
-    return held, worst, rest, done
+    return held, worst, rest, done, key

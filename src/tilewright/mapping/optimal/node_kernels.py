@@ -113,12 +113,13 @@ def trie(node, by_path, offsets, layers):
 @njit(cache=True, nogil=True)
 def by_tiles(node, by_path, offsets, table, s):
     """(layer, rows, whether they are of use, the first of every component, one they stand for): the least features of
-    all rows that part no earlier than behind the scratchpad's last keep, and their longest step. They are of use if
-    these rows agree in all that the scratchpad keeps. The layer is -1 where nothing is pipelined."""
+    all rows that part no earlier than behind the scratchpad's last keep, their longest step among them, and the
+    shortest in a column of its own at the end. They are of use if these rows agree in all that the scratchpad keeps.
+    The layer is -1 where nothing is pipelined."""
     components, items = len(offsets) - 1, len(s.parent)
     starts, layer = np.zeros(components, np.int64), s.tile_items - 1
     stands_for = np.zeros(len(table), np.int64)
-    rows, alike = np.zeros((len(table), table.shape[1])), np.ones(len(table), np.bool_)
+    rows, alike = np.zeros((len(table), table.shape[1] + 1)), np.ones(len(table), np.bool_)
     if s.timing != DOUBLE or layer < 0:
         return -1, rows, alike, starts, stands_for
     held = -1
@@ -131,8 +132,9 @@ def by_tiles(node, by_path, offsets, table, s):
                 new = new or node[by_path[k], j] != node[by_path[k - 1], j]
             if new:
                 held += 1
-                rows[held], stands_for[held] = row, by_path[k]
+                rows[held, :-1], rows[held, -1], stands_for[held] = row, row[s.at_points + 2], by_path[k]
                 continue
+            rows[held, -1] = min(rows[held, -1], row[s.at_points + 2])
             step = max(rows[held, s.at_points + 2], row[s.at_points + 2])
             for j in range(items):
                 if s.memory[j] == s.pad:

@@ -291,7 +291,7 @@ class Search:
         """
         limit, small = self.judge.limit(), self.small
         until = self.deadline if "bound" in self.rules else 0.0
-        own = [self.profiles.copy(node.origin.structure) for node in nodes]  # each job learns by itself
+        own = [self.profiles.copy(node.origin) for node in nodes]  # each job learns by itself
         free = self.free
         found = self.aside(
             lambda k, tally: told_apart(nodes[k], limit, small, free, until, own[k], tally), len(nodes), MANY

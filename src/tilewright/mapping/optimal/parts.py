@@ -12,7 +12,7 @@ from tilewright.mapping.optimal.cases import SAME, Node
 from tilewright.mapping.optimal.chains import IntTable
 from tilewright.mapping.optimal.features import Floats
 from tilewright.mapping.optimal.forms import MIXED, starts_of
-from tilewright.mapping.optimal.profiles import Cuts
+from tilewright.mapping.optimal.profiles import NONE, Cuts
 from tilewright.mapping.optimal.threads import aside
 
 ROUNDS, STEPS = 8, 6  # of a tangent of a part: fewer than those of a case
@@ -198,8 +198,9 @@ class Parts:
             apart=scored,
         )
 
-    def interesting(self, limit: float, most: int, budget: int, cuts: Cuts) -> tuple[Any, int, int]:
-        """(which parts shortest paths leave anything of below a limit, work, cut); all that were not looked into."""
+    def interesting(self, limit: float, most: int, budget: int, cuts: Cuts, wanted: Any) -> tuple[Any, int, int, Any]:
+        """(which parts shortest paths leave anything of below a limit, work, cut, numbers of tiles of whose cycles more
+        should be known); of parts that are not ``wanted`` all is left."""
         from tilewright.mapping.optimal.parts_kernels import interesting
 
         node, follow, form = self.heads.node, self.heads.follow, self.heads.node.form
@@ -209,12 +210,12 @@ class Parts:
         led = np.concatenate([first + one.rows for first, one in zip(offsets[:-1], follow, strict=True)])
         ends = [first + one.ends[:-1] for first, one in zip(offsets[:-1], follow, strict=True)]
         where, table, codes = node.origin.where, np.concatenate(node.tables), node.codes()
+        prefix = node.prefix() if cuts is not NONE else NONE.keys
         with aside():
-            left, work, cut = interesting(
-                self.rows, self.sizes, self.turns, self.alongs, self.scored, self.heads.starts[:-1], led,
+            left, work, cut, asked = interesting(
+                self.rows, self.sizes, self.turns, self.alongs, wanted, self.heads.starts[:-1], led,
                 np.concatenate([*ends, offsets[-1:]]), form.sharp, np.flatnonzero(form.items != MIXED), separate.items,
-                separate.coefficients, separate.constants, separate.roles, codes, table, cuts.prefix, cuts.keys,
-                cuts.cycles, limit, most, budget, where._replace(before=where.before.copy(), enough=limit),
-                node.origin.machine,
+                separate.coefficients, separate.constants, separate.roles, codes, table, prefix, cuts,
+                limit, most, budget, where._replace(before=where.before.copy(), enough=limit), node.origin.machine,
             )  # fmt: skip
-        return left, int(work), int(cut)
+        return left, int(work), int(cut), asked

@@ -8,13 +8,15 @@ from numba import njit
 from tilewright.mapping.optimal.lattice_kernels import lattice
 from tilewright.mapping.optimal.sharper_kernels import sharpened
 
+MOST_QUESTIONS = 256
+
 
 @njit(cache=True, nogil=True)
 def interesting(
     heads, sizes, turns, alongs, wanted, first_head, led, ends, sharp, kept, layer_of, coefficients, constants, roles,
-    codes, table, prefix, cut_keys, cut_cycles, limit, most, budget, s, cost,
+    codes, table, prefix, cuts, limit, most, budget, s, cost,
 ):  # fmt: skip
-    """(whether shortest paths leave anything below the limit, work, cut) for the ``wanted`` of the parts that
+    """(whether shortest paths leave anything below the limit, work, cut, asked) for the ``wanted`` of the parts that
     ``explore`` gives: their ``heads`` by ``sizes``, ``turns``, ``alongs``.
 
     Rows ``led[ends[h] : ends[h + 1]]`` follow head h, the heads of component c from ``first_head[c]`` on; rows are
@@ -22,6 +24,7 @@ def interesting(
     """
     n = sizes.shape[1]
     left = np.ones(len(sizes), np.bool_)
+    questions = np.zeros(0, np.int64)
     work = cut = at = 0
     offsets = np.zeros(n + 1, np.int64)
     for part in range(len(sizes)):
@@ -53,12 +56,14 @@ def interesting(
             for f in range(len(kept)):
                 logs[k, f] = local[k, kept[f]]
         befores = sharp.turns[:-1] if turns[part] < 0 else sharp.turns[turns[part] : turns[part] + 1]
-        own = prefix[rows] if len(cut_keys) else prefix
-        _, _, number, done, ruled, rest = lattice(
+        own = prefix[rows] if len(prefix) else prefix
+        _, _, number, done, ruled, rest, asked = lattice(
             logs, offsets, tiles, layer_of, coefficients, constants, roles, limit, most, budget, features, s, cost,
-            befores, own, cut_keys, cut_cycles,
+            befores, own, cuts,
         )  # fmt: skip
         work += done
         cut += ruled
         left[part] = number > 0 or rest < limit
-    return left, work, cut
+        if left[part] and len(questions) < MOST_QUESTIONS:
+            questions = np.concatenate((questions, asked))
+    return left, work, cut, np.unique(questions)

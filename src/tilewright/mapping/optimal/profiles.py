@@ -1,48 +1,45 @@
 """What the tiles of the scratchpad's keeps say of cycles, step by step, whatever is kept further in.
 
 The transfers of every tile step follow from these tiles and the order of their loops alone, and so does how much there
-is to multiply in it. With the positions that are taken, no step takes less than the longer of both; exact transfers of
+is to multiply in it. With what is known of computing, no step takes less than the longer of both; exact transfers of
 a few tiles so rule out all mappings that have them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from tilewright.mapping.cycles import beside, group_cycles
+from tilewright.mapping.cycles import beside, group_cycles, rate_cycles
 from tilewright.mapping.homes import bypasses
 from tilewright.mapping.mapping import Mapping
-from tilewright.mapping.optimal.cases import TIMED, Node
+from tilewright.mapping.optimal.cases import TIMED, Node, Origin
 from tilewright.mapping.optimal.costs import UNLIMITED
 from tilewright.mapping.optimal.features import Floats
 from tilewright.mapping.optimal.realize import mappings
-from tilewright.mapping.optimal.structure import Structure
+from tilewright.mapping.optimal.threads import aside
 from tilewright.mapping.optimal.transfer_kernels import DOUBLE
 from tilewright.mapping.problem import NestProblem
-from tilewright.mapping.tiling import Tiling, without_single_loops
-from tilewright.mapping.traffic import moves_in, visits
+from tilewright.mapping.tiling import IntArray, Level, Tiling, without_single_loops
+from tilewright.mapping.traffic import box_elements, moves_in, span_tables, visits
+from tilewright.workload.nest import Operand
 
 MOST_STEPS, MOST_ORDERS = 20_000, 24  # of tiles that are looked at, and orders of their loops
-
-Prefix = tuple[int, ...]  # numbers of a component's tiles at the keeps down to the scratchpad's last
 
 
 @dataclass(frozen=True, eq=False)
 class Profile:
-    """The steps of some tiles in one order: first loads and last stores in cycles, and of every kind of step its
-    multiply-accumulates, the cycles of the transfers beside it, and how many there are."""
+    """The steps of some tiles in one order: first loads and last stores in cycles, and the different ``kinds`` of
+    steps, a row each: how many there are, their multiply-accumulates, the cycles of the transfers beside them, and for
+    every operand that passes the scratchpad by what it takes at least if its innermost loop is one of tiles, and if it
+    is refilled in every step (``steps_kernels``)."""
 
     edges: float
-    work: Floats
-    moved: Floats
-    number: Floats
-
-    def cycles(self, positions: float) -> float:
-        """What no mapping of these tiles on so many positions goes below."""
-        return self.edges + float((self.number * np.maximum(np.ceil(self.work / positions), self.moved)).sum())
+    kinds: Floats
 
 
 def profile(problem: NestProblem, mapping: Mapping) -> Profile | None:
@@ -59,70 +56,117 @@ def profile(problem: NestProblem, mapping: Mapping) -> Profile | None:
         dram, [*moves, visited.readbacks], tiling.steps, writing=False, at_start=problem.parameter_bytes
     )
     stores = group_cycles(dram, [visited.stores, visited.spills], tiling.steps, writing=True)
-    moved = beside(loads, stores).astype(np.float64)
+    moved = beside(loads, stores)
     last = tiling.levels[-1]
     work = np.broadcast_to(last.product({dim: chunks.length for dim, chunks in last.chunks.items()}), moved.shape)
-    kinds, number = np.unique(np.stack([work.astype(np.float64), moved]), axis=1, return_counts=True)
-    return Profile(float(loads[0] + stores[-1]), kinds[0], kinds[1], number.astype(np.float64))
+    flows = []
+    for keep in mapping.keeps:
+        if keep.operand in passing:
+            passing.remove(keep.operand)
+            operand = nest.operand(keep.operand)
+            above = min(len(tiling.loops), len(mapping.loops_above(keep.operand, keep.memory)))
+            levels = (tiling.levels[tiling.last_used(above, operand.dims)], last)
+            flows += [_flow(problem, operand, level, tiling.steps) for level in levels]
+    kinds, number = np.unique(np.stack([work, moved, *flows]), axis=1, return_counts=True)
+    return Profile(float(loads[0] + stores[-1]), np.vstack([number[None, :], kinds]).T.astype(np.float64))
 
 
-@dataclass(frozen=True, eq=False)
-class Cuts:
-    """What is known for a node: ``prefix`` adds up over the rows of a combination to its number among ``keys``
-    (ascending), and ``cycles`` are what no mapping with that number goes below."""
+def _flow(problem: NestProblem, operand: Operand, level: Level, steps: int) -> IntArray:
+    """The cycles that an operand takes, at least, to pass the scratchpad by in each step: every word once in those in
+    which an iteration of a level begins. Nothing where windows slide."""
+    found = np.zeros(steps, dtype=np.int64)
+    if any(axis.is_window for axis in operand.axes):
+        return found
+    dram = problem.arch.dram
+    elements = box_elements(operand, level, span_tables(operand, level.chunks, None))
+    found[level.first_step] = rate_cycles(-(-elements * problem.bits(operand.name) // 8), dram.read_bandwidth)
+    found[level.first_step] += dram.setup_cycles * (elements > 0)
+    return found
 
-    prefix: Any
-    keys: Any
-    cycles: Floats
+
+class Cuts(NamedTuple):
+    """What is known of tiles by their numbers: those of number ``keys[k]`` (ascending) have the profiles from
+    ``first[k]`` on, profile p with ``edges[p]`` and the ``kinds`` from ``ends[p]`` on."""
+
+    keys: IntArray
+    first: IntArray
+    edges: Floats
+    ends: IntArray
+    kinds: Floats
 
 
-NONE = Cuts(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+def _nothing() -> Cuts:
+    none = np.zeros(0, dtype=np.int64)
+    return Cuts(none, np.zeros(1, dtype=np.int64), np.zeros(0), np.zeros(1, dtype=np.int64), np.zeros((0, 3)))
+
+
+NONE = _nothing()
+
+
+class Known:
+    """The profiles of an order of keeps and its candidates, by the number of their tiles."""
+
+    def __init__(self, profiles: dict[int, tuple[Profile, ...]]) -> None:
+        self.profiles = profiles
+        self.joined: Cuts | None = None
+
+    def learn(self, key: int, own: tuple[Profile, ...]) -> None:
+        self.profiles[key] = own
+        self.joined = None
+
+    @property
+    def all(self) -> Cuts:
+        """All of them, joined."""
+        if self.joined is None:
+            keys = sorted(self.profiles)
+            own = [self.profiles[key] for key in keys]
+            each = [one for profiles in own for one in profiles]
+            first = np.cumsum([0, *(len(profiles) for profiles in own)])
+            ends = np.cumsum([0, *(len(one.kinds) for one in each)])
+            kinds = np.concatenate([one.kinds for one in each]) if each else NONE.kinds
+            edges = np.array([one.edges for one in each])
+            self.joined = Cuts(np.array(keys, dtype=np.int64), first, edges, ends, kinds)
+        return self.joined
 
 
 class Profiles:
-    """The profiles that a search has computed, by order of keeps and the tiles of every component."""
+    """The profiles that a search has computed, by order of keeps."""
 
     def __init__(self, problem: NestProblem) -> None:
         self.problem = problem
-        self.known: dict[Structure, dict[tuple[Prefix, ...], tuple[Profile, ...]]] = {}
+        self.known: WeakKeyDictionary[Origin, Known] = WeakKeyDictionary()
 
-    def copy(self, structure: Structure) -> Profiles:
+    def copy(self, origin: Origin) -> Profiles:
         """What is known of an order of keeps, for a job that runs beside others to learn more by itself."""
         other = Profiles(self.problem)
-        other.known[structure] = dict(self.known.get(structure, {}))
+        if origin in self.known:
+            other.known[origin] = Known(dict(self.known[origin].profiles))
         return other
 
     def take(self, other: Profiles) -> None:
         """Know what another one has learned, too."""
-        for structure, profiles in other.known.items():
-            self.known.setdefault(structure, {}).update(profiles)
+        for origin, known in other.known.items():
+            mine = self.known.setdefault(origin, Known({}))
+            mine.profiles.update(known.profiles)
+            mine.joined = None
 
-    def of_use(self, node: Node) -> bool:
+    def of_use(self, origin: Origin) -> bool:
         """Whether time counts, is pipelined, and does not follow from the bound of combinations alone."""
-        where = node.origin.where
-        return where.timing == DOUBLE and where.objective in TIMED and node.origin.machine.dram_read_rate < UNLIMITED
+        where = origin.where
+        timed = where.timing == DOUBLE and where.objective in TIMED and origin.machine.dram_read_rate < UNLIMITED
+        return timed and len(origin.prefixes.first) > 0
 
-    def least(self, node: Node, rows: Any) -> float:
-        """What the cycles of a combination are not below, by its tiles and positions."""
-        if not self.of_use(node):
-            return 0.0
-        structure = node.origin.structure
-        key = tuple(
-            tuple(node.origin.codes(c, node.numbers[c][row : row + 1])[0, : structure.tile_items].tolist())
-            for c, row in enumerate(rows)
-        )
-        profiles = self.known.setdefault(structure, {})
-        if key not in profiles:
-            profiles[key] = self._profiles(structure, node.tiles(rows))
-        where = node.origin.where
-        used = slice(where.at_used, where.at_used + len(where.positions))
-        taken = np.prod([table[row, used] for table, row in zip(node.tables, rows, strict=True)], axis=0)
-        return min((one.cycles(float(np.prod(taken))) for one in profiles[key]), default=0.0)
+    def learn(self, origin: Origin, keys: Iterable[int]) -> None:
+        """Compute the profiles of tiles by their numbers."""
+        known = self.known.setdefault(origin, Known({}))
+        for key in keys:
+            if key not in known.profiles:
+                known.learn(key, self._profiles(origin, key))
 
-    def _profiles(self, structure: Structure, chosen: dict[str, tuple[int, ...]]) -> tuple[Profile, ...]:
-        """The profiles of all orders of the tile loops of a combination; none where there are too many."""
-        pad = self.problem.arch.scratchpad.name
-        every, all_of_them = mappings(structure, chosen, MOST_ORDERS)
+    def _profiles(self, origin: Origin, key: int) -> tuple[Profile, ...]:
+        """The profiles of all orders of the tile loops; none where there are too many."""
+        pad, structure = self.problem.arch.scratchpad.name, origin.structure
+        every, all_of_them = mappings(structure, origin.tiled(key), MOST_ORDERS)
         if not all_of_them:
             return ()
         different = {mapping.tile_loops(pad): mapping for mapping in every}
@@ -130,29 +174,21 @@ class Profiles:
         return tuple(one for one in found if one is not None) if None not in found else ()
 
     def cuts(self, node: Node) -> Cuts:
-        """What is known of the tiles of a node's candidates, on the most positions that any combination takes."""
-        structure, where = node.origin.structure, node.origin.where
-        profiles = self.known.get(structure)
-        if not profiles:
+        """What is known of the tiles of a node's candidates."""
+        if not self.of_use(node.origin):
             return NONE
-        prefix, place, stride = [], [], 1
-        for c, numbers in enumerate(node.numbers):
-            codes = node.origin.codes(c, numbers)[:, : structure.tile_items]
-            different, at = np.unique(codes, axis=0, return_inverse=True)
-            prefix.append(at.reshape(-1) * stride)
-            place.append({tuple(one): k * stride for k, one in enumerate(different.tolist())})
-            stride *= len(different)
-        if stride >= 2**62:
-            return NONE
-        used = slice(where.at_used, where.at_used + len(where.positions))
-        taken = np.prod([table[:, used].max(axis=0) for table in node.tables], axis=0)
-        positions = float(np.prod(np.minimum(taken, where.positions)))
-        found = sorted(
-            (sum(here[k] for k, here in zip(key, place, strict=True)), min(one.cycles(positions) for one in own))
-            for key, own in profiles.items()
-            if own and all(k in here for k, here in zip(key, place, strict=True))
-        )
-        if not found:
-            return NONE
-        keys, cycles = np.array([key for key, _ in found], dtype=np.int64), np.array([cycles for _, cycles in found])
-        return Cuts(np.concatenate(prefix), keys, cycles)
+        return self.known.setdefault(node.origin, Known({})).all
+
+    def least(self, node: Node, rows: Any) -> float:
+        """What the cycles of a combination are not below."""
+        from tilewright.mapping.optimal.steps_kernels import least_cycles
+
+        if not self.of_use(node.origin):
+            return 0.0
+        chosen = node.offsets[:-1] + np.asarray(rows)
+        key = int(node.prefix()[chosen].sum())
+        self.learn(node.origin, [key])
+        table = np.stack([own[row] for own, row in zip(node.tables, rows, strict=True)])
+        cuts, origin = self.cuts(node), node.origin
+        with aside():
+            return float(least_cycles(table, cuts, np.searchsorted(cuts.keys, key), origin.where, origin.machine))
