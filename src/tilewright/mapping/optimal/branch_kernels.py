@@ -182,13 +182,13 @@ def descend(rows, starts, counts, table, s, cost, befores):
 
 
 @njit(cache=True, nogil=True)
-def single_bounds(component, start, count, least, table, s, cost):
-    """The bound of every candidate of one component while nothing else is chosen."""
+def single_bounds(component, own, least, table, s, cost):
+    """The bounds of some candidates of one component while nothing else is chosen."""
     rows = least.copy()
     scratch = scratch_of(s)
-    out = np.empty(count)
-    for k in range(count):
-        rows[component] = start + k
+    out = np.empty(len(own))
+    for k in range(len(own)):
+        rows[component] = own[k]
         out[k] = bound(rows, table, s, cost, scratch)[0]
     return out
 

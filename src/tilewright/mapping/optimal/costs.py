@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tilewright.mapping.floor import in_bounds, touched_elements
+from tilewright.mapping.optimal.chains import IntTable
 from tilewright.mapping.optimal.components import one_slides, repeated_windows
 from tilewright.mapping.optimal.features import Component, Floats
 from tilewright.mapping.optimal.structure import Structure
@@ -279,16 +280,22 @@ def forest(tables: list[Floats], kinds: Any, free: int, shapes: list[Floats]) ->
     )
 
 
+def stand_ins(table: Floats, begins: IntTable, kinds: Any, free: int) -> Floats:
+    """Rows that stand for all candidates from one of ``begins`` up to the next: their least factors."""
+    found: Floats = np.minimum.reduceat(table, begins, axis=0)
+    for column in np.flatnonzero(kinds == MOST):
+        found[:, column] = np.maximum.reduceat(table[:, column], begins)
+    for column in np.flatnonzero(kinds == COMMON):
+        found[:, column] = np.bitwise_and.reduceat(table[:, column].astype(np.int64), begins)
+    found[:, free] = 1.0
+    return found
+
+
 def bare_forest(tables: list[Floats], kinds: Any, free: int) -> Forest:
     """The same with nothing between the candidates and the row for all of them: for bounds of single candidates."""
     rows, roots, starts, total = [], [], [], 0
     for table in tables:
-        whole = table.min(axis=0)
-        whole[kinds == MOST] = table.max(axis=0)[kinds == MOST]
-        for column in np.flatnonzero(kinds == COMMON):
-            whole[column] = np.bitwise_and.reduce(table[:, column].astype(np.int64))
-        whole[free] = 1.0
-        rows += [table, whole[None, :]]
+        rows += [table, stand_ins(table, np.zeros(1, dtype=np.int64), kinds, free)]
         starts.append(total)
         total += len(table) + 1
         roots.append(total - 1)

@@ -29,9 +29,10 @@ SIMPLE = 1_000  # candidates of a component that leave time for more orders
 DIVE, WALKS = 30_000, 2  # steps of a walk, walks of a dive
 MOST_FIRST, MOST_CANDIDATES = 30_000, 120_000  # candidates of a component: to begin with, and to be listed at all
 DIP, DIP_STATES, DIP_LEAVES, DIP_ORDERS = 20_000, 30_000, 4, 6  # bounds, vectors of tiles, combinations, loop orders
+MOST_DIPS = 100  # parts of a node that are searched
 MOST_ORDERS = 48  # of loops, in which a combination is evaluated at once
 PAIRED, MOST_PAIRED = 2, 12  # orders of keeps whose pairs of components are searched: without success, at most
-WORTH, ALIKE, PAIRING = 0.995, 1.02, 0.25  # what a success is, what is the same; the share of the time for this
+WORTH, ALIKE, SHARE = 0.995, 1.02, 0.2  # what a success is, what is the same; the share of the time for one way
 NEARLY = 0.97  # a guess as a share of the best that may be better yet
 POLISHED, POLISHED_FLAT, POLISHING = 8, 2, 2000  # finds whose positions are tried with other tiles; tangents for that
 
@@ -124,8 +125,7 @@ def pair_all(search: Search, proving: bool) -> None:
     spaces = (EVEN, WHOLE, FEW) if proving else (WHOLE, FEW)
     choice = search.allowed(next((one for one in spaces if search.candidates(one) <= MOST_FIRST), FEWER))
     orders = [one for one in search.structures if None not in one.axis_places][: MOST_PAIRED if proving else PAIRED]
-    now, quiet, least = monotonic(), 0, np.inf
-    until = np.inf if search.deadline is None else now + PAIRING * (search.deadline - now)
+    quiet, least, until = 0, np.inf, _share(search)
     for first in range(0, len(orders), THREADS):
         if search.spent or quiet >= PAIRED or (first and monotonic() > until):
             return
@@ -138,6 +138,12 @@ def pair_all(search: Search, proving: bool) -> None:
         least = min(least, *values, np.inf)
         alike = all(value < ALIKE * least for value in values)
         quiet = quiet + len(pair) if alike and search.judge.least >= WORTH * before else 0
+
+
+def _share(search: Search) -> float:
+    """Until when (of ``monotonic``) to look for better mappings in one way."""
+    now = monotonic()
+    return np.inf if search.deadline is None else now + SHARE * (search.deadline - now)
 
 
 def _paired(node: Node) -> tuple[Node, Any, float, int]:
@@ -153,9 +159,9 @@ def polish_all(search: Search) -> None:
         finds.setdefault((structure.items, spread), (structure, spread))
     choice = search.allowed(EVEN if search.candidates(EVEN) <= MOST_CANDIDATES else FEW)
     held = any(memory.per for memory in search.problem.arch.memories)
-    most = list(finds.values())[: POLISHED if held else POLISHED_FLAT]
+    most, until = list(finds.values())[: POLISHED if held else POLISHED_FLAT], _share(search)
     for first in range(0, len(most), THREADS):
-        if search.spent:
+        if search.spent or monotonic() > until:
             return
         pair = most[first : first + THREADS]
         ready = [(structure, replace(choice, spread=spread)) for structure, spread in pair]
@@ -178,8 +184,10 @@ def polish(search: Search, node: Node) -> None:
 
 def dip(search: Search, nodes: list[Node]) -> None:
     """Evaluate the combinations of least bound in nodes where a short search finds them, several nodes at a time."""
-    waiting = [node for node in nodes if node.settled and node.states() <= DIP_STATES]
+    waiting = [node for node in nodes[:MOST_DIPS] if node.settled and node.states() <= DIP_STATES]
     for first in range(0, len(waiting), THREADS):
+        if search.spent:
+            return
         _dip(search, waiting[first : first + THREADS])
 
 

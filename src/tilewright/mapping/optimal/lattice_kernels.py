@@ -545,7 +545,7 @@ def _leaves(
             key += prefix[by_path[first[c]]]
         at = np.searchsorted(cuts.keys, key)
         if at < len(cuts.keys) and cuts.keys[at] == key:
-            key, known = -1, at
+            key, known = -1, int(at)
     done, positions = 0, 1.0
     while True:
         for c in range(components):

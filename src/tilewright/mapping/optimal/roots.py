@@ -20,6 +20,7 @@ from tilewright.mapping.optimal.costs import (
     layout,
     packed,
     separable,
+    stand_ins,
     traits,
     with_fewest_points,
 )
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 DOMINATED, COMPARED = 20_000, 500  # rows that are worth comparing, with how many where more than bytes counts
 TANGENTS = 2000
+TOGETHER = 12  # neighbours that are bounded together first
 FEW_LISTED, MOST_LISTED = 5_000, 200_000  # candidates kept for another look: of an order of keeps, of all of them
 
 
@@ -71,11 +73,11 @@ def root(search: Search, structure: Structure, choice: Choice, tally: Tally) -> 
     early = search.objective == "traffic" and max(len(part) for part in parts) < DOMINATED
     if comparable and early:  # few are left where bytes alone count
         node = _without_dominated(search, node, parts, tally)
-    if "tangent" in search.rules:
+    if "candidate" in search.rules:
+        node = _without_hopeless(node, search.judge.limit(), tally)
+    if node is not None and "tangent" in search.rules:
         node, dropped, work = solved(node, search.judge.limit())
         tally.take(work // 2 + 100, dropped)
-    if node is not None and "candidate" in search.rules:
-        node = _without_hopeless(node, search.judge.limit(), tally)
     if node is not None and comparable and not early and node.rows < DOMINATED:
         node = _without_dominated(search, node, parts, tally)
     if node is not None:
@@ -160,13 +162,23 @@ def _packed(structure: Structure, parts: list[Component]) -> tuple[list[Floats],
 
 def below(node: Node, bare: Forest, rows: Any, c: int, limit: float) -> Any:
     """Which candidates of a component have a bound below the limit, beside the ``rows`` of all others: candidates, or
-    what stands for all of them (``bare.roots``)."""
+    what stands for all of them (``bare.roots``). Neighbours are first bounded together."""
     from tilewright.mapping.optimal.branch_kernels import single_bounds
 
-    where, machine = node.origin.where, node.origin.machine
-    with aside():
-        bounds = single_bounds(c, bare.starts[c], len(node.numbers[c]), rows, bare.table, where, machine)
-    return bounds < limit
+    origin, start, count = node.origin, bare.starts[c], len(node.numbers[c])
+    levels, beside = [bare.table[start : start + count]], bare.table[rows]
+    while len(levels[-1]) > TOGETHER:
+        begins = np.arange(0, len(levels[-1]), TOGETHER)
+        levels.append(stand_ins(levels[-1], begins, origin.kinds, origin.where.at_free))
+    left = np.ones(1, dtype=bool)
+    for level in reversed(levels):
+        left = np.repeat(left, TOGETHER)[: len(level)]
+        some = np.flatnonzero(left)
+        table, own = np.concatenate([level[some], beside]), np.arange(len(some))
+        with aside():
+            bounds = single_bounds(c, own, len(some) + np.arange(len(rows)), table, origin.where, origin.machine)
+        left[some] = bounds < limit
+    return left
 
 
 def _without_hopeless(node: Node, limit: float, tally: Tally) -> Node | None:
