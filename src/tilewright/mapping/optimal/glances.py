@@ -14,6 +14,7 @@ from tilewright.mapping.optimal.branches import branches, said_elsewhere
 from tilewright.mapping.optimal.cases import Node, solved
 from tilewright.mapping.optimal.costs import OBJECTIVE_CODES, WITHIN, turns_taken
 from tilewright.mapping.optimal.early import DIP_LEAVES
+from tilewright.mapping.optimal.forms import Relaxed
 from tilewright.mapping.optimal.lattice import Found, least_in_trees, shortest_paths
 from tilewright.mapping.optimal.parts import Heads, Parts
 from tilewright.mapping.optimal.profiles import Profiles
@@ -70,7 +71,7 @@ def told_apart(
         if not part.apart or over(until) or part.states() > MANY_STATES:
             found.append((part, None))
             continue
-        seen = searched(part, limit, profiles)
+        seen = searched(part, limit, profiles, form=part.form)
         tally.nodes += seen.work
         tally.pruned["bound"] += seen.cut
         if seen.rows or seen.rest < limit:
@@ -100,11 +101,14 @@ def by_paths(node: Node) -> bool:
     return node.origin.structure.deep and node.states() <= STATES
 
 
-def searched(node: Node, limit: float, profiles: Profiles) -> Found:
-    """What a short search of a part finds; once more with what that has taught, as long as all of it takes too long."""
+def searched(
+    node: Node, limit: float, profiles: Profiles, most: int = DIP_LEAVES, form: Relaxed | None = None
+) -> Found:
+    """What a short search of a part finds; once more with what that has taught, as long as there is something to learn
+    or all of it takes too long."""
     work = cut = 0
     for _ in range(1 + MOST_AGAIN):
-        seen = shortest_paths(node, limit, DIP_LEAVES, GLIMPSE, node.form, profiles.cuts(node))
+        seen = shortest_paths(node, limit, most, GLIMPSE, form, profiles.cuts(node))
         work, cut = work + seen.work, cut + seen.cut
         profiles.learn(node.origin, seen.asked)
         if not seen.rows or not (seen.asked or all(ruled_out(node, rows, limit, profiles) for rows in seen.rows)):
@@ -121,8 +125,7 @@ def glanced(node: Node, limit: float, small: float, profiles: Profiles, tally: T
         seen = least_in_trees(case, limit, GLANCED, GLIMPSE) if case.size <= small else None
         if (seen is None or seen.rows or seen.rest < limit) and by_paths(case):
             tally.nodes += 0 if seen is None else seen.work
-            form = node.form if case is node else None
-            seen = shortest_paths(case, limit, GLANCED, GLIMPSE, form, profiles.cuts(case))
+            seen = searched(case, limit, profiles, GLANCED, node.form if case is node else None)
         if seen is None:
             return None
         tally.nodes += seen.work

@@ -335,7 +335,10 @@ class Search:
             return self.looked_into(nodes, proof, budget)
 
         rows, small = sum(node.rows for node in nodes), self.small
-        found = self.aside(lambda k, tally: glanced(nodes[k], limit, small, self.profiles, tally), len(nodes), rows)
+        own = [self.profiles.copy(node.origin) for node in nodes]
+        found = self.aside(lambda k, tally: glanced(nodes[k], limit, small, own[k], tally), len(nodes), rows)
+        for learned in own:
+            self.profiles.take(learned)
         left: list[Node] = []
         for node, seen in zip(nodes, found, strict=True):
             for part, rows, value in () if seen is None else seen:
@@ -512,7 +515,8 @@ class Search:
             spent += NODES_AN_EVALUATION * (self.judge.evaluated - before)
             if rest >= self.judge.limit() or self.spent or most >= MOST_LEAVES or spent >= budget:
                 return rest
-            gone = self.pruned["bound"] > left_out and self.judge.evaluated == before
+            self.profiles.learn(node.origin, found.asked)
+            gone = bool(found.asked) or (self.pruned["bound"] > left_out and self.judge.evaluated == before)
             if gone and not few and learned < MOST_AGAIN:
                 learned += 1  # paths do not lead again to what took too long
             else:

@@ -106,9 +106,9 @@ NONE = _nothing()
 class Known:
     """The profiles of an order of keeps and its candidates, by the number of their tiles."""
 
-    def __init__(self, profiles: dict[int, tuple[Profile, ...]]) -> None:
+    def __init__(self, profiles: dict[int, tuple[Profile, ...]], joined: Cuts | None = None) -> None:
         self.profiles = profiles
-        self.joined: Cuts | None = None
+        self.joined = joined
 
     def learn(self, key: int, own: tuple[Profile, ...]) -> None:
         self.profiles[key] = own
@@ -140,15 +140,17 @@ class Profiles:
         """What is known of an order of keeps, for a job that runs beside others to learn more by itself."""
         other = Profiles(self.problem)
         if origin in self.known:
-            other.known[origin] = Known(dict(self.known[origin].profiles))
+            known = self.known[origin]
+            other.known[origin] = Known(dict(known.profiles), known.joined)
         return other
 
     def take(self, other: Profiles) -> None:
         """Know what another one has learned, too."""
         for origin, known in other.known.items():
             mine = self.known.setdefault(origin, Known({}))
-            mine.profiles.update(known.profiles)
-            mine.joined = None
+            if known.profiles.keys() - mine.profiles.keys():
+                mine.profiles.update(known.profiles)
+                mine.joined = None
 
     def of_use(self, origin: Origin) -> bool:
         """Whether time counts, is pipelined, and does not follow from the bound of combinations alone."""
