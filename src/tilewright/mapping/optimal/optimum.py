@@ -114,7 +114,7 @@ class Search:
         self.winner: tuple[Structure, dict[str, tuple[int, ...]]] | None = None  # where the best mapping comes from
         self.order_of: Mapping | None = None  # whose order of tile loops is taken where no other order can be better
         self.sweeps = self.swept = 0  # trees, and their bounds
-        self.profiles = Profiles(problem)
+        self.profiles = Profiles(problem, deadline)
         self.finds: list[tuple[float, Structure, dict[str, tuple[int, ...]]]] = []  # what walks have found
         self.dipped = 0  # bounds computed for good mappings on the way
         # The least bound of what had too many steps, and whether candidates never give way to others of more steps.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -130,15 +131,15 @@ class Known:
 
 
 class Profiles:
-    """The profiles that a search has computed, by order of keeps."""
+    """The profiles that a search has computed, by order of keeps; none is begun after some time (of ``monotonic``)."""
 
-    def __init__(self, problem: NestProblem) -> None:
-        self.problem = problem
+    def __init__(self, problem: NestProblem, until: float | None = None) -> None:
+        self.problem, self.until = problem, until
         self.known: WeakKeyDictionary[Origin, Known] = WeakKeyDictionary()
 
     def copy(self, origin: Origin) -> Profiles:
         """What is known of an order of keeps, for a job that runs beside others to learn more by itself."""
-        other = Profiles(self.problem)
+        other = Profiles(self.problem, self.until)
         if origin in self.known:
             known = self.known[origin]
             other.known[origin] = Known(dict(known.profiles), known.joined)
@@ -162,6 +163,8 @@ class Profiles:
         """Compute the profiles of tiles by their numbers."""
         known = self.known.setdefault(origin, Known({}))
         for key in keys:
+            if self.until is not None and monotonic() > self.until:
+                return
             if key not in known.profiles:
                 known.learn(key, self._profiles(origin, key))
 
@@ -187,10 +190,11 @@ class Profiles:
 
         if not self.of_use(node.origin):
             return 0.0
-        chosen = node.offsets[:-1] + np.asarray(rows)
-        key = int(node.prefix()[chosen].sum())
-        self.learn(node.origin, [key])
-        table = np.stack([own[row] for own, row in zip(node.tables, rows, strict=True)])
-        cuts, origin = self.cuts(node), node.origin
+        origin = node.origin
+        key = int(node.prefix()[node.offsets[:-1] + np.asarray(rows)].sum())
+        self.learn(origin, [key])
+        if key not in self.known[origin].profiles:
+            return 0.0
+        table, cuts = np.stack([own[row] for own, row in zip(node.tables, rows, strict=True)]), self.cuts(node)
         with aside():
             return float(least_cycles(table, cuts, np.searchsorted(cuts.keys, key), origin.where, origin.machine))
