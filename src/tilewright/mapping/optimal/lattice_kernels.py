@@ -469,7 +469,7 @@ def lattice(
             if not known:
                 held, worst, rest, one, key = _leaves(
                     here, node, by_path, offsets, table, s, cost, befores, limit, worst, found, values, held, rest,
-                    rows, scratch, floor[depth + 1] / unit, prefix, cuts,
+                    rows, scratch, floor[depth + 1] / unit if unit > 0.0 else 0.0, prefix, cuts,
                 )  # fmt: skip
                 spent += one
             continue

@@ -491,6 +491,7 @@ class Search:
         """The same for a node that cuts bring no nearer to the costs."""
         few = node.size <= self.small
         most, spent, learned = 16, 0, 0
+        tried: set[tuple[int, ...]] = set()
         while True:
             allowed = budget - spent
             if self.deadline is not None:
@@ -508,9 +509,12 @@ class Search:
             for rows, value in zip(found.rows, found.values, strict=True):
                 if not value < self.judge.limit():
                     break
+                if (chosen := tuple(rows.tolist())) in tried:
+                    continue
                 if self.spent:
                     rest = min(rest, value)
                     break
+                tried.add(chosen)
                 self.try_leaf(node, rows, proof, value)
             spent += NODES_AN_EVALUATION * (self.judge.evaluated - before)
             if rest >= self.judge.limit() or self.spent or most >= MOST_LEAVES or spent >= budget:
