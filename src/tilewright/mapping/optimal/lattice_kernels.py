@@ -546,11 +546,10 @@ def _leaves(
         at = np.searchsorted(cuts.keys, key)
         if at < len(cuts.keys) and cuts.keys[at] == key:
             key, known = -1, int(at)
-    done, positions = 0, 1.0
+    done = 0
     while True:
         for c in range(components):
             rows[c] = by_path[cursor[c]]
-        positions = taken_positions(rows, table, s)
         value = np.inf
         for k in range(len(befores)):
             s.before[:, :] = befores[k]
@@ -559,11 +558,9 @@ def _leaves(
                 continue
             least = least_cycles
             if known >= 0:
-                step = 1.0
-                for c in range(components):
-                    step *= table[rows[c], s.at_points + 2]
+                positions = taken_positions(rows, table, s)
                 least = by_steps(
-                    rows, table, step, positions, known, s, cost, cuts.first, cuts.edges, cuts.ends, cuts.kinds
+                    rows, table, np.inf, positions, known, s, cost, cuts.first, cuts.edges, cuts.ends, cuts.kinds
                 )
             value = min(value, max(own, _objective(energy, max(cycles, least), s)))
         done += len(befores)

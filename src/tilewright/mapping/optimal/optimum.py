@@ -291,13 +291,10 @@ class Search:
         """
         limit, small = self.judge.limit(), self.small
         until = self.deadline if "bound" in self.rules else 0.0
-        own = [self.profiles.copy(node.origin) for node in nodes]  # each job learns by itself
         free = self.free
-        found = self.aside(
-            lambda k, tally: told_apart(nodes[k], limit, small, free, until, own[k], tally), len(nodes), MANY
+        found = self.learning(
+            lambda node, own, tally: told_apart(node, limit, small, free, until, own, tally), nodes, MANY
         )
-        for learned in own:
-            self.profiles.take(learned)
         left: list[Node] = []
         hopeful: list[tuple[float, int, Any]] = []
         for part, seen in chain(*found):
@@ -335,10 +332,7 @@ class Search:
             return self.looked_into(nodes, proof, budget)
 
         rows, small = sum(node.rows for node in nodes), self.small
-        own = [self.profiles.copy(node.origin) for node in nodes]
-        found = self.aside(lambda k, tally: glanced(nodes[k], limit, small, own[k], tally), len(nodes), rows)
-        for learned in own:
-            self.profiles.take(learned)
+        found = self.learning(lambda node, own, tally: glanced(node, limit, small, own, tally), nodes, rows)
         left: list[Node] = []
         for node, seen in zip(nodes, found, strict=True):
             for part, rows, value in () if seen is None else seen:
@@ -464,6 +458,14 @@ class Search:
         found = side_by_side(lambda k: work(k, tallies[k]), range(jobs), rows)
         for tally in tallies:
             self.count(tally)
+        return found
+
+    def learning(self, work: Callable[[Node, Profiles, Tally], Any], nodes: list[Node], rows: int) -> list[Any]:
+        """The same for nodes, with profiles that every job learns by itself; all are known afterwards."""
+        own = [self.profiles.copy(node.origin) for node in nodes]
+        found = self.aside(lambda k, tally: work(nodes[k], own[k], tally), len(nodes), rows)
+        for learned in own:
+            self.profiles.take(learned)
         return found
 
     def count(self, tally: Tally) -> None:

@@ -42,7 +42,7 @@ def by_steps(rows, table, least_step, positions, known, s, cost, first, edges, e
     """The cycles that no mapping with tiles of some profiles (``first[known]`` and following) goes below.
 
     ``rows`` have the least factors of what is left, their compute steps of a tile at most; those of the largest tile
-    are at least ``least_step``.
+    are at least ``least_step`` (infinite: the same, for a single combination).
     """
     if first[known] == first[known + 1]:
         return 0.0
@@ -103,10 +103,6 @@ def taken_positions(rows, table, s):
 @njit(cache=True, nogil=True)
 def least_cycles(table, cuts, known, s, cost):
     """The cycles that no mapping of a combination goes below, with what is known of its tiles."""
-    n = len(table)
-    rows = np.arange(n)
-    step = 1.0
-    for c in range(n):
-        step *= table[c, s.at_points + 2]
+    rows = np.arange(len(table))
     positions = taken_positions(rows, table, s)
-    return by_steps(rows, table, step, positions, known, s, cost, cuts.first, cuts.edges, cuts.ends, cuts.kinds)
+    return by_steps(rows, table, np.inf, positions, known, s, cost, cuts.first, cuts.edges, cuts.ends, cuts.kinds)
