@@ -18,6 +18,7 @@ from tilewright.workload.nest import Axis, LoopNest
 OBJECTIVE_CODES = {"latency": 0, "energy": 1, "edp": 2, "traffic": 3}
 WITHIN = 4  # limits of energy and cycles
 UNLIMITED = 1e30
+TOGETHER = 12  # neighbours that are bounded together first
 
 
 class Layout(NamedTuple):
@@ -291,16 +292,12 @@ def stand_ins(table: Floats, begins: IntTable, kinds: Any, free: int) -> Floats:
     return found
 
 
-def bare_forest(tables: list[Floats], kinds: Any, free: int) -> Forest:
-    """The same with nothing between the candidates and the row for all of them: for bounds of single candidates."""
-    rows, roots, starts, total = [], [], [], 0
-    for table in tables:
-        rows += [table, stand_ins(table, np.zeros(1, dtype=np.int64), kinds, free)]
-        starts.append(total)
-        total += len(table) + 1
-        roots.append(total - 1)
-    none = np.zeros(0, dtype=np.int64)
-    return Forest(np.concatenate(rows), none, none, np.array(roots), np.array(starts))
+def stacked(table: Floats, kinds: Any, free: int) -> list[Floats]:
+    """Candidates, rows that stand for ``TOGETHER`` neighbours each, and so on up to one row for all of them."""
+    levels = [table]
+    while len(levels) == 1 or len(levels[-1]) > 1:
+        levels.append(stand_ins(levels[-1], np.arange(0, len(levels[-1]), TOGETHER), kinds, free))
+    return levels
 
 
 def _rate(value: Any) -> float:

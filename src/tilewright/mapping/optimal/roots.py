@@ -14,13 +14,12 @@ from tilewright.mapping.optimal.cases import Node, Origin, solved
 from tilewright.mapping.optimal.chains import Choice
 from tilewright.mapping.optimal.components import alike
 from tilewright.mapping.optimal.costs import (
-    Forest,
-    bare_forest,
+    TOGETHER,
     costs,
     layout,
     packed,
     separable,
-    stand_ins,
+    stacked,
     traits,
     with_fewest_points,
 )
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 
 DOMINATED, COMPARED = 20_000, 500  # rows that are worth comparing, with how many where more than bytes counts
 TANGENTS = 2000
-TOGETHER = 12  # neighbours that are bounded together first
 FEW_LISTED, MOST_LISTED = 5_000, 200_000  # candidates kept for another look: of an order of keeps, of all of them
 
 
@@ -160,23 +158,19 @@ def _packed(structure: Structure, parts: list[Component]) -> tuple[list[Floats],
     return tables, kinds
 
 
-def below(node: Node, bare: Forest, rows: Any, c: int, limit: float) -> Any:
-    """Which candidates of a component have a bound below the limit, beside the ``rows`` of all others: candidates, or
-    what stands for all of them (``bare.roots``). Neighbours are first bounded together."""
+def below(node: Node, levels: list[Floats], beside: Floats, c: int, limit: float) -> Any:
+    """Which candidates of a component (``stacked``) have a bound below the limit beside a row for every other one: a
+    candidate, or what stands for all of them. Neighbours are first bounded together."""
     from tilewright.mapping.optimal.branch_kernels import single_bounds
 
-    origin, start, count = node.origin, bare.starts[c], len(node.numbers[c])
-    levels, beside = [bare.table[start : start + count]], bare.table[rows]
-    while len(levels[-1]) > TOGETHER:
-        begins = np.arange(0, len(levels[-1]), TOGETHER)
-        levels.append(stand_ins(levels[-1], begins, origin.kinds, origin.where.at_free))
+    where, machine = node.origin.where, node.origin.machine
     left = np.ones(1, dtype=bool)
     for level in reversed(levels):
         left = np.repeat(left, TOGETHER)[: len(level)]
         some = np.flatnonzero(left)
         table, own = np.concatenate([level[some], beside]), np.arange(len(some))
         with aside():
-            bounds = single_bounds(c, own, len(some) + np.arange(len(rows)), table, origin.where, origin.machine)
+            bounds = single_bounds(c, own, len(some) + np.arange(len(beside)), table, where, machine)
         left[some] = bounds < limit
     return left
 
@@ -187,8 +181,9 @@ def _without_hopeless(node: Node, limit: float, tally: Tally) -> Node | None:
     from tilewright.mapping.optimal.transfer_kernels import scratch_of
 
     where, machine = node.origin.where, node.origin.machine
-    bare = bare_forest(list(node.tables), node.origin.kinds, where.at_free)
-    least = bound(bare.roots, bare.table, where, machine, scratch_of(where))[0]
+    stacks = [stacked(table, node.origin.kinds, where.at_free) for table in node.tables]
+    tops = np.concatenate([levels[-1] for levels in stacks])
+    least = bound(np.arange(len(tops)), tops, where, machine, scratch_of(where))[0]
     if not least < limit:
         tally.pruned["candidate"] += node.rows
         return None
@@ -198,7 +193,7 @@ def _without_hopeless(node: Node, limit: float, tally: Tally) -> Node | None:
     some, other = node.origin.twins or (0, 0)
     alone = some == other or not np.array_equal(node.numbers[some], node.numbers[other])
     wanted = [c for c in range(len(node.numbers)) if alone or c != other]
-    masks = side_by_side(lambda c: below(node, bare, bare.roots, c, limit), wanted, node.rows)
+    masks = side_by_side(lambda c: below(node, stacks[c], tops, c, limit), wanted, node.rows)
     if not alone:
         masks.insert(other, masks[some])
     tally.pruned["candidate"] += sum(int((~mask).sum()) for mask in masks)
