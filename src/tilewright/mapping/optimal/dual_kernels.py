@@ -21,33 +21,49 @@ MOST_MIXED = 40  # candidates of a component that a mixture begins with
 
 
 @njit(cache=True, nogil=True)
-def tangent(x, coefficients, constants, roles, slopes, shifts, heat, most, theta, scratch):
-    """The weighted objective at ``x`` (logarithms of features) and its slope ``theta``.
+def sparse(coefficients):
+    """(first, columns, weights): the coefficients of group g that are not zero from ``first[g]`` up to the next."""
+    groups, features = coefficients.shape
+    first, held = np.zeros(groups + 1, np.int64), 0
+    columns, weights = np.empty(coefficients.size, np.int64), np.empty(coefficients.size)
+    for g in range(groups):
+        for f in range(features):
+            if coefficients[g, f] != 0.0:
+                columns[held], weights[held] = f, coefficients[g, f]
+                held += 1
+        first[g + 1] = held
+    return first, columns[:held], weights[:held]
+
+
+@njit(cache=True, nogil=True)
+def tangent(x, terms, constants, roles, slopes, shifts, heat, most, theta, scratch):
+    """The weighted objective at ``x`` (logarithms of features) and its slope ``theta``; ``terms`` are the ``sparse``
+    coefficients of all groups.
 
     A group with a negative constant counts as the chord ``slope * log(sum without it) + shift``. The longest group is
     a softer one the more ``heat`` there is; so is what a room costs that is taken too much of, up to ``most``.
     """
-    groups, features = coefficients.shape
+    first, columns, weigh = terms
     theta[:] = 0.0
     value, longest = 0.0, -np.inf
     raised, logs, sums = scratch[0], scratch[1], scratch[2]
-    for f in range(features):
+    for f in range(len(x)):
         raised[f] = np.exp(x[f])
-    for g in range(groups):
+    for g in range(len(roles)):
         total = max(constants[g], 0.0)
-        for f in range(features):
-            total += coefficients[g, f] * raised[f]
+        for k in range(first[g], first[g + 1]):
+            total += weigh[k] * raised[columns[k]]
         total = max(total, 1e-300)  # a machine may give its energies as nothing
         sums[g] = total
         logs[g] = slopes[g] * np.log(total) + shifts[g]
         if roles[g] == LONGEST:
             longest = max(longest, logs[g] + most[1, g])
     weights = 0.0
-    for g in range(groups):
+    for g in range(len(roles)):
         if roles[g] == LONGEST:
             scratch[3, g] = np.exp((logs[g] + most[1, g] - longest) / heat)
             weights += scratch[3, g]
-    for g in range(groups):
+    for g in range(len(roles)):
         if roles[g] == TOTAL:
             share = 1.0
         elif roles[g] == LONGEST:
@@ -59,8 +75,8 @@ def tangent(x, coefficients, constants, roles, slopes, shifts, heat, most, theta
             continue
         value += share * logs[g]
         scale = share * slopes[g] / sums[g]
-        for f in range(features):
-            theta[f] += scale * coefficients[g, f] * raised[f]
+        for k in range(first[g], first[g + 1]):
+            theta[columns[k]] += scale * weigh[k] * raised[columns[k]]
     return value
 
 
@@ -77,7 +93,7 @@ def dual(logs, offsets, coefficients, constants, roles, slopes, shifts, most, st
     """
     n = len(offsets) - 1
     total, features = logs.shape
-    groups = len(roles)
+    groups, terms = len(roles), sparse(coefficients)
     theta, scratch = np.zeros(features), np.empty((5, max(features, groups)))
     scores, best_scores = np.zeros(total), np.zeros(total)
     best_theta = np.zeros(features)
@@ -113,7 +129,7 @@ def dual(logs, offsets, coefficients, constants, roles, slopes, shifts, most, st
     ends = np.zeros(2, np.int64)
     for number in range(rounds):
         heat = LEAST_HEAT if warm else max(LEAST_HEAT, HEAT * COOLING ** (number * steps))
-        value = tangent(x, coefficients, constants, roles, slopes, shifts, heat, most, theta, scratch)
+        value = tangent(x, terms, constants, roles, slopes, shifts, heat, most, theta, scratch)
         # Price every candidate.
         reached = value
         for f in range(features):
@@ -159,7 +175,7 @@ def dual(logs, offsets, coefficients, constants, roles, slopes, shifts, most, st
         for _ in range(steps):
             c = turn % n
             turn += 1
-            tangent(x, coefficients, constants, roles, slopes, shifts, heat, most, theta, scratch)
+            tangent(x, terms, constants, roles, slopes, shifts, heat, most, theta, scratch)
             drop = _way(theta, pooled[c], held[c], weights[c], way, ends)
             if drop < 1e-4:
                 still += 1
@@ -168,7 +184,7 @@ def dual(logs, offsets, coefficients, constants, roles, slopes, shifts, most, st
                 continue
             still = 0
             share = _lowest(
-                x, way, drop, weights[c, ends[1]], moved, coefficients, constants, roles, slopes, shifts, heat, most,
+                x, way, drop, weights[c, ends[1]], moved, terms, constants, roles, slopes, shifts, heat, most,
                 theta, scratch,
             )  # fmt: skip
             weights[c, ends[0]] += share
@@ -237,7 +253,7 @@ def _way(theta, pooled, held, weights, way, ends):
 
 @njit(cache=True, nogil=True)
 def _lowest(
-    x, way, drop, far, moved, coefficients, constants, roles, slopes, shifts, heat, most, theta, scratch
+    x, way, drop, far, moved, terms, constants, roles, slopes, shifts, heat, most, theta, scratch
 ):  # fmt: skip
     """How far to go on a way, at most ``far``, to where the objective is about least: along it the slope, at first
     ``-drop``, grows."""
@@ -245,7 +261,7 @@ def _lowest(
     for number in range(5):
         for f in range(len(x)):
             moved[f] = x[f] + share * way[f]
-        tangent(moved, coefficients, constants, roles, slopes, shifts, heat, most, theta, scratch)
+        tangent(moved, terms, constants, roles, slopes, shifts, heat, most, theta, scratch)
         slope = 0.0
         for f in range(len(x)):
             slope += theta[f] * way[f]

@@ -8,12 +8,13 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from tilewright.mapping.optimal.dual_kernels import dual
-from tilewright.mapping.optimal.forms import BY_STEPS
+from tilewright.mapping.optimal.dual_kernels import dual, sparse
+from tilewright.mapping.optimal.few_kernels import any_below, below, only_below
+from tilewright.mapping.optimal.fewer_kernels import fewer
 from tilewright.mapping.optimal.node_kernels import nodes_of
 from tilewright.mapping.optimal.sharper_kernels import sharpened, turns_apart, windows_apart
+from tilewright.mapping.optimal.transfer_kernels import scratch_of
 
-NOTHING = -20.0  # the logarithm of what is nothing
 SEGMENTS_FIRST, POSITIONS_FIRST, POSITIONS = 0, 1, 2  # what is told apart, and what first
 
 
@@ -129,43 +130,34 @@ def _bounded(
     local, starts, kinds, coefficients, constants, roles, slopes, shifts, prices, point, mix, theta, rounds, steps,
     most,
 ):  # fmt: skip
-    """(bound, scores) of a part: ``dual`` without groups that say nothing in it, since something moves in all steps."""
-    groups, features = coefficients.shape
-    used, count = np.zeros(features, np.bool_), 0
-    kept = np.empty(groups, np.int64)
-    for g in range(groups):
-        says = True
-        for f in range(features):
-            says = says and (coefficients[g, f] == 0.0 or kinds[f] != BY_STEPS or local[0, f] > NOTHING)
-        if says:
-            kept[count] = g
-            count += 1
-            for f in range(features):
-                used[f] = used[f] or coefficients[g, f] != 0.0
-    kept, columns = kept[:count], np.flatnonzero(used)
-    values, weights = np.empty((len(local), len(columns))), np.empty((count, len(columns)))
-    for i in range(len(columns)):
-        for row in range(len(local)):
-            values[row, i] = local[row, columns[i]]
-        for g in range(count):
-            weights[g, i] = coefficients[kept[g], columns[i]]
-    own, start = np.ascontiguousarray(prices[:, kept]), point[columns]
-    value, scores, slope = dual(
-        values, starts, weights, constants[kept], roles[kept], slopes[kept], shifts[kept], own, start, mix, rounds,
-        steps, most,
-    )  # fmt: skip
+    """(bound, scores, features, coefficients, constants, roles, slopes, shifts) of a part: ``dual`` of the latter, from
+    which what says nothing of its own is left out (``fewer_kernels``)."""
+    kept, stands, base, says, weights, sums, least = fewer(
+        local, starts, kinds, coefficients, constants, roles, slopes, shifts
+    )
+    values, start, own = np.empty((len(local), len(kept))), point[kept], np.ascontiguousarray(prices[:, says])
+    for row in range(len(local)):
+        for k in range(len(kept)):
+            values[row, k] = local[row, kept[k]]
+    simple = values, weights[says], sums[says], roles[says], slopes[says], shifts[says]
+    if least >= most:
+        return least, np.zeros(len(local)), simple
+    value, scores, slope = dual(values, starts, *simple[1:], own, start, mix, rounds, steps, most)
     theta[:] = 0.0
-    for i in range(len(columns)):
-        theta[columns[i]], point[columns[i]] = slope[i], start[i]
-    for g in range(count):
-        prices[0, kept[g]], prices[1, kept[g]] = own[0, g], own[1, g]
-    return value, scores
+    for f in range(len(point)):
+        if stands[f] != -2:
+            point[f] = base[f] + (start[stands[f]] if stands[f] >= 0 else 0.0)
+    for k in range(len(kept)):
+        theta[kept[k]] = slope[k]
+    for i in range(len(says)):
+        prices[0, says[i]], prices[1, says[i]] = own[0, i], own[1, i]
+    return value, scores, simple
 
 
 @njit(cache=True, nogil=True)
 def explore(
     sharp, offsets, coefficients, constants, roles, slopes, shifts, prices, point, twins, used, codes, most,
-    segments, wanted, small, states, budget, rounds, steps,
+    segments, wanted, small, states, budget, rounds, steps, few, alone, led, ends, table, s, cost,
 ):  # fmt: skip
     """Cut a case, bound the parts, drop what cannot stay below ``most``, and again, depth first.
 
@@ -174,7 +166,11 @@ def explore(
     ``wanted``; a part by its turns, once the segments are the same, and by what windows slide along. ``twins`` are two
     components whose candidates can change places without any difference: of two mirrored parts one is left out.
 
-    Returns (rows, scores, sizes, bounds, turns, alongs, dropped, tangents, priced, done): parts with at most ``small``
+    Where at most ``few`` combinations have scores below ``most``, they are bounded one by one (``few_kernels``; ``led``
+    and ``ends`` say which rows of ``table`` follow a candidate, ``s`` and ``cost`` serve the bound), and those of
+    interest are parts of their own.
+
+    Returns (rows, scores, sizes, bounds, turns, alongs, dropped, tangents, priced, done, bounded): parts with at most ``small``
     combinations, or settled columns and at most ``states`` vectors of tiles (``codes`` number those of the rows at
     every keep), and those not looked at within ``budget`` tangents (without scores: their bound is that of the part
     they come from). Part p has ``sizes[p, c]`` of the rows of component c, numbered within the component, one component
@@ -195,11 +191,13 @@ def explore(
     out_bounds, out_turns, out_alongs = np.empty(64), np.full(64, -1), np.full((64, items), -1)
     held, parts, dropped, tangents, priced = 0, 0, 0, 0, 0
     starts = np.zeros(n + 1, np.int64)
-    local, scores = np.empty((total, features)), np.zeros(total)
+    local, scores, source = np.empty((total, features)), np.zeros(total), np.zeros(total, np.int64)
     here, values = np.empty(total, np.int64), np.empty(total)
     numbers, node = nodes_of(codes, offsets)
     stamps, stamp = np.zeros(numbers.max(), np.int64), np.zeros(1, np.int64)
     stamped = np.zeros(total, np.bool_)
+    combinations, chosen, row = np.empty((few, n), np.int64), np.empty(n, np.int64), np.empty(n, np.int64)
+    scratch, limit, bounded, marked = scratch_of(s), np.exp(most), 0, np.empty(total, np.bool_)
     while waiting:
         waiting -= 1
         first, last, turn, along = low[waiting].copy(), high[waiting].copy(), turns[waiting], alongs[waiting].copy()
@@ -217,7 +215,7 @@ def explore(
             for k in range(count):
                 mix[k] = mixed[here[k]]
             sharpened(here, starts, sharp, turn, along, local)
-            value, found = _bounded(
+            value, found, simple = _bounded(
                 local[:count], starts, sharp.kinds, coefficients, constants, roles, slopes, shifts, own, point,
                 mix[:count], theta, rounds, steps, most,
             )  # fmt: skip
@@ -239,7 +237,7 @@ def explore(
                     score = found[starts[c] + k - first[c]]
                     if value + score < most:
                         order[k], order[end] = order[end], order[k]
-                        scores[kept] = score - (bound - value) / n
+                        scores[kept], source[kept] = score - (bound - value) / n, starts[c] + k - first[c]
                         end += 1
                         kept += 1
                 last[c] = end
@@ -254,8 +252,56 @@ def explore(
         if not alive:
             done += weight
             continue
-        # Where to cut: candidates, turns, windows.
         count = _gathered(order, first, last, here, starts)
+        number = below(scores, starts, most - bound, few, combinations) if scored else few + 1
+        listed = number <= few
+        if listed:
+            number = only_below(
+                combinations, number, np.exp(simple[0][source[:count]]), starts, sparse(simple[1]), simple[2],
+                simple[3], simple[4], simple[5], most,
+            )  # fmt: skip
+        if listed and number <= alone:
+            befores = sharp.turns[:-1] if turn < 0 else sharp.turns[turn : turn + 1]
+            dropped += count
+            for k in range(number):
+                for c in range(n):
+                    chosen[c] = here[starts[c] + combinations[k, c]]
+                left, work = any_below(chosen, led, ends, table, befores, s, cost, scratch, row, limit)
+                bounded += work
+                if not left:
+                    continue
+                if held + n > len(out_rows):
+                    out_rows, out_scores = np.append(out_rows, out_rows), np.append(out_scores, out_scores)
+                if parts == len(out_bounds):
+                    out_sizes = np.concatenate((out_sizes, out_sizes))
+                    out_bounds, out_turns = np.append(out_bounds, out_bounds), np.append(out_turns, out_turns)
+                    out_alongs = np.concatenate((out_alongs, out_alongs))
+                out_bounds[parts], out_turns[parts], out_alongs[parts] = bound, turn, along
+                for c in range(n):
+                    out_rows[held], out_scores[held] = chosen[c] - offsets[c], 0.0
+                    out_bounds[parts] += scores[starts[c] + combinations[k, c]]
+                    held += 1
+                out_sizes[parts] = 1
+                parts += 1
+            done += weight
+            continue
+        if listed:  # candidates of combinations of interest
+            kept = 0
+            for c in range(n):
+                marked[: starts[c + 1] - starts[c]] = False
+                for k in range(number):
+                    marked[combinations[k, c]] = True
+                end = first[c]
+                for k in range(first[c], last[c]):
+                    if marked[k - first[c]]:
+                        order[k], order[end] = order[end], order[k]
+                        scores[kept] = scores[starts[c] + k - first[c]]
+                        end += 1
+                        kept += 1
+                last[c] = end
+            dropped += count - kept
+            count = _gathered(order, first, last, here, starts)
+        # Where to cut: candidates, turns, windows.
         size = 1.0
         for c in range(n):
             size *= last[c] - first[c]
@@ -346,5 +392,5 @@ def explore(
             waiting += 1
     return (
         out_rows[:held], out_scores[:held], out_sizes[:parts], out_bounds[:parts], out_turns[:parts],
-        out_alongs[:parts], dropped, tangents, priced, done,
+        out_alongs[:parts], dropped, tangents, priced, done, bounded,
     )  # fmt: skip

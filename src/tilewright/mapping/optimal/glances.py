@@ -25,6 +25,7 @@ CLOSER = 0.02  # what makes others more promising, in logarithms
 TANGENTS, TANGENTS_A_SECOND = 5_000, 1500
 STATES, MANY_STATES, FEW_STATES = 100_000, 20_000, 200  # vectors of tiles
 GLIMPSE, GLANCED = 3_000, 16  # bounds of a short search, and the most combinations that it may find
+FEW_PARTS = 16  # of which tiles are learned first
 MOST_AGAIN = 10  # short searches of one part, each with what the one before has taught
 KEPT_OF_CASES = 2_000  # candidates of a case that are kept while it waits
 Leaf = tuple[Node, Any, float]  # one combination of a node, with its bound
@@ -80,19 +81,26 @@ def told_apart(
 
 
 def interesting(parts: Parts, limit: float, profiles: Profiles, until: float | None, tally: Tally) -> Any:
-    """Which parts shortest paths leave anything of, again and again with what more is known of their tiles."""
+    """Which parts shortest paths leave anything of, again and again with what more is known of their tiles: what a few
+    parts have taught serves all others, which often have the same tiles."""
     node = parts.heads.node
     left = np.ones(len(parts.sizes), np.bool_)
-    wanted = parts.scored.copy()
-    for _ in range(MOST_AGAIN):
-        own, work, cut, asked = parts.interesting(limit, DIP_LEAVES, GLIMPSE, profiles.cuts(node), wanted)
-        tally.nodes += work
-        tally.pruned["bound"] += cut
-        left &= own
-        wanted &= own
-        if not len(asked) or over(until):
+    first, most, waiting = 0, FEW_PARTS, np.flatnonzero(parts.scored)
+    while first < len(waiting):
+        wanted = np.zeros_like(left)
+        wanted[waiting[first : first + most]] = True
+        for _ in range(MOST_AGAIN):
+            own, work, cut, asked = parts.interesting(limit, DIP_LEAVES, GLIMPSE, profiles.cuts(node), wanted)
+            tally.nodes += work
+            tally.pruned["bound"] += cut
+            left &= own
+            wanted &= own
+            if not len(asked) or over(until):
+                break
+            profiles.learn(node.origin, asked.tolist())
+        if over(until):
             break
-        profiles.learn(node.origin, asked.tolist())
+        first, most = first + most, 4 * most
     return left
 
 

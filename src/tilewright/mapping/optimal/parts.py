@@ -17,6 +17,7 @@ from tilewright.mapping.optimal.threads import aside
 
 ROUNDS, STEPS = 8, 6  # of a tangent of a part: fewer than those of a case
 NODES_A_TANGENT, ROWS_A_NODE = 150, 8  # what a tangent costs, in bounds, and rows that it prices as one bound
+FEW, ALONE = 2000, 4  # combinations that are looked at one by one, and those that become parts of their own
 FEW_TANGENTS = 300  # in which positions are told apart, or segments come first
 
 
@@ -97,6 +98,14 @@ class Heads:
         found: IntTable = starts_of([one.heads for one in self.follow])
         return found
 
+    @property
+    def led(self) -> tuple[IntTable, IntTable]:
+        """(rows, ends): the rows of the node ``rows[ends[h] : ends[h + 1]]`` follow head h of all components."""
+        offsets = self.node.offsets  # as many rows follow as there are
+        rows = [first + one.rows for first, one in zip(offsets[:-1], self.follow, strict=True)]
+        ends = [first + one.ends[:-1] for first, one in zip(offsets[:-1], self.follow, strict=True)]
+        return np.concatenate(rows), np.concatenate([*ends, offsets[-1:]])
+
     def segments_or_positions(self, limit: float) -> tuple[int, int]:
         """(what is to be told apart first, work): positions where that soon comes to an end."""
         from tilewright.mapping.optimal.explore_kernels import POSITIONS, POSITIONS_FIRST, SEGMENTS_FIRST
@@ -119,11 +128,13 @@ class Heads:
         assert found.chords is not None
         assert found.point is not None
         most = np.log(limit) - 1e-12 if np.isfinite(limit) else np.inf
+        where, (led, ends) = self.node.origin.where, self.led
         with aside():
             parts = explore(
                 form.sharp.only(self.rows), self.starts, form.coefficients, form.constants, form.roles,
                 *found.chords, *found.point, self.node.twins(), self.used, self.tiles, most, self.segments, wanted,
-                small, states, budget, ROUNDS, STEPS,
+                small, states, budget, ROUNDS, STEPS, FEW, ALONE, led, ends, np.concatenate(self.node.tables),
+                where._replace(before=where.before.copy(), enough=limit), self.node.origin.machine,
             )  # fmt: skip
         return Parts(self, *parts)
 
@@ -151,11 +162,12 @@ class Parts:
     tangents: int
     priced: int
     done: float
+    bounded: int
 
     @property
     def work(self) -> int:
-        """What all tangents cost, in bounds."""
-        return int(NODES_A_TANGENT * self.tangents + self.priced // ROWS_A_NODE)
+        """What all tangents and bounds cost, in bounds."""
+        return int(NODES_A_TANGENT * self.tangents + self.priced // ROWS_A_NODE + self.bounded)
 
     @cached_property
     def ends(self) -> IntTable:
@@ -203,18 +215,15 @@ class Parts:
         should be known); of parts that are not ``wanted`` all is left."""
         from tilewright.mapping.optimal.parts_kernels import interesting
 
-        node, follow, form = self.heads.node, self.heads.follow, self.heads.node.form
+        node, form = self.heads.node, self.heads.node.form
         assert form is not None
         assert form.sharp is not None
-        separate, offsets = form.separate, node.offsets  # as many rows follow as there are
-        led = np.concatenate([first + one.rows for first, one in zip(offsets[:-1], follow, strict=True)])
-        ends = [first + one.ends[:-1] for first, one in zip(offsets[:-1], follow, strict=True)]
+        separate, (led, ends) = form.separate, self.heads.led
         where, table, codes = node.origin.where, np.concatenate(node.tables), node.codes()
         prefix = node.prefix() if cuts is not NONE else NONE.keys
         with aside():
             left, work, cut, asked = interesting(
-                self.rows, self.sizes, self.turns, self.alongs, wanted, self.heads.starts[:-1], led,
-                np.concatenate([*ends, offsets[-1:]]), form.sharp, np.flatnonzero(form.items != MIXED), separate.items,
+                self.rows, self.sizes, self.turns, self.alongs, wanted, self.heads.starts[:-1], led, ends, form.sharp, np.flatnonzero(form.items != MIXED), separate.items,
                 separate.coefficients, separate.constants, separate.roles, codes, table, prefix, cuts,
                 limit, most, budget, where._replace(before=where.before.copy(), enough=limit), node.origin.machine,
             )  # fmt: skip

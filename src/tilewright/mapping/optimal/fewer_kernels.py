@@ -1,0 +1,120 @@
+"""Compiled features and groups of a part of a case without those that say nothing of their own in it.
+
+The candidates of a part have many features in common: what is the same for all of them is a constant, and features that
+differ between them in the same way are one. Rooms in which everything fits, and times that are never the longest, go.
+Imported lazily: it brings numba.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from tilewright.mapping.optimal.forms import BY_STEPS, LONGEST, ROOM, TOTAL
+
+NOTHING = -20.0  # the logarithm of what is nothing
+SAME = 1e-12  # a difference of logarithms that is none
+
+
+@njit(cache=True, nogil=True)
+def _spreads(local, starts, differs):
+    """Fill ``differs`` with what the first row of its component leaves of every feature of a row, one feature after the
+    other; the features of all first rows, added up."""
+    features = local.shape[1]
+    base = np.zeros(features)
+    for c in range(len(starts) - 1):
+        for f in range(features):
+            base[f] += local[starts[c], f]
+        for row in range(starts[c], starts[c + 1]):
+            for f in range(features):
+                differs[f, row] = local[row, f] - local[starts[c], f]
+    return base
+
+
+@njit(cache=True, nogil=True)
+def _stand_in(f, differs, kept):
+    """The kept feature that a feature differs like: -1 if it is the same for all, -2 if there is none."""
+    alike = True
+    for row in range(differs.shape[1]):
+        alike = alike and abs(differs[f, row]) < SAME
+        if not alike:
+            break
+    if alike:
+        return -1
+    for k in range(len(kept)):
+        alike = True
+        for row in range(differs.shape[1]):
+            if abs(differs[f, row] - differs[kept[k], row]) >= SAME:
+                alike = False
+                break
+        if alike:
+            return k
+    return -2
+
+
+@njit(cache=True, nogil=True)
+def fewer(local, starts, kinds, coefficients, constants, roles, slopes, shifts):
+    """(features kept, what each feature is of them, shifts of it, groups kept, their coefficients, constants, least).
+
+    Feature f of ``local`` is, in all rows of a part together, that of ``kept[stands[f]]`` and ``base[f]`` (logarithms);
+    just ``base[f]`` where it stands for none (-1), and it is in no group where that is -2. No combination has an
+    objective below ``least``.
+    """
+    groups, features = coefficients.shape
+    differs = np.empty((features, len(local)))
+    base = _spreads(local, starts, differs)
+    says, stands = np.ones(groups, np.bool_), np.full(features, -2)
+    for g in range(groups):
+        for f in range(features):  # a group of steps in which something moves anyway
+            if coefficients[g, f] != 0.0 and kinds[f] == BY_STEPS and local[0, f] <= NOTHING:
+                says[g] = False
+    kept, held = np.empty(features, np.int64), 0
+    for f in range(features):
+        used = False
+        for g in range(groups):
+            used = used or (says[g] and coefficients[g, f] != 0.0)
+        if not used:
+            continue
+        stands[f] = _stand_in(f, differs, kept[:held])
+        if stands[f] == -2:
+            kept[held], stands[f] = f, held
+            held += 1
+    kept = kept[:held]
+    first = base.copy()
+    for f in range(features):
+        if stands[f] >= 0:
+            base[f] -= first[kept[stands[f]]]
+    weights, sums = np.zeros((groups, held)), np.zeros(groups)
+    lows, highs = np.zeros(held), np.zeros(held)
+    for k in range(held):
+        for c in range(len(starts) - 1):
+            lows[k] += local[starts[c] : starts[c + 1], kept[k]].min()
+            highs[k] += local[starts[c] : starts[c + 1], kept[k]].max()
+    least, longest, at = 0.0, -np.inf, -1
+    low, high = np.empty(groups), np.empty(groups)
+    for g in range(groups):
+        if not says[g]:
+            continue
+        sums[g] = max(constants[g], 0.0)
+        for f in range(features):
+            if coefficients[g, f] != 0.0:
+                if stands[f] >= 0:
+                    weights[g, stands[f]] += coefficients[g, f] * np.exp(base[f])
+                else:
+                    sums[g] += coefficients[g, f] * np.exp(base[f])
+        low[g], high[g] = sums[g], sums[g]
+        for k in range(held):
+            low[g] += weights[g, k] * np.exp(lows[k])
+            high[g] += weights[g, k] * np.exp(highs[k])
+        low[g] = slopes[g] * np.log(max(low[g], 1e-300)) + shifts[g]
+        high[g] = slopes[g] * np.log(max(high[g], 1e-300)) + shifts[g]
+        if roles[g] == TOTAL:
+            least += low[g]
+        elif roles[g] == ROOM:
+            says[g] = high[g] > 0.0
+            least = np.inf if low[g] > 1e-9 else least
+        elif low[g] > longest:
+            longest, at = low[g], g
+    for g in range(groups):
+        says[g] = says[g] and (roles[g] != LONGEST or g == at or high[g] > longest)
+    return kept, stands, base, np.flatnonzero(says), weights, sums, least + max(longest, -1e300) if at >= 0 else least
