@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 
 from tilewright.mapping.optimal.dual_kernels import dual, sparse
-from tilewright.mapping.optimal.few_kernels import any_below, below, only_below
+from tilewright.mapping.optimal.few_kernels import any_below, below
 from tilewright.mapping.optimal.fewer_kernels import fewer
 from tilewright.mapping.optimal.node_kernels import nodes_of
 from tilewright.mapping.optimal.sharper_kernels import sharpened, turns_apart, windows_apart
@@ -253,13 +253,13 @@ def explore(
             done += weight
             continue
         count = _gathered(order, first, last, here, starts)
-        number = below(scores, starts, most - bound, few, combinations) if scored else few + 1
-        listed = number <= few
-        if listed:
-            number = only_below(
-                combinations, number, np.exp(simple[0][source[:count]]), starts, sparse(simple[1]), simple[2],
-                simple[3], simple[4], simple[5], most,
+        number = -1
+        if scored:
+            number = below(
+                scores, starts, most, few, simple[0][source[:count]], sparse(simple[1]), simple[2], simple[3],
+                simple[4], simple[5], bound, combinations,
             )  # fmt: skip
+        listed = number >= 0
         if listed and number <= alone:
             befores = sharp.turns[:-1] if turn < 0 else sharp.turns[turn : turn + 1]
             dropped += count

@@ -14,71 +14,70 @@ from tilewright.mapping.optimal.forms import ROOM, TOTAL
 
 
 @njit(cache=True, nogil=True)
-def below(scores, starts, slack, most, found):
-    """How many combinations of one row per component have scores of less than ``slack`` in all; ``most`` + 1 if these
-    are more than ``most``. ``found`` has their rows, numbered from the start of their component."""
-    n = len(starts) - 1
-    order = np.empty(starts[n], np.int64)
+def below(scores, starts, most, few, logs, terms, constants, roles, slopes, shifts, value, found):
+    """How many combinations of one row per component have room and an objective below ``most`` (a logarithm); -1 if
+    more than ``few`` have ``value`` and scores of less than that in all. ``found`` has their rows, numbered from the
+    start of their component; the rest is that of ``dual_kernels.dual``."""
+    n, features = len(starts) - 1, logs.shape[1]
+    order, raised = np.empty(starts[n], np.int64), logs
     rest = np.zeros(n + 1)  # the least of all later components
     for c in range(n - 1, -1, -1):
         own = np.argsort(scores[starts[c] : starts[c + 1]])
-        order[starts[c] : starts[c + 1]] = own
+        order[starts[c] : starts[c + 1]] = own + starts[c]
         rest[c] = rest[c + 1] + scores[starts[c] + own[0]]
-    sums, cursor = np.zeros(n + 1), np.zeros(n, np.int64)
-    held, depth = 0, 0
-    while depth >= 0:
-        at = starts[depth] + cursor[depth]
-        total = np.inf
-        if at < starts[depth + 1]:
-            total = sums[depth] + scores[starts[depth] + order[at]]
-        if total + rest[depth + 1] >= slack:
-            depth -= 1
-            if depth >= 0:
-                cursor[depth] += 1
-            continue
-        if depth < n - 1:
-            sums[depth + 1] = total
-            depth += 1
-            cursor[depth] = 0
-            continue
-        if held == most:
-            return most + 1
-        for c in range(n):
-            found[held, c] = order[starts[c] + cursor[c]]
-        held += 1
-        cursor[depth] += 1
+    sums, cursor, products = np.full(n + 1, value), np.zeros(n, np.int64), np.ones((n + 1, features))
+    held, limit = 0, np.exp(most + 1e-9)
+    for counting in (True, False):
+        cursor[:] = starts[:-1]
+        tried, depth = 0, 0
+        if not counting:
+            raised = np.exp(logs)
+        while depth >= 0:
+            at = cursor[depth]
+            if at == starts[depth + 1] or sums[depth] + scores[order[at]] + rest[depth + 1] >= most:
+                cursor[depth] = starts[depth]
+                depth -= 1
+                if depth >= 0:
+                    cursor[depth] += 1
+                continue
+            sums[depth + 1] = sums[depth] + scores[order[at]]
+            if not counting:
+                for f in range(features):
+                    products[depth + 1, f] = products[depth, f] * raised[order[at], f]
+            if depth < n - 1:
+                depth += 1
+                continue
+            if tried == few:
+                return -1
+            tried += 1
+            if not counting and _cost(products[n], terms, constants, roles, slopes, shifts) < limit:
+                for c in range(n):
+                    found[held, c] = order[cursor[c]] - starts[c]
+                held += 1
+            cursor[depth] += 1
     return held
 
 
 @njit(cache=True, nogil=True)
-def only_below(found, number, raised, starts, terms, constants, roles, slopes, shifts, most):
-    """How many of the combinations in ``found`` have an objective below ``most`` (a logarithm) and room; these come
-    first. ``raised`` are the features of all rows; the rest is that of ``dual_kernels.dual``."""
+def _cost(features, terms, constants, roles, slopes, shifts):
+    """The objective of a combination with some features; infinite where it has no room."""
     first, columns, weights = terms
-    held, n, features = 0, found.shape[1], np.empty(raised.shape[1])
-    for k in range(number):
-        for f in range(len(features)):
-            features[f] = raised[found[k, 0], f]
-            for c in range(1, n):
-                features[f] *= raised[starts[c] + found[k, c], f]
-        value, longest, fits = 0.0, -np.inf, True
-        for g in range(len(roles)):
-            total = constants[g]
-            for i in range(first[g], first[g + 1]):
-                total += weights[i] * features[columns[i]]
-            if roles[g] == ROOM:
-                fits = fits and total <= 1.0 + 1e-9
-                continue
-            log = slopes[g] * np.log(max(total, 1e-300)) + shifts[g]
-            if roles[g] == TOTAL:
-                value += log
-            else:
-                longest = max(longest, log)
-        value += longest if longest > -np.inf else 0.0
-        if fits and value - 1e-9 < most:
-            found[held] = found[k]
-            held += 1
-    return held
+    value, longest = 1.0, 0.0
+    for g in range(len(roles)):
+        total = constants[g]
+        for i in range(first[g], first[g + 1]):
+            total += weights[i] * features[columns[i]]
+        if roles[g] == ROOM:
+            if total > 1.0 + 1e-9:
+                return np.inf
+            continue
+        if slopes[g] != 1.0 or shifts[g] != 0.0:
+            total = np.exp(slopes[g] * np.log(max(total, 1e-300)) + shifts[g])
+        if roles[g] == TOTAL:
+            value *= total
+        else:
+            longest = max(longest, total)
+    return value * longest if longest > 0.0 else value
 
 
 @njit(cache=True, nogil=True)

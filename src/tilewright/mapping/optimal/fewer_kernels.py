@@ -85,13 +85,16 @@ def fewer(local, starts, kinds, coefficients, constants, roles, slopes, shifts):
         if stands[f] >= 0:
             base[f] -= first[kept[stands[f]]]
     weights, sums = np.zeros((groups, held)), np.zeros(groups)
-    lows, highs = np.zeros(held), np.zeros(held)
+    lows, highs = first[kept], first[kept]
     for k in range(held):
         for c in range(len(starts) - 1):
-            lows[k] += local[starts[c] : starts[c + 1], kept[k]].min()
-            highs[k] += local[starts[c] : starts[c + 1], kept[k]].max()
+            low, high = 0.0, 0.0  # of the first row
+            for row in range(starts[c] + 1, starts[c + 1]):
+                low, high = min(low, differs[kept[k], row]), max(high, differs[kept[k], row])
+            lows[k] += low
+            highs[k] += high
     least, longest, at = 0.0, -np.inf, -1
-    low, high = np.empty(groups), np.empty(groups)
+    bottom, top = np.empty(groups), np.empty(groups)
     for g in range(groups):
         if not says[g]:
             continue
@@ -102,19 +105,19 @@ def fewer(local, starts, kinds, coefficients, constants, roles, slopes, shifts):
                     weights[g, stands[f]] += coefficients[g, f] * np.exp(base[f])
                 else:
                     sums[g] += coefficients[g, f] * np.exp(base[f])
-        low[g], high[g] = sums[g], sums[g]
+        bottom[g], top[g] = sums[g], sums[g]
         for k in range(held):
-            low[g] += weights[g, k] * np.exp(lows[k])
-            high[g] += weights[g, k] * np.exp(highs[k])
-        low[g] = slopes[g] * np.log(max(low[g], 1e-300)) + shifts[g]
-        high[g] = slopes[g] * np.log(max(high[g], 1e-300)) + shifts[g]
+            bottom[g] += weights[g, k] * np.exp(lows[k])
+            top[g] += weights[g, k] * np.exp(highs[k])
+        bottom[g] = slopes[g] * np.log(max(bottom[g], 1e-300)) + shifts[g]
+        top[g] = slopes[g] * np.log(max(top[g], 1e-300)) + shifts[g]
         if roles[g] == TOTAL:
-            least += low[g]
+            least += bottom[g]
         elif roles[g] == ROOM:
-            says[g] = high[g] > 0.0
-            least = np.inf if low[g] > 1e-9 else least
-        elif low[g] > longest:
-            longest, at = low[g], g
+            says[g] = top[g] > 0.0
+            least = np.inf if bottom[g] > 1e-9 else least
+        elif bottom[g] > longest:
+            longest, at = bottom[g], g
     for g in range(groups):
-        says[g] = says[g] and (roles[g] != LONGEST or g == at or high[g] > longest)
+        says[g] = says[g] and (roles[g] != LONGEST or g == at or top[g] > longest)
     return kept, stands, base, np.flatnonzero(says), weights, sums, least + max(longest, -1e300) if at >= 0 else least

@@ -22,7 +22,7 @@ from tilewright.mapping.optimal.roots import Tally
 from tilewright.mapping.optimal.transfer_kernels import scratch_of
 
 CLOSER = 0.02  # what makes others more promising, in logarithms
-TANGENTS, TANGENTS_A_SECOND = 5_000, 1500
+TANGENTS, TANGENTS_A_SECOND = 20_000, 5000
 STATES, MANY_STATES, FEW_STATES = 100_000, 20_000, 200  # vectors of tiles
 GLIMPSE, GLANCED = 3_000, 16  # bounds of a short search, and the most combinations that it may find
 FEW_PARTS = 16  # of which tiles are learned first

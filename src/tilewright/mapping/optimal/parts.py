@@ -17,8 +17,8 @@ from tilewright.mapping.optimal.threads import aside
 
 ROUNDS, STEPS = 8, 6  # of a tangent of a part: fewer than those of a case
 NODES_A_TANGENT, ROWS_A_NODE = 150, 8  # what a tangent costs, in bounds, and rows that it prices as one bound
-FEW, ALONE = 2000, 4  # combinations that are looked at one by one, and those that become parts of their own
-FEW_TANGENTS = 300  # in which positions are told apart, or segments come first
+FEW, ALONE = 3000, 4  # combinations that are looked at one by one, and those that become parts of their own
+FEW_TANGENTS = 60  # in which positions are told apart, or segments come first
 
 
 @dataclass(frozen=True, eq=False)

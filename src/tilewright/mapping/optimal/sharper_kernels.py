@@ -53,7 +53,6 @@ def sharpened(rows, starts, s, turn, along, out):
             if s.slides[row, j]:
                 enough[j] = 1
     later, may_later = _given_way(s, turn, segments, highest)
-    never = np.zeros_like(later)
     shift = np.zeros(features)
     slopes = np.zeros(s.sources.shape)
     columns = np.zeros((components, s.sources.shape[0], s.sources.shape[1]), np.int64)
@@ -67,22 +66,28 @@ def sharpened(rows, starts, s, turn, along, out):
                 shift[f] = NOTHING if shift[f] == NOTHING else 0.0
         if s.widths[f] >= 0 and _wide(rows, starts, s, s.widths[f], segments):
             shift[f] += s.wider
+    own, kept = np.empty(items, np.int64), np.empty(items, np.int64)  # the segment that refills an item, of a row
+    moves, two = np.empty(items, np.bool_), np.empty(items, np.int64)
     for c in range(components):
         for k in range(starts[c], starts[c + 1]):
             row = rows[k]
+            for j in range(items):
+                segment = _beside(s.segments[row, j], j, c, segments)
+                kept[j] = max(segment, 0)
+                own[j] = min(segment + 1, j) if later[c, j] and segment >= 0 else kept[j]
+                moves[j] = s.windows[c, j] and along[j] in (-1, c) and _innermost(s.inner[row, j], j, c, inner)
+                above = s.loops[row, j] - loops[c, j]
+                for other in range(components):
+                    above += loops[other, j]
+                two[j] = above > enough[j]
             for f in range(features):
                 kind, j = s.kinds[f], s.items[f]
                 column = s.columns[f, 0]
                 if kind in (BY_SEGMENT, BY_SHARE):
-                    segment = _segment(s.segments[row, j], j, c, segments, never if s.plain[f] else later)
-                    slides = s.windows[c, j] and along[j] in (-1, c) and _innermost(s.inner[row, j], j, c, inner)
-                    column = s.columns[f, segment] if slides else s.still[f, segment]
+                    segment = kept[j] if s.plain[f] else own[j]
+                    column = s.columns[f, segment] if moves[j] else s.still[f, segment]
                 elif kind == BY_LOOPS:
-                    above = s.loops[row, j]
-                    for other in range(components):
-                        if other != c:
-                            above += loops[other, j]
-                    column = s.columns[f, 1 if above > enough[j] else 0]
+                    column = s.columns[f, two[j]]
                 value = s.logs[row, column]
                 if kind == BY_STEPS:
                     for i in range(s.sources.shape[1]):
