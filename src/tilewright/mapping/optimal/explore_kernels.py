@@ -15,6 +15,8 @@ from tilewright.mapping.optimal.node_kernels import nodes_of
 from tilewright.mapping.optimal.sharper_kernels import sharpened, turns_apart, windows_apart
 from tilewright.mapping.optimal.transfer_kernels import scratch_of
 
+MORE = 30  # combinations that are looked at one by one for every row of a part: a tangent takes longer with it
+ROWS = 100  # that take as long to price as another tangent of few
 SEGMENTS_FIRST, POSITIONS_FIRST, POSITIONS = 0, 1, 2  # what is told apart, and what first
 
 
@@ -172,7 +174,7 @@ def explore(
 
     Returns (rows, scores, sizes, bounds, turns, alongs, dropped, tangents, priced, done, bounded): parts with at most ``small``
     combinations, or settled columns and at most ``states`` vectors of tiles (``codes`` number those of the rows at
-    every keep), and those not looked at within ``budget`` tangents (without scores: their bound is that of the part
+    every keep), and those not looked at within ``budget`` tangents of few rows (without scores: their bound is that of the part
     they come from). Part p has ``sizes[p, c]`` of the rows of component c, numbered within the component, one component
     after the other. ``priced`` are the rows of all tangents, ``done`` the share of the case that is looked into, a half
     of a part for each half of it.
@@ -196,7 +198,7 @@ def explore(
     numbers, node = nodes_of(codes, offsets)
     stamps, stamp = np.zeros(numbers.max(), np.int64), np.zeros(1, np.int64)
     stamped = np.zeros(total, np.bool_)
-    combinations, chosen, row = np.empty((few, n), np.int64), np.empty(n, np.int64), np.empty(n, np.int64)
+    combinations, chosen, row = np.empty((few + MORE * total, n), np.int64), np.empty(n, np.int64), np.empty(n, np.int64)
     scratch, limit, bounded, marked = scratch_of(s), np.exp(most), 0, np.empty(total, np.bool_)
     while waiting:
         waiting -= 1
@@ -209,7 +211,7 @@ def explore(
         alive, scored = True, False
         theta = np.zeros(features)
         for _ in range(3):
-            if tangents >= budget or waiting + n + len(sharp.turns) > depth:
+            if tangents + priced // ROWS >= budget or waiting + n + len(sharp.turns) > depth:
                 break
             count = _gathered(order, first, last, here, starts)
             for k in range(count):
@@ -256,7 +258,7 @@ def explore(
         number = -1
         if scored:
             number = below(
-                scores, starts, most, few, simple[0][source[:count]], sparse(simple[1]), simple[2], simple[3],
+                scores, starts, most, few + MORE * count, simple[0][source[:count]], sparse(simple[1]), simple[2], simple[3],
                 simple[4], simple[5], bound, combinations,
             )  # fmt: skip
         listed = number >= 0

@@ -62,14 +62,16 @@ def told_apart(
     tangents = TANGENTS if not until else int(max(1.0, min(TANGENTS, (until - monotonic()) * TANGENTS_A_SECOND)))
     parts = heads.explored(limit, 1.0 if node.held else small, FEW_STATES, tangents, wanted)
     tally.take(parts.work, parts.dropped)
-    if over(until):
+    if until == 0.0:
         return [(part, None) for part in parts.nodes]
     left = interesting(parts, limit, profiles, until, tally)
     found: list[tuple[Node, Found | None]] = []
     for part in (parts.node(int(k)) for k in np.flatnonzero(left)):
+        if over(until):  # thousands of parts would take seconds, and nothing would come of them
+            return [(node.above(float(parts.bounds[left].min())), None)]
         if free and part.held and said_elsewhere(part):
             continue
-        if not part.apart or over(until) or part.states() > MANY_STATES:
+        if not part.apart or part.states() > MANY_STATES:
             found.append((part, None))
             continue
         seen = searched(part, limit, profiles, form=part.form)
@@ -86,7 +88,7 @@ def interesting(parts: Parts, limit: float, profiles: Profiles, until: float | N
     node = parts.heads.node
     left = np.ones(len(parts.sizes), np.bool_)
     first, most, waiting = 0, FEW_PARTS, np.flatnonzero(parts.scored)
-    while first < len(waiting):
+    while first < len(waiting) and not over(until):
         wanted = np.zeros_like(left)
         wanted[waiting[first : first + most]] = True
         for _ in range(MOST_AGAIN):
@@ -98,8 +100,6 @@ def interesting(parts: Parts, limit: float, profiles: Profiles, until: float | N
             if not len(asked) or over(until):
                 break
             profiles.learn(node.origin, asked.tolist())
-        if over(until):
-            break
         first, most = first + most, 4 * most
     return left
 
