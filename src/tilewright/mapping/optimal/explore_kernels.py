@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from tilewright.mapping.optimal.dual_kernels import dual, sparse
-from tilewright.mapping.optimal.few_kernels import any_below, below
+from tilewright.mapping.optimal.dual_kernels import dual
+from tilewright.mapping.optimal.few_kernels import below, bounded_below
 from tilewright.mapping.optimal.fewer_kernels import fewer
 from tilewright.mapping.optimal.node_kernels import nodes_of
 from tilewright.mapping.optimal.sharper_kernels import sharpened, turns_apart, windows_apart
@@ -128,12 +128,32 @@ def _gathered(order, first, last, here, starts):
 
 
 @njit(cache=True, nogil=True)
+def _only(combinations, order, first, last, scores, marked):
+    """How many rows stand in some combinations; these and their scores come first of each component."""
+    kept, at = 0, 0
+    for c in range(len(first)):
+        marked[: last[c] - first[c]] = False
+        for k in range(len(combinations)):
+            marked[combinations[k, c]] = True
+        end = first[c]
+        for k in range(first[c], last[c]):
+            if marked[k - first[c]]:
+                order[k], order[end] = order[end], order[k]
+                scores[kept] = scores[at]
+                end += 1
+                kept += 1
+            at += 1
+        last[c] = end
+    return kept
+
+
+@njit(cache=True, nogil=True)
 def _bounded(
     local, starts, kinds, coefficients, constants, roles, slopes, shifts, prices, point, mix, theta, rounds, steps,
     most,
 ):  # fmt: skip
-    """(bound, scores, features, coefficients, constants, roles, slopes, shifts) of a part: ``dual`` of the latter, from
-    which what says nothing of its own is left out (``fewer_kernels``)."""
+    """(bound, scores, features, groups) of a part: ``dual`` of features and groups (coefficients, constants, roles,
+    slopes, shifts) without what says nothing of its own (``fewer_kernels``)."""
     kept, stands, base, says, weights, sums, least = fewer(
         local, starts, kinds, coefficients, constants, roles, slopes, shifts
     )
@@ -141,10 +161,10 @@ def _bounded(
     for row in range(len(local)):
         for k in range(len(kept)):
             values[row, k] = local[row, kept[k]]
-    simple = values, weights[says], sums[says], roles[says], slopes[says], shifts[says]
+    groups = weights[says], sums[says], roles[says], slopes[says], shifts[says]
     if least >= most:
-        return least, np.zeros(len(local)), simple
-    value, scores, slope = dual(values, starts, *simple[1:], own, start, mix, rounds, steps, most)
+        return least, np.zeros(len(local)), values, groups
+    value, scores, slope = dual(values, starts, *groups, own, start, mix, rounds, steps, most)
     theta[:] = 0.0
     for f in range(len(point)):
         if stands[f] != -2:
@@ -153,7 +173,7 @@ def _bounded(
         theta[kept[k]] = slope[k]
     for i in range(len(says)):
         prices[0, says[i]], prices[1, says[i]] = own[0, i], own[1, i]
-    return value, scores, simple
+    return value, scores, values, groups
 
 
 @njit(cache=True, nogil=True)
@@ -168,16 +188,16 @@ def explore(
     ``wanted``; a part by its turns, once the segments are the same, and by what windows slide along. ``twins`` are two
     components whose candidates can change places without any difference: of two mirrored parts one is left out.
 
-    Where at most ``few`` combinations have scores below ``most``, they are bounded one by one (``few_kernels``; ``led``
-    and ``ends`` say which rows of ``table`` follow a candidate, ``s`` and ``cost`` serve the bound), and those of
-    interest are parts of their own.
+    Where about ``few`` combinations have scores below ``most``, they are looked at one by one, and if no more than
+    ``alone`` are left, bounded (``few_kernels``: ``led`` and ``ends`` say which rows of ``table`` follow a candidate,
+    ``s`` and ``cost`` serve the bound).
 
-    Returns (rows, scores, sizes, bounds, turns, alongs, dropped, tangents, priced, done, bounded): parts with at most ``small``
-    combinations, or settled columns and at most ``states`` vectors of tiles (``codes`` number those of the rows at
-    every keep), and those not looked at within ``budget`` tangents of few rows (without scores: their bound is that of the part
-    they come from). Part p has ``sizes[p, c]`` of the rows of component c, numbered within the component, one component
-    after the other. ``priced`` are the rows of all tangents, ``done`` the share of the case that is looked into, a half
-    of a part for each half of it.
+    Returns (rows, scores, sizes, bounds, turns, alongs, dropped, tangents, priced, done, bounded): parts with at most
+    ``small`` combinations, or settled columns and at most ``states`` vectors of tiles (``codes`` number those of the
+    rows at every keep), and those not looked at within ``budget`` tangents of few rows (without scores: their bound is
+    that of the part they come from). Part p has ``sizes[p, c]`` of the rows of component c, numbered within the
+    component, one component after the other. ``priced`` are the rows of all tangents, ``done`` the share of the case
+    that is looked into, a half of a part for each half of it.
     """
     n, total, features, items = len(offsets) - 1, len(sharp.logs), len(sharp.kinds), sharp.segments.shape[1]
     depth, columns = 256, used.shape[1]
@@ -198,8 +218,8 @@ def explore(
     numbers, node = nodes_of(codes, offsets)
     stamps, stamp = np.zeros(numbers.max(), np.int64), np.zeros(1, np.int64)
     stamped = np.zeros(total, np.bool_)
-    combinations, chosen, row = np.empty((few + MORE * total, n), np.int64), np.empty(n, np.int64), np.empty(n, np.int64)
-    scratch, limit, bounded, marked = scratch_of(s), np.exp(most), 0, np.empty(total, np.bool_)
+    combinations, marked = np.empty((few + MORE * total, n), np.int64), np.empty(total, np.bool_)
+    scratch, bounded = scratch_of(s), 0
     while waiting:
         waiting -= 1
         first, last, turn, along = low[waiting].copy(), high[waiting].copy(), turns[waiting], alongs[waiting].copy()
@@ -217,7 +237,7 @@ def explore(
             for k in range(count):
                 mix[k] = mixed[here[k]]
             sharpened(here, starts, sharp, turn, along, local)
-            value, found, simple = _bounded(
+            value, found, features_of, groups = _bounded(
                 local[:count], starts, sharp.kinds, coefficients, constants, roles, slopes, shifts, own, point,
                 mix[:count], theta, rounds, steps, most,
             )  # fmt: skip
@@ -254,54 +274,22 @@ def explore(
         if not alive:
             done += weight
             continue
-        count = _gathered(order, first, last, here, starts)
-        number = -1
+        count, number = _gathered(order, first, last, here, starts), -1
         if scored:
-            number = below(
-                scores, starts, most, few + MORE * count, simple[0][source[:count]], sparse(simple[1]), simple[2], simple[3],
-                simple[4], simple[5], bound, combinations,
-            )  # fmt: skip
-        listed = number >= 0
-        if listed and number <= alone:
+            logs = features_of[source[:count]]
+            number = below(scores, starts, most, few + MORE * count, logs, groups, bound, combinations)
+        if 0 <= number <= alone:
             befores = sharp.turns[:-1] if turn < 0 else sharp.turns[turn : turn + 1]
-            dropped += count
-            for k in range(number):
-                for c in range(n):
-                    chosen[c] = here[starts[c] + combinations[k, c]]
-                left, work = any_below(chosen, led, ends, table, befores, s, cost, scratch, row, limit)
-                bounded += work
-                if not left:
-                    continue
-                if held + n > len(out_rows):
-                    out_rows, out_scores = np.append(out_rows, out_rows), np.append(out_scores, out_scores)
-                if parts == len(out_bounds):
-                    out_sizes = np.concatenate((out_sizes, out_sizes))
-                    out_bounds, out_turns = np.append(out_bounds, out_bounds), np.append(out_turns, out_turns)
-                    out_alongs = np.concatenate((out_alongs, out_alongs))
-                out_bounds[parts], out_turns[parts], out_alongs[parts] = bound, turn, along
-                for c in range(n):
-                    out_rows[held], out_scores[held] = chosen[c] - offsets[c], 0.0
-                    out_bounds[parts] += scores[starts[c] + combinations[k, c]]
-                    held += 1
-                out_sizes[parts] = 1
-                parts += 1
-            done += weight
-            continue
-        if listed:  # candidates of combinations of interest
-            kept = 0
-            for c in range(n):
-                marked[: starts[c + 1] - starts[c]] = False
-                for k in range(number):
-                    marked[combinations[k, c]] = True
-                end = first[c]
-                for k in range(first[c], last[c]):
-                    if marked[k - first[c]]:
-                        order[k], order[end] = order[end], order[k]
-                        scores[kept] = scores[starts[c] + k - first[c]]
-                        end += 1
-                        kept += 1
-                last[c] = end
+            number, work = bounded_below(
+                combinations, number, here, starts, led, ends, table, befores, s, cost, scratch, np.exp(most)
+            )
+            bounded += work
+        if number >= 0:  # what is in no combination of interest goes
+            kept = _only(combinations[:number], order, first, last, scores, marked)
             dropped += count - kept
+            if kept == 0:
+                done += weight
+                continue
             count = _gathered(order, first, last, here, starts)
         # Where to cut: candidates, turns, windows.
         size = 1.0

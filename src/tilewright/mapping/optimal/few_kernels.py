@@ -10,16 +10,19 @@ import numpy as np
 from numba import njit
 
 from tilewright.mapping.optimal.bound_kernels import bound
+from tilewright.mapping.optimal.dual_kernels import sparse
 from tilewright.mapping.optimal.forms import ROOM, TOTAL
 
 
 @njit(cache=True, nogil=True)
-def below(scores, starts, most, few, logs, terms, constants, roles, slopes, shifts, value, found):
+def below(scores, starts, most, few, logs, groups, value, found):
     """How many combinations of one row per component have room and an objective below ``most`` (a logarithm); -1 if
     more than ``few`` have ``value`` and scores of less than that in all. ``found`` has their rows, numbered from the
-    start of their component; the rest is that of ``dual_kernels.dual``."""
-    n, features = len(starts) - 1, logs.shape[1]
-    order, raised = np.empty(starts[n], np.int64), logs
+    start of their component; ``groups`` are coefficients, constants, roles, slopes and shifts of ``dual_kernels.dual``,
+    ``logs`` the features."""
+    coefficients, constants, roles, slopes, shifts = groups
+    n, features, terms = len(starts) - 1, logs.shape[1], sparse(coefficients)
+    order, raised = np.empty(starts[n], np.int64), logs  # raised when they are needed
     rest = np.zeros(n + 1)  # the least of all later components
     for c in range(n - 1, -1, -1):
         own = np.argsort(scores[starts[c] : starts[c + 1]])
@@ -81,7 +84,24 @@ def _cost(features, terms, constants, roles, slopes, shifts):
 
 
 @njit(cache=True, nogil=True)
-def any_below(heads, led, ends, table, befores, s, cost, scratch, rows, limit):
+def bounded_below(found, number, here, starts, led, ends, table, befores, s, cost, scratch, limit):
+    """(how many combinations have a bound below ``limit``, bounds): these come first. Candidate k of component c is
+    ``here[starts[c] + k]``; rows ``led[ends[h] : ends[h + 1]]`` of ``table`` follow a candidate h."""
+    n, held, work = len(starts) - 1, 0, 0
+    heads, rows = np.empty(n, np.int64), np.empty(n, np.int64)
+    for k in range(number):
+        for c in range(n):
+            heads[c] = here[starts[c] + found[k, c]]
+        left, own = _any_below(heads, led, ends, table, befores, s, cost, scratch, rows, limit)
+        work += own
+        if left:
+            found[held] = found[k]
+            held += 1
+    return held, work
+
+
+@njit(cache=True, nogil=True)
+def _any_below(heads, led, ends, table, befores, s, cost, scratch, rows, limit):
     """(whether a combination of rows that follow some heads has a bound below ``limit``, in one of the orders
     ``befores`` in which items give way; bounds). Rows ``led[ends[h] : ends[h + 1]]`` follow head h."""
     n, work = len(heads), 0

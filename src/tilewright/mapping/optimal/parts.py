@@ -223,8 +223,9 @@ class Parts:
         prefix = node.prefix() if cuts is not NONE else NONE.keys
         with aside():
             left, work, cut, asked = interesting(
-                self.rows, self.sizes, self.turns, self.alongs, wanted, self.heads.starts[:-1], led, ends, form.sharp, np.flatnonzero(form.items != MIXED), separate.items,
-                separate.coefficients, separate.constants, separate.roles, codes, table, prefix, cuts,
+                self.rows, self.sizes, self.turns, self.alongs, wanted, self.heads.starts[:-1], led, ends,
+                form.sharp, np.flatnonzero(form.items != MIXED), separate.items, separate.coefficients,
+                separate.constants, separate.roles, codes, table, prefix, cuts,
                 limit, most, budget, where._replace(before=where.before.copy(), enough=limit), node.origin.machine,
             )  # fmt: skip
         return left, int(work), int(cut), asked
