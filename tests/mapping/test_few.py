@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
 
-from tilewright.mapping.optimal.few_kernels import below
 from tilewright.mapping.optimal.features import Floats
+from tilewright.mapping.optimal.few_kernels import below
 from tilewright.mapping.optimal.fewer_kernels import fewer
 from tilewright.mapping.optimal.forms import BY_STEPS, FIXED, LONGEST, ROOM, TOTAL
 
@@ -43,7 +43,7 @@ def objective(x: Floats, groups: tuple[Floats, Floats, Floats, Floats, Floats]) 
 
 
 def combinations() -> list[tuple[int, ...]]:
-    return list(product(*(range(end - begin) for begin, end in zip(STARTS, STARTS[1:], strict=False))))
+    return list(product(*(range(end - begin) for begin, end in pairwise(STARTS))))
 
 
 @pytest.mark.parametrize("seed", range(20))
