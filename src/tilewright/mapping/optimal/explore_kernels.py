@@ -162,7 +162,7 @@ def _bounded(
         for k in range(len(kept)):
             values[row, k] = local[row, kept[k]]
     groups = weights[says], sums[says], roles[says], slopes[says], shifts[says]
-    if least >= most:
+    if least >= most or len(kept) == 0:
         return least, np.zeros(len(local)), values, groups
     value, scores, slope = dual(values, starts, *groups, own, start, mix, rounds, steps, most)
     theta[:] = 0.0

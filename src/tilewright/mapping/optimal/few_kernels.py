@@ -1,7 +1,8 @@
-"""Compiled search of a part that has few combinations of interest left: each is bounded by itself.
+"""Compiled search of a part of which few combinations can be of interest: each is looked at by itself.
 
-The scores of a tangent bound every combination by their sum. Where few sums are below the limit there is nothing to cut
-any more: to bound these combinations takes less than another tangent. Imported lazily: it brings numba.
+The scores of a tangent bound every combination by their sum. Where few sums are below the limit, the products of these
+combinations take less time than another tangent, and say more: a mixture of candidates may cost less than any of them.
+Imported lazily: it brings numba.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def below(scores, starts, most, few, logs, groups, value, found):
 def _cost(features, terms, constants, roles, slopes, shifts):
     """The objective of a combination with some features; infinite where it has no room."""
     first, columns, weights = terms
-    value, longest = 1.0, 0.0
+    value, longest = 1.0, -1.0
     for g in range(len(roles)):
         total = constants[g]
         for i in range(first[g], first[g + 1]):
@@ -80,7 +81,7 @@ def _cost(features, terms, constants, roles, slopes, shifts):
             value *= total
         else:
             longest = max(longest, total)
-    return value * longest if longest > 0.0 else value
+    return value * longest if longest >= 0.0 else value
 
 
 @njit(cache=True, nogil=True)

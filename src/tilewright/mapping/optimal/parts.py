@@ -17,7 +17,7 @@ from tilewright.mapping.optimal.threads import aside
 
 ROUNDS, STEPS = 8, 6  # of a tangent of a part: fewer than those of a case
 NODES_A_TANGENT, ROWS_A_NODE = 150, 8  # what a tangent costs, in bounds, and rows that it prices as one bound
-FEW, ALONE = 3000, 4  # combinations that are looked at one by one, and those that become parts of their own
+FEW, ALONE = 3000, 4  # combinations that are looked at one by one, and that are bounded if no more are left
 FEW_TANGENTS = 60  # in which positions are told apart, or segments come first
 
 
@@ -133,8 +133,9 @@ class Heads:
             parts = explore(
                 form.sharp.only(self.rows), self.starts, form.coefficients, form.constants, form.roles,
                 *found.chords, *found.point, self.node.twins(), self.used, self.tiles, most, self.segments, wanted,
-                small, states, budget, ROUNDS, STEPS, FEW, ALONE, led, ends, np.concatenate(self.node.tables),
-                where._replace(before=where.before.copy(), enough=limit), self.node.origin.machine,
+                float(small), float(states), budget, ROUNDS, STEPS, FEW, ALONE, led, ends,
+                np.concatenate(self.node.tables), where._replace(before=where.before.copy(), enough=limit),
+                self.node.origin.machine,
             )  # fmt: skip
         return Parts(self, *parts)
 

@@ -55,7 +55,7 @@ def tangent(case: Relaxed, limit: float, rounds: int = ROUNDS, steps: int = STEP
             own = np.flatnonzero((case.roles == ROOM) | (np.arange(len(lows)) == g))
             alone, _, _ = dual(
                 joined, offsets, case.coefficients[own], np.zeros(len(own)), np.where(own == g, TOTAL, ROOM),
-                np.ones(len(own)), np.zeros(len(own)), prices[:, own], cold.copy(),
+                np.ones(len(own)), np.zeros(len(own)), np.ascontiguousarray(prices[:, own]), cold.copy(),
                 np.zeros(len(joined)), min(rounds, ALONE_ROUNDS), steps, np.inf,
             )  # fmt: skip
             low = max(low, float(np.exp(min(alone, 600.0) - 1e-9)) + case.constants[g])
