@@ -50,8 +50,7 @@ def combinations() -> list[tuple[int, ...]]:
 def test_what_is_left_out_says_nothing(seed: int) -> None:
     logs, coefficients = part(np.random.default_rng(seed))
     whole = coefficients, CONSTANTS, ROLES, SLOPES, SHIFTS
-    kept, stands, base, says, weights, sums, least = fewer(logs, STARTS, np.full(9, FIXED), *whole)
-    left = weights[says], sums[says], ROLES[says], SLOPES[says], SHIFTS[says]
+    kept, stands, base, says, left, least = fewer(logs, STARTS, np.full(9, FIXED), *whole)
     assert len(kept) <= 6
     assert 5 not in says
     for rows in combinations():
@@ -70,7 +69,7 @@ def test_groups_of_steps_in_which_something_moves_anyway_are_left_out() -> None:
     logs[:4, 8] = -27.0
     kinds = np.full(9, FIXED)
     kinds[8] = BY_STEPS
-    _, _, _, says, _, _, _ = fewer(logs, STARTS, kinds, coefficients, CONSTANTS, ROLES, SLOPES, SHIFTS)
+    _, _, _, says, _, _ = fewer(logs, STARTS, kinds, coefficients, CONSTANTS, ROLES, SLOPES, SHIFTS)
     assert 1 not in says
     assert 2 in says
 

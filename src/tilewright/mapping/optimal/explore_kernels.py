@@ -154,17 +154,19 @@ def _bounded(
 ):  # fmt: skip
     """(bound, scores, features, groups) of a part: ``dual`` of features and groups (coefficients, constants, roles,
     slopes, shifts) without what says nothing of its own (``fewer_kernels``)."""
-    kept, stands, base, says, weights, sums, least = fewer(
+    kept, stands, base, says, groups, least = fewer(
         local, starts, kinds, coefficients, constants, roles, slopes, shifts
     )
     values, start, own = np.empty((len(local), len(kept))), point[kept], np.ascontiguousarray(prices[:, says])
     for row in range(len(local)):
         for k in range(len(kept)):
             values[row, k] = local[row, kept[k]]
-    groups = weights[says], sums[says], roles[says], slopes[says], shifts[says]
     if least >= most or len(kept) == 0:
         return least, np.zeros(len(local)), values, groups
-    value, scores, slope = dual(values, starts, *groups, own, start, mix, rounds, steps, most)
+    weights, sums, own_roles, own_slopes, own_shifts = groups
+    value, scores, slope = dual(
+        values, starts, weights, sums, own_roles, own_slopes, own_shifts, own, start, mix, rounds, steps, most
+    )
     theta[:] = 0.0
     for f in range(len(point)):
         if stands[f] != -2:

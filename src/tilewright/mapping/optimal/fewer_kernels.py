@@ -54,7 +54,8 @@ def _stand_in(f, differs, kept):
 
 @njit(cache=True, nogil=True)
 def fewer(local, starts, kinds, coefficients, constants, roles, slopes, shifts):
-    """(features kept, what each feature is of them, shifts of it, groups kept, their coefficients, constants, least).
+    """(features kept, what each feature is of them, shifts of it, groups kept, their coefficients, constants, roles,
+    slopes and shifts, least).
 
     Feature f of ``local`` is, in all rows of a part together, that of ``kept[stands[f]]`` and ``base[f]`` (logarithms);
     just ``base[f]`` where it stands for none (-1), and it is in no group where that is -2. No combination has an
@@ -120,4 +121,6 @@ def fewer(local, starts, kinds, coefficients, constants, roles, slopes, shifts):
             longest, at = bottom[g], g
     for g in range(groups):
         says[g] = says[g] and (roles[g] != LONGEST or g == at or top[g] > longest)
-    return kept, stands, base, np.flatnonzero(says), weights, sums, least + max(longest, -1e300) if at >= 0 else least
+    left = np.flatnonzero(says)
+    own = weights[left], sums[left], roles[left], slopes[left], shifts[left]
+    return kept, stands, base, left, own, least + longest if at >= 0 else least

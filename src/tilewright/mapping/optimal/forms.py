@@ -239,10 +239,7 @@ class Columns:
         logs = np.zeros((len(segments), width))
         for column, parts in enumerate(self.whole):
             logs[:, column] = np.concatenate(parts)
-        rows: list[Any] = [
-            np.ascontiguousarray(one) for one in (segments, inner, loops, slides, beside)
-        ]  # compiled once
         return Sharper(
-            logs, self.columns, self.still, self.kinds, self.items, self.sources, self.apart,
-            rows[0], rows[1], rows[2], rows[3], rows[4], self.widths, self.plain, *others,
+            logs, self.columns, self.still, self.kinds, self.items, self.sources, self.apart, segments, inner, loops,
+            slides, beside, self.widths, self.plain, *others,
         )  # fmt: skip

@@ -45,10 +45,10 @@ def _solved(node: Node, limit: float, tally: Tally) -> Node | None:
 def told_apart(
     node: Node, limit: float, small: float, free: bool, until: float | None, profiles: Profiles, tally: Tally
 ) -> list[tuple[Node, Found | None]]:
-    """What is of interest in a node, in parts by the segments that refill items and the positions that candidates take;
-    ``until`` some time (of ``monotonic``) each with what a short search along shortest paths finds, and without those
-    that this rules out; if the search is ``free`` to look into every order of keeps, without those whose mappings
-    another order has as well."""
+    """What is of interest in a node, in parts by the segments that refill items and the positions that candidates take,
+    each with what a short search along shortest paths finds, and without those that this rules out; if the search is
+    ``free`` to look into every order of keeps, without those whose mappings another order has as well. If that takes
+    longer than ``until`` (of ``monotonic``; 0: all parts, without shortest paths), the node comes back whole."""
     if node.tangent is None or node.form is None or node.form.sharp is None:
         better = _solved(node.dressed, limit, tally)
         if better is None:

@@ -11,7 +11,7 @@ import numpy as np
 from tilewright.mapping.optimal.cases import SAME, Node
 from tilewright.mapping.optimal.chains import IntTable
 from tilewright.mapping.optimal.features import Floats
-from tilewright.mapping.optimal.forms import MIXED, starts_of
+from tilewright.mapping.optimal.forms import MIXED, Relaxed, starts_of
 from tilewright.mapping.optimal.profiles import NONE, Cuts
 from tilewright.mapping.optimal.threads import aside
 
@@ -98,7 +98,18 @@ class Heads:
         found: IntTable = starts_of([one.heads for one in self.follow])
         return found
 
-    @property
+    @cached_property
+    def table(self) -> Floats:
+        """The packed features of the node's candidates, one component after the other."""
+        return np.concatenate(self.node.tables)
+
+    @cached_property
+    def separate(self) -> Relaxed:
+        """The node's groups without those of features that depend on the tiles of several keeps."""
+        assert self.node.form is not None
+        return self.node.form.separate
+
+    @cached_property
     def led(self) -> tuple[IntTable, IntTable]:
         """(rows, ends): the rows of the node ``rows[ends[h] : ends[h + 1]]`` follow head h of all components."""
         offsets = self.node.offsets  # as many rows follow as there are
@@ -134,7 +145,7 @@ class Heads:
                 form.sharp.only(self.rows), self.starts, form.coefficients, form.constants, form.roles,
                 *found.chords, *found.point, self.node.twins(), self.used, self.tiles, most, self.segments, wanted,
                 float(small), float(states), budget, ROUNDS, STEPS, FEW, ALONE, led, ends,
-                np.concatenate(self.node.tables), where._replace(before=where.before.copy(), enough=limit),
+                self.table, where._replace(before=where.before.copy(), enough=limit),
                 self.node.origin.machine,
             )  # fmt: skip
         return Parts(self, *parts)
@@ -219,8 +230,8 @@ class Parts:
         node, form = self.heads.node, self.heads.node.form
         assert form is not None
         assert form.sharp is not None
-        separate, (led, ends) = form.separate, self.heads.led
-        where, table, codes = node.origin.where, np.concatenate(node.tables), node.codes()
+        separate, table, (led, ends) = self.heads.separate, self.heads.table, self.heads.led
+        where, codes = node.origin.where, node.codes()
         prefix = node.prefix() if cuts is not NONE else NONE.keys
         with aside():
             left, work, cut, asked = interesting(

@@ -279,7 +279,8 @@ class _Relaxation:
         unknown = np.logical_or.reduce(turns)
         passing = np.array([where.parent[j] < 0 and where.memory[j] != where.pad for j in self.items])
         return found.sharper(
-            *(np.concatenate(own) for own in (segments, raw, loops, slides, beside)),
+            # All in one order: compiled code is made anew for arrays of another one.
+            *(np.ascontiguousarray(np.concatenate(own)) for own in (segments, raw, loops, slides, beside)),
             float(np.log(where.accumulator_bits / where.output_bits)), where.barrier,
             np.array([j for j in self.items if case.inner[j] is None and where.barrier[j] >= 0], np.int64),
             np.array([[self.slides(j, c) for j in self.items] for c in range(len(self.tables))]),

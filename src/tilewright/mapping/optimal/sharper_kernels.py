@@ -73,8 +73,7 @@ def sharpened(rows, starts, s, turn, along, out):
             row = rows[k]
             for j in range(items):
                 segment = _beside(s.segments[row, j], j, c, segments)
-                kept[j] = max(segment, 0)
-                own[j] = min(segment + 1, j) if later[c, j] and segment >= 0 else kept[j]
+                kept[j], own[j] = _refilled_before(segment, j, False), _refilled_before(segment, j, later[c, j])
                 moves[j] = s.windows[c, j] and along[j] in (-1, c) and _innermost(s.inner[row, j], j, c, inner)
                 above = s.loops[row, j] - loops[c, j]
                 for other in range(components):
@@ -136,20 +135,23 @@ def _given_way(s, turn, segments, highest):
 
 
 @njit(cache=True, nogil=True)
+def _refilled_before(segment, j, gives_way):
+    """The segment before which loops refill an item with its innermost one in a segment, where it may give way."""
+    if gives_way and segment >= 0:
+        return min(segment + 1, j)
+    return max(segment, 0)
+
+
+@njit(cache=True, nogil=True)
 def _segment(own, j, c, segments, later):
     """The segment before which loops that an item does not use refill it, at least, with a candidate of a component."""
-    own = _beside(own, j, c, segments)
-    if later[c, j] and own >= 0:
-        return min(own + 1, j)
-    return max(own, 0)
+    return _refilled_before(_beside(own, j, c, segments), j, later[c, j])
 
 
 @njit(cache=True, nogil=True)
 def _most_segment(c, j, highest, may_later):
     """The same at most."""
-    if may_later[c, j] and highest[j] >= 0:
-        return min(highest[j] + 1, j)
-    return max(highest[j], 0)
+    return _refilled_before(highest[j], j, may_later[c, j])
 
 
 @njit(cache=True, nogil=True)
