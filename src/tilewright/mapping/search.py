@@ -42,7 +42,7 @@ MAX_STEPS = 200_000  # of a mapping
 QUICK, START, ALONE = (8, 1, 0), (32, 1, 0), (32, 2, 160)
 Effort = Literal["quick", "good", "proof", "long"]
 MOST_FEW = 100_000  # candidates of a component with few tiles
-BOUNDS: dict[Effort, int] = {"quick": 0, "good": 0, "proof": 5_000_000, "long": 60_000_000}
+BOUNDS: dict[Effort, int] = {"quick": 0, "good": 0, "proof": 5_000_000, "long": 400_000_000}
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from tilewright.mapping.optimal.transfer_kernels import (
     SINGLE,
     TRAFFIC,
     WITHIN,
+    closing_cycles,
     exposed_cycles,
     fewest_runs,
     idle_cycles,
@@ -210,12 +211,15 @@ def bound(rows, table, s, cost, scratch):
             flow = streamed / cost.dram_read_rate
             cycles = dma - flow + max(tile, flow)
         else:
-            edges = opening / cost.dram_read_rate + cost.setup * opening_runs
+            # Each of them, and every step, takes a whole number of cycles.
+            tile = np.ceil(tile - 1e-6)
+            edges = np.ceil(opening / cost.dram_read_rate + cost.setup * opening_runs - 1e-6)
             if s.memory[s.first_output] == s.pad:
-                edges += last * s.output_bits / 8 / cost.dram_write_rate
+                edges += np.ceil(last * s.output_bits / 8 / cost.dram_write_rate - 1e-6)
                 edges += cost.setup * fewest_runs(rows, table, s, s.first_output, last) if cost.setup > 0 else 0.0
             cycles = max(tile + edges, dma)
             if chosen and not _enough(s, energy + cycles * cost.leakage_pj, cycles):
+                final = max(final, closing_cycles(rows, table, s, cost, scratch, last))
                 idle, store = idle_cycles(rows, table, s, cost, scratch, step, final, streamed, spilled)
                 exposed = exposed_cycles(
                     rows, table, s, cost, scratch, points, step, steps, last, outgoing, store, True

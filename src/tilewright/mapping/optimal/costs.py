@@ -106,7 +106,7 @@ class Costs(NamedTuple):
     most_pj: float
 
 
-ITEM_FIELDS = 7
+ITEM_FIELDS = 8
 
 
 class Packing(NamedTuple):
@@ -156,7 +156,7 @@ def packed(structure: Structure, part: Component) -> tuple[Floats, Any]:
     for j, item in enumerate(structure.items):
         at = place.at_item[j]
         columns = (part.footprint, part.widest, part.loops, _highest(part.above), part.beside, part.first)
-        for k, column in enumerate((*columns, part.ring)):
+        for k, column in enumerate((*columns, part.ring, part.closing)):
             table[:, at + k] = column[:, j]
         kinds[at + 1], kinds[at + 4] = MOST, COMMON
         at += ITEM_FIELDS
@@ -220,6 +220,7 @@ def traits(structure: Structure, part: Component, where: Layout, machine: Costs)
         if stepwise and structure.items[j].parent < 0:
             add(part.visits[:, j, first : j + 1], 0.5)
             add(part.first[:, j], 0.5)
+            add(part.closing[:, j], 0.5)
             add(-part.widest[:, j], 0.0)  # a wider tile makes longer runs
         add(part.footprint[:, j], 1.0)
         if where.doubles[j] == 1:

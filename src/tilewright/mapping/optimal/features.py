@@ -37,8 +37,8 @@ class Component:
     before s refill; ``streams`` is at most the same in one tile step, for what passes the scratchpad by;
     ``reads_sliding`` and ``writes_sliding`` are the same while a window moves (one segment for all, unless
     ``repeated_windows``). ``served[:, o]`` are
-    the words that the multipliers take of operand o. ``footprint`` and ``first`` are the most and the first words at an
-    item, or less where padding hides how many they are; ``widest`` is never below the most, ``ring`` are those that an
+    the words that the multipliers take of operand o. ``footprint``, ``first`` and ``closing`` are the most, the first and the
+    last words at an item, or less where padding hides how many they are; ``widest`` is never below the most, ``ring`` are those that an
     item loaded ahead has room for if no other component has loops above it. ``last`` are the words of
     the output's last tile, ``points`` the compute steps, ``step`` those of the largest tile step, ``final`` those of
     the last one at least, ``steps`` the tile steps, ``used`` the positions per axis. ``visits[:, j, s]`` counts the
@@ -58,6 +58,7 @@ class Component:
     served: Floats
     footprint: Floats
     first: Floats
+    closing: Floats
     widest: Floats
     ring: Floats
     last: Floats
@@ -175,6 +176,11 @@ class _Dimension:
         places = [k for k, split in enumerate(self.splits) if split.segment <= until]
         found: IntTable = self.table[:, places[-1]] if places else np.full(len(self.table), self.extent)
         return found
+
+    def last_tile(self, until: int) -> Floats:
+        """The last range of the loops down to an item."""
+        modes = tuple(CUT if split.segment > until or split.axis >= 0 else ALL for split in self.splits)
+        return self.count((*modes, CUT), LAST)
 
     def segments(self, until: int) -> IntTable:
         """Bits of the segments up to an item in which each chain has a loop."""
@@ -484,7 +490,7 @@ def component(
     visits = np.ones((size, items, items + 1))
     streams = np.ones((size, items, items + 1) if any(map(structure.passes_by, range(items))) else (size, 0, 0))
     window = np.zeros((size, items), dtype=np.int64)
-    footprint, first, widest, ring = (np.ones((size, items)) for _ in range(4))
+    footprint, first, closing, widest, ring = (np.ones((size, items)) for _ in range(5))
     above, beside, loops = (np.zeros((size, items), dtype=np.int64) for _ in range(3))
     served = np.ones((size, len(nest.operands)))
     spread = any(split.axis >= 0 for part in parts for split in part.splits)
@@ -517,7 +523,7 @@ def component(
                     if sliding is not None:
                         own[:] = np.minimum(own, flat(sliding))
         held = room(build, operand, item)
-        footprint[:, item], first[:, item] = flat(held.most), flat(held.first)
+        footprint[:, item], first[:, item], closing[:, item] = flat(held.most), flat(held.first), flat(held.final)
         widest[:, item], ring[:, item] = flat(held.widest), flat(held.ahead)
         for number, part in enumerate(parts):
             bits = flat(build.spread(number, part.segments(item))).astype(np.int64)
@@ -547,8 +553,7 @@ def component(
         taken = np.prod([part.positions(axis) for axis in range(len(arch.array.axes))], axis=0)
         final = final * build.spread(number, np.ceil(chunk / taken))
         if part.dim in nest.output.dims:
-            modes = tuple(CUT if split.segment > outermost or split.axis >= 0 else ALL for split in part.splits)
-            last = last * build.spread(number, part.count((*modes, CUT), LAST))
+            last = last * build.spread(number, part.last_tile(outermost))
     used_positions = np.ones((size, len(arch.array.axes)), dtype=np.int64)
     for axis in range(len(arch.array.axes)):
         for number, part in enumerate(parts):
@@ -557,7 +562,7 @@ def component(
     tables = tuple(part.table for part in parts)
     return Component(
         dims, tables, rows, reads, writes, streams, reads_sliding, writes_sliding, visits, served, footprint, first,
-        widest, ring, flat(last), flat(points), flat(step), flat(final), flat(steps), used_positions, above, beside,
+        closing, widest, ring, flat(last), flat(points), flat(step), flat(final), flat(steps), used_positions, above, beside,
         loops, window,
     )  # fmt: skip
 

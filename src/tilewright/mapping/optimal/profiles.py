@@ -7,7 +7,7 @@ a few tiles so rule out all mappings that have them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from tilewright.mapping.cycles import beside, group_cycles, rate_cycles
+from tilewright.mapping.cycles import Side, beside, group_cycles, port_cycles, rate_cycles
 from tilewright.mapping.homes import bypasses
 from tilewright.mapping.mapping import Mapping
 from tilewright.mapping.optimal.cases import TIMED, Node, Origin
@@ -35,8 +35,8 @@ MOST_STEPS, MOST_ORDERS = 20_000, 24  # of tiles that are looked at, and orders 
 @dataclass(frozen=True, eq=False)
 class Profile:
     """The steps of some tiles in one order: first loads and last stores in cycles, and the different ``kinds`` of
-    steps, a row each: how many there are, their multiply-accumulates, the cycles of the transfers beside them, and for
-    every operand that passes the scratchpad by what it takes at least if its innermost loop is one of tiles, and if it
+    steps, a row each: how many there are, their multiply-accumulates, the cycles of the transfers beside them, those of
+    the scratchpad's port at least, and for every operand that passes the scratchpad by what it takes at least if its innermost loop is one of tiles, and if it
     is refilled in every step (``steps_kernels``)."""
 
     edges: float
@@ -68,8 +68,26 @@ def profile(problem: NestProblem, mapping: Mapping) -> Profile | None:
             above = min(len(tiling.loops), len(mapping.loops_above(keep.operand, keep.memory)))
             levels = (tiling.levels[tiling.last_used(above, operand.dims)], last)
             flows += [_flow(problem, operand, level, tiling.steps) for level in levels]
-    kinds, number = np.unique(np.stack([work, moved, *flows]), axis=1, return_counts=True)
+    port = np.broadcast_to(_port(problem, tiling, kept), moved.shape)
+    kinds, number = np.unique(np.stack([work, moved, port, *flows]), axis=1, return_counts=True)
     return Profile(float(loads[0] + stores[-1]), np.vstack([number[None, :], kinds]).T.astype(np.float64))
+
+
+def _port(problem: NestProblem, tiling: Tiling, kept: Sequence[Operand]) -> IntArray:
+    """The cycles of the scratchpad's port in each step, at least: what is used anew is read, but for windows, and
+    results are written when the next ones begin."""
+    pad, output, widths = problem.arch.scratchpad, problem.nest.output, problem.arch.widths
+    moved = np.zeros((2, tiling.steps), dtype=np.int64)
+    for operand in (*kept, output):
+        if any(axis.is_window for axis in operand.axes):
+            continue
+        level = tiling.levels[tiling.last_used(len(tiling.loops), operand.dims)]
+        elements = box_elements(operand, level, span_tables(operand, level.chunks, None))
+        if operand is output:
+            moved[1, level.last_step] += elements * min(widths.output, widths.accumulator)
+        else:
+            moved[0, level.first_step] += elements * problem.bits(operand.name)
+    return port_cycles(pad, *Side(pad, *moved).whole_bytes)
 
 
 def _flow(problem: NestProblem, operand: Operand, level: Level, steps: int) -> IntArray:
@@ -98,7 +116,7 @@ class Cuts(NamedTuple):
 
 def _nothing() -> Cuts:
     none = np.zeros(0, dtype=np.int64)
-    return Cuts(none, np.zeros(1, dtype=np.int64), np.zeros(0), np.zeros(1, dtype=np.int64), np.zeros((0, 3)))
+    return Cuts(none, np.zeros(1, dtype=np.int64), np.zeros(0), np.zeros(1, dtype=np.int64), np.zeros((0, 4)))
 
 
 NONE = _nothing()

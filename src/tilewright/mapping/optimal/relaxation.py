@@ -30,6 +30,7 @@ from tilewright.mapping.optimal.forms import (
 )
 from tilewright.mapping.optimal.transfer_kernels import (
     BESIDE,
+    CLOSING,
     DOUBLE,
     FOOTPRINT,
     INNER,
@@ -146,6 +147,11 @@ class _Relaxation:
             values = values * segment if c == 0 else values
         elif what == "opening":
             values = table[:, where.at_item[j] + OPENING]
+        elif what == "final":
+            values = table[:, where.at_points + 3]
+        elif what == "closing":  # what is refilled in every step is read anew in the last one
+            every = table[:, where.at_visits[j] + segment] == table[:, where.at_points + 4]
+            values = table[:, where.at_item[j] + CLOSING] * every
         elif what == "visits":
             values = table[:, where.at_visits[j] + segment]
         elif what == "apart":
@@ -311,7 +317,7 @@ class _Relaxation:
             moving = self.each(what, j, segment)
             still = [(STILL + one, k, s) for one, k, s in moving] if self.slid(what, j) else moving
             found.by_segment(f, j, moving, still)
-            found.plain[f] = what == "visits"
+            found.plain[f] = what in ("visits", "closing")
 
     def slid(self, what: str, j: int) -> bool:
         """Whether a feature counts less while a window slides."""
@@ -324,7 +330,7 @@ class _Relaxation:
     def each(self, what: str, j: int, segment: int) -> list[Feature]:
         """A feature of an item for every segment that may refill it."""
         is_open = self.case.inner[j] is None and self.where.barrier[j] >= 0
-        if what not in ("reads", "writes", "visits", "runs") or not is_open:
+        if what not in ("reads", "writes", "visits", "closing", "runs") or not is_open:
             return [(what, j, segment)]
         return [(what, j, segment - segment % MANY + s) for s in range(j + 1)]
 
@@ -342,6 +348,8 @@ class _Relaxation:
             return MIXED
         if what in ("points", "served", "used") or j < 0:
             return len(self.items) - 1
+        if what in ("final", "closing"):
+            return self.where.tile_items - 1
         return int(self.where.first_output) if what == "last" else j
 
     def results(
@@ -533,7 +541,29 @@ class _Relaxation:
         edges = Form(constant=where.parameters * cost.setup + where.parameter_bytes / cost.dram_read_rate)
         for one in self.opened.values():
             edges.take(one, 1.0)
-        return [joined((tile, 1.0), (edges, 1.0)) for tile in tiles] + [dma, *self.waits(edges)]
+        return [joined((tile, 1.0), (edges, 1.0)) for tile in tiles] + [dma, *self.closing(), *self.waits(edges)]
+
+    def closing(self) -> list[Form]:
+        """Nothing is loaded in the last step: all loads come before what is computed in it, or passes the scratchpad's
+        port, and the last store after it."""
+        where, cost = self.where, self.cost
+        loads = Form(constant=where.parameters * cost.setup + where.parameter_bytes / cost.dram_read_rate)
+        reads, writes = Form(), Form()
+        for j in self.items:
+            if where.parent[j] < 0 and where.memory[j] == where.pad and not where.output[j]:
+                loads.take(self.moves[j], 1.0)
+                if not where.window[:, j].any():
+                    reads.add(("closing", j, self.refilling[j]), where.bits[j] / 8 / cost.pad_read_rate)
+        if where.memory[where.first_output] == where.pad:
+            loads.take(self.opened[int(where.first_output)], 1.0)
+            writes.add(("last", 0, 0), where.output_bits / 8 / cost.pad_write_rate)
+        ends = [Form({("final", 0, 0): 1.0})]
+        if cost.pad_shared:
+            reads.take(writes, 1.0)
+        ends += [port for port in ((reads,) if cost.pad_shared else (reads, writes)) if port.terms]
+        for end in ends:
+            end.take(loads, 1.0)
+        return ends
 
     def waits(self, edges: Form) -> list[Form]:
         """What moves in some of the tile steps hides behind the computing of these alone: cycles are those of its

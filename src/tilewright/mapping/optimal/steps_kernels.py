@@ -8,7 +8,7 @@ from numba import njit
 
 from tilewright.mapping.optimal.transfer_kernels import INNER, ITEM, runs_of
 
-NUMBER, WORK, MOVED, FLOWS = range(4)  # the columns of the kinds of steps
+NUMBER, WORK, MOVED, PORT, FLOWS = range(5)  # the columns of the kinds of steps
 
 
 @njit(cache=True, nogil=True)
@@ -68,6 +68,7 @@ def by_steps(rows, table, least_step, positions, known, s, cost, first, edges, e
             for i in range(passing):
                 flow = kinds[k, FLOWS + 2 * i + (1 if every[i] else 0)]
                 moved += max(flow, average[i]) if kinds[k, WORK] == largest else flow
+            moved = max(moved, kinds[k, PORT])
             total += kinds[k, NUMBER] * max(least, moved)
             # What computes longer than at least hides behind transfers as far as these are longer.
             hidden += kinds[k, NUMBER] * max(least, min(most_step, moved))

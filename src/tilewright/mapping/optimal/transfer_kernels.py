@@ -14,7 +14,7 @@ ROOFLINE, DOUBLE, SINGLE = 0, 1, 2
 
 # Where an item's features stand, from its first on; after ITEM its reads for every refilling segment, then its writes.
 # Words while a window slides follow: for one segment, or for every one (``repeated_windows``).
-FOOTPRINT, WIDEST, LOOPS, INNER, BESIDE, OPENING, RING, ITEM = range(8)
+FOOTPRINT, WIDEST, LOOPS, INNER, BESIDE, OPENING, RING, CLOSING, ITEM = range(9)
 
 
 @njit(cache=True, nogil=True)
@@ -220,6 +220,26 @@ def idle_cycles(rows, table, s, cost, scratch, step, final, streamed, spilled):
         return 0.0, longest
     # What passes the scratchpad by moves in the first step.
     return max(0.0, final - stores) + (max(0.0, step - loads) if streamed == 0.0 else 0.0), longest
+
+
+@njit(cache=True, nogil=True)
+def closing_cycles(rows, table, s, cost, scratch, last):
+    """How long the scratchpad's port is busy, at least, in the last of all steps: what is refilled in every step is read
+    anew, but for windows, and the output's last tile of ``last`` words is written."""
+    read, written = 0.0, last * s.output_bits / 8 if s.memory[s.first_output] == s.pad else 0.0
+    for j in range(len(s.parent)):
+        if s.parent[j] >= 0 or s.output[j] or s.memory[j] != s.pad:
+            continue
+        words, every, refilling = 1.0, True, int(scratch[2 * len(s.parent) + j])
+        for c in range(len(rows)):
+            row = table[rows[c]]
+            words *= row[s.at_item[j] + CLOSING]
+            every = every and row[s.at_visits[j] + refilling] == row[s.at_points + 4]
+        if every:
+            read += words * s.bits[j] / 8
+    if cost.pad_shared:
+        return (read + written) / cost.pad_read_rate
+    return max(read / cost.pad_read_rate, written / cost.pad_write_rate)
 
 
 @njit(cache=True, nogil=True)
