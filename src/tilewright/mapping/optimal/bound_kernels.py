@@ -23,6 +23,7 @@ from tilewright.mapping.optimal.transfer_kernels import (
     SINGLE,
     TRAFFIC,
     WITHIN,
+    busiest_words,
     closing_cycles,
     exposed_cycles,
     fewest_runs,
@@ -109,6 +110,7 @@ def bound(rows, table, s, cost, scratch):
     energy = cost.fixed_pj
     dram_read, dram_written, runs = s.parameter_bytes, 0.0, s.parameters * 1.0
     pad_read, pad_written, moved_in, moved_out, streamed = 0.0, 0.0, s.parameter_bytes, 0.0, 0.0
+    again_read, arriving = 0.0, 0.0  # partial sums that leave the scratchpad again, and the width of what arrives there
     opening = s.parameter_bytes
     opening_runs = s.parameters * 1.0
     for j in range(items):
@@ -186,7 +188,8 @@ def bound(rows, table, s, cost, scratch):
             local_read, local_written = (coming + child_back) * held, (coming + child_back) * held
         energy += local_read * cost.read_pj[s.memory[k]] + local_written * cost.write_pj[s.memory[k]]
         if s.memory[k] == s.pad:
-            pad_read += again * held
+            again_read, arriving = again * held, held
+            pad_read += again_read
             pad_written += coming * held
         if following < 0:
             break
@@ -219,10 +222,21 @@ def bound(rows, table, s, cost, scratch):
                 edges += cost.setup * fewest_runs(rows, table, s, s.first_output, last) if cost.setup > 0 else 0.0
             cycles = max(tile + edges, dma)
             if chosen and not _enough(s, energy + cycles * cost.leakage_pj, cycles):
-                final = max(final, closing_cycles(rows, table, s, cost, scratch, last))
-                idle, store = idle_cycles(rows, table, s, cost, scratch, step, final, streamed, spilled)
+                read, written = busiest_words(rows, table, s, cost, scratch)
+                # Without what comes again: of that it is not known in which steps it does.
+                port, busiest = (pad_read - again_read) / cost.pad_read_rate, read / cost.pad_read_rate
+                if cost.pad_shared:
+                    port, busiest = (
+                        port + pad_written / cost.pad_read_rate,
+                        busiest + written * arriving / cost.pad_read_rate,
+                    )
+                elif pad_written / cost.pad_write_rate > port:
+                    port, busiest = pad_written / cost.pad_write_rate, written * arriving / cost.pad_write_rate
+                least = port - (steps - 1) * busiest  # of a single step
+                final = max(max(final, least), closing_cycles(rows, table, s, cost, scratch, last))
+                idle, store = idle_cycles(rows, table, s, cost, scratch, max(step, least), final, streamed, spilled)
                 exposed = exposed_cycles(
-                    rows, table, s, cost, scratch, points, step, steps, last, outgoing, store, True
+                    rows, table, s, cost, scratch, points, step, steps, port, busiest, last, outgoing, store, True
                 )
                 cycles = max(cycles, max(exposed, dma + idle))
                 if s.guess:

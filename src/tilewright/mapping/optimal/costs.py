@@ -106,7 +106,7 @@ class Costs(NamedTuple):
     most_pj: float
 
 
-ITEM_FIELDS = 8
+ITEM_FIELDS = 9
 
 
 class Packing(NamedTuple):
@@ -134,9 +134,9 @@ def packing(structure: Structure) -> Packing:
         at_visits.append(at)
         at += (j + 1) if structure.items[j].parent < 0 else 0
         at_streams.append(at)
-        at += (j + 1) if structure.passes_by(j) else 0
+        at += (j + 1) if structure.steps_count(j) else 0
     at_points = at
-    at_used = at_points + 5 + len(structure.problem.nest.operands)
+    at_used = at_points + 5 + 2 * len(structure.problem.nest.operands)
     at_free = at_used + 2 * axes
     return Packing(
         np.array(at_item), np.array(at_visits), np.array(at_streams), at_points, at_used, at_free, at_free + 2,
@@ -156,7 +156,7 @@ def packed(structure: Structure, part: Component) -> tuple[Floats, Any]:
     for j, item in enumerate(structure.items):
         at = place.at_item[j]
         columns = (part.footprint, part.widest, part.loops, _highest(part.above), part.beside, part.first)
-        for k, column in enumerate((*columns, part.ring, part.closing)):
+        for k, column in enumerate((*columns, part.ring, part.closing, part.streams_share)):
             table[:, at + k] = column[:, j]
         kinds[at + 1], kinds[at + 4] = MOST, COMMON
         at += ITEM_FIELDS
@@ -168,13 +168,13 @@ def packed(structure: Structure, part: Component) -> tuple[Floats, Any]:
         table[:, at + many : at + 2 * many] = part.writes_sliding[:, j, :many]
         if item.parent < 0:
             table[:, place.at_visits[j] : place.at_visits[j] + j + 1] = part.visits[:, j, : j + 1]
-        if structure.passes_by(j):
+        if structure.steps_count(j):
             table[:, place.at_streams[j] : place.at_streams[j] + j + 1] = part.streams[:, j, : j + 1]
     table[:, place.at_points] = part.points
     table[:, place.at_points + 1] = part.last
     for k, column in enumerate((part.step, part.final, part.steps)):
         table[:, place.at_points + 2 + k] = column
-    table[:, place.at_points + 5 : place.at_used] = part.served
+    table[:, place.at_points + 5 : place.at_used] = np.hstack([part.served, part.streams_served])
     axes = part.used.shape[1]
     table[:, place.at_used : place.at_used + axes] = part.used
     table[:, place.at_used + axes : place.at_free] = part.used

@@ -27,7 +27,8 @@ MOST_GLANCES = 90  # orders of keeps that are glanced at
 FIRST_ORDERS, MORE_ORDERS, FIRST_DIVES = 3, 6, 2  # orders of keeps looked into first, dives in each
 SIMPLE = 1_000  # candidates of a component that leave time for more orders
 DIVE, WALKS = 30_000, 2  # steps of a walk, walks of a dive
-MOST_FIRST, MOST_CANDIDATES = 30_000, 450_000  # candidates of a component: to begin with, and to be listed at all
+# Candidates of a component: to begin with, of even tiles to be listed at all, and of all tiles.
+MOST_FIRST, MOST_CANDIDATES, MOST_OF_ALL = 30_000, 450_000, 120_000
 DIP, DIP_STATES, DIP_LEAVES, DIP_ORDERS = 20_000, 30_000, 4, 6  # bounds, vectors of tiles, combinations, loop orders
 MOST_DIPS = 100  # parts of a node that are searched
 MOST_ORDERS = 48  # of loops, in which a combination is evaluated at once

@@ -34,7 +34,9 @@ class Component:
 
     With J items, J + 1 boundaries count the multipliers as a last child. ``reads[:, j, s]`` multiplies the words that
     item j's parent hands over, ``writes[:, j, s]`` those that all instances of item j receive, when loops of segments
-    before s refill; ``streams`` is at most the same in one tile step, for what passes the scratchpad by;
+    before s refill; ``streams`` is at most the same in one tile step, for what passes the scratchpad by or comes from it
+    (``Structure.steps_count``), ``streams_served`` that of the multipliers, ``streams_share`` the most of it that comes
+    while a window moves;
     ``reads_sliding`` and ``writes_sliding`` are the same while a window moves (one segment for all, unless
     ``repeated_windows``). ``served[:, o]`` are
     the words that the multipliers take of operand o. ``footprint``, ``first`` and ``closing`` are the most, the first and the
@@ -56,6 +58,8 @@ class Component:
     writes_sliding: Floats
     visits: Floats
     served: Floats
+    streams_served: Floats
+    streams_share: Floats
     footprint: Floats
     first: Floats
     closing: Floats
@@ -354,27 +358,59 @@ class Builder:
             for axis, numbers in self.windows(operand)
         ]
 
-    def step_words(self, operand: Operand, until: int, refilling: int, shared: tuple[str, ...]) -> Floats:
-        """The most words that pass a boundary below DRAM in one tile step, or more where windows move."""
+    def step_words(
+        self, operand: Operand, until: int, refilling: int, shared: tuple[str, ...], *, points: bool = False
+    ) -> Floats:
+        """The most words that pass a boundary in one tile step, or more where windows move."""
         total: Floats = np.ones((1,) * len(self.parts))
         tiled = self.structure.tile_items
         for number, part in enumerate(self.parts):
             if part.dim not in operand.dims:
-                modes = part.modes(until, refilling, DRAM, shared, points=False, every=False, still=tiled)
+                modes = part.modes(until, refilling, DRAM, shared, points=points, every=False, still=tiled)
                 total = total * self.spread(number, part.count(modes, NUMBER))
         for axis, numbers in self.windows(operand):
-            if len(numbers) == 2:
-                total = total * self.window(axis, numbers, until, DRAM, shared, every=False)[..., 0]
-            elif len(numbers) == 1:
+            touched = touched_indices(axis, self.nest.extents)
+            if len(numbers) == 1:
                 tile = self.parts[numbers[0]].tile(tiled - 1)
-                total = total * self.spread(numbers[0], np.minimum(tile, touched_indices(axis, self.nest.extents)))
+                total = total * self.spread(numbers[0], np.minimum(tile, touched))
+                continue
+            refills = self.step_refills(numbers, until, shared, points=points)
+            if len(numbers) == 2:
+                words = self.window(axis, numbers, until, DRAM, shared, every=False, points=points)
+                total = total * np.minimum(words[..., 0], refills * words[..., 1])
             else:  # every refill may bring all of them
-                total = total * touched_indices(axis, self.nest.extents)
-                for number in numbers:
-                    part = self.parts[number]
-                    modes = part.modes(until, self.items + 1, DRAM, shared, points=False, every=False, still=tiled)
-                    total = total * self.spread(number, part.count(modes, NUMBER))
+                total = total * touched * refills
         return total
+
+    def step_refills(
+        self, numbers: tuple[int, ...], until: int, shared: tuple[str, ...], *, points: bool = False
+    ) -> Floats:
+        """The most refills that loops over some dimensions, which an operand uses, make in one tile step."""
+        total: Floats = np.ones((1,) * len(self.parts))
+        tiled = self.structure.tile_items
+        for number in numbers:
+            part = self.parts[number]
+            modes = part.modes(until, self.items + 1, DRAM, shared, points=points, every=False, still=tiled)
+            total = total * self.spread(number, part.count(modes, NUMBER))
+        return total
+
+    def sliding_share(self, operand: Operand, item: int, shared: tuple[str, ...]) -> Floats:
+        """The share of ``step_words`` that comes at most if the innermost loop of the operand moves a window of this
+        component: all that it brings in all steps; if it is a single tile loop, what a move from one edge on adds."""
+        share: Floats = np.zeros((1,) * len(self.parts))
+        for axis, numbers in self.windows(operand):
+            if len(numbers) != 2:
+                continue
+            whole, refills = self.window(axis, numbers, item, DRAM, shared, every=False), self.step_refills(numbers, item, shared)
+            most = np.minimum(whole[..., 0], refills * whole[..., 1])
+            tops = [_top(self.spread(n, self.parts[n].segments(item))) for n in numbers]
+            for number, mine, other in ((numbers[0], *tops), (numbers[1], *reversed(tops))):
+                words = self.window(axis, numbers, item, DRAM, shared, every=False, sliding=number)
+                single = (self.spread(number, self.parts[number].loops(item)) == 1) & (mine < self.structure.tile_items)
+                moved = np.where(single, refills * np.maximum(words[..., 2], words[..., 3]), most)
+                part = np.minimum(moved, words[..., 0]) / np.maximum(most, 1)
+                share = np.maximum(share, np.where(mine >= other, np.minimum(part, 1), 0))
+        return share
 
     def window(
         self,
@@ -488,12 +524,13 @@ def component(
     apart = repeated_windows(nest)
     reads_sliding, writes_sliding = (np.ones((size, items, items + 1 if apart else 1)) for _ in range(2))
     visits = np.ones((size, items, items + 1))
-    streams = np.ones((size, items, items + 1) if any(map(structure.passes_by, range(items))) else (size, 0, 0))
+    streams = np.ones((size, items, items + 1) if any(map(structure.steps_count, range(items))) else (size, 0, 0))
     window = np.zeros((size, items), dtype=np.int64)
     footprint, first, closing, widest, ring = (np.ones((size, items)) for _ in range(5))
     above, beside, loops = (np.zeros((size, items), dtype=np.int64) for _ in range(3))
-    served = np.ones((size, len(nest.operands)))
+    served, streams_served = (np.ones((size, len(nest.operands))) for _ in range(2))
     spread = any(split.axis >= 0 for part in parts for split in part.splits)
+    share = np.ones((size, items))
     for item, (entry, operand) in enumerate(zip(structure.items, structure.operands, strict=True)):
         shared = arch.array.reduce if operand.role == "output" else arch.array.multicast
         used = [part.dim in operand.dims for part in parts]
@@ -511,9 +548,11 @@ def component(
                 writes[:, item, refilling] = reads[:, item, refilling]
         for refilling in range(item + 1):
             visits[:, item, refilling] = flat(_refills(build, operand, item, refilling))
-            if structure.passes_by(item):
+            if structure.steps_count(item):
                 streams[:, item, refilling] = flat(build.step_words(operand, item, refilling, shared))
         window[:, item] = any(len(numbers) == 2 for _, numbers in build.windows(operand))
+        if structure.steps_count(item) and window[:, item].any():
+            share[:, item] = flat(build.sliding_share(operand, item, shared))
         for every, moved, target in ((False, reads, reads_sliding), (True, writes, writes_sliding)):
             for refilling in range(item + 1) if apart else (item,):
                 own = target[:, item, refilling if apart else 0]
@@ -536,6 +575,8 @@ def component(
         shared = arch.array.reduce if operand.role == "output" else arch.array.multicast
         inner = structure.innermost(operand.name)
         served[:, number] = flat(build.words(operand, items, items + 1, inner, shared, every=False, points=True))
+        if structure.items[inner].memory == arch.scratchpad.name:
+            streams_served[:, number] = flat(build.step_words(operand, items, items + 1, shared, points=True))
     points: Floats = np.ones((1,) * len(parts))
     last: Floats = np.ones((1,) * len(parts))
     step: Floats = np.ones((1,) * len(parts))
@@ -561,7 +602,8 @@ def component(
     rows = np.stack(np.unravel_index(np.arange(size), shape), axis=1)
     tables = tuple(part.table for part in parts)
     return Component(
-        dims, tables, rows, reads, writes, streams, reads_sliding, writes_sliding, visits, served, footprint, first,
+        dims, tables, rows, reads, writes, streams, reads_sliding, writes_sliding, visits, served,
+        streams_served, share, footprint, first,
         closing, widest, ring, flat(last), flat(points), flat(step), flat(final), flat(steps), used_positions, above, beside,
         loops, window,
     )  # fmt: skip

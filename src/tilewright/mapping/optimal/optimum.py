@@ -31,6 +31,7 @@ from tilewright.mapping.optimal.costs import (
 from tilewright.mapping.optimal.early import (
     DIP_ORDERS,
     MOST_CANDIDATES,
+    MOST_OF_ALL,
     MOST_ORDERS,
     dive,
     first_mapping,
@@ -158,10 +159,10 @@ class Search:
                     polish_all(self)
             except KeyboardInterrupt:
                 self.stop()
-        enough = MOST_CANDIDATES if self.objective == "traffic" else FEW_ENOUGH  # few are left where bytes alone count
+        enough = MOST_OF_ALL if self.objective == "traffic" else FEW_ENOUGH  # few are left where bytes alone count
         spaces = (EVERY,) if self.candidates(EVERY) <= enough else (EVEN, EVERY)
         for choice in spaces if nodes > 0 else ():
-            if self.candidates(choice) > MOST_CANDIDATES:
+            if self.candidates(choice) > (MOST_OF_ALL if choice is EVERY else MOST_CANDIDATES):
                 break
             if self.interrupted or self.judge.least <= floor:
                 break

@@ -85,6 +85,11 @@ class Structure:
         inward = self.operands[item] is not self.problem.nest.output
         return entry.parent < 0 and entry.memory != self.problem.arch.scratchpad.name and inward
 
+    def steps_count(self, item: int) -> bool:
+        """Whether it counts what moves to an item, or from it, in one tile step: past the scratchpad, or through it."""
+        parent = self.items[item].parent
+        return self.passes_by(item) or (parent >= 0 and self.items[parent].memory == self.problem.arch.scratchpad.name)
+
     @cached_property
     def operands(self) -> tuple[Operand, ...]:
         return tuple(self.problem.nest.operand(item.operand) for item in self.items)

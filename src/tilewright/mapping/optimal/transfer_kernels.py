@@ -14,7 +14,7 @@ ROOFLINE, DOUBLE, SINGLE = 0, 1, 2
 
 # Where an item's features stand, from its first on; after ITEM its reads for every refilling segment, then its writes.
 # Words while a window slides follow: for one segment, or for every one (``repeated_windows``).
-FOOTPRINT, WIDEST, LOOPS, INNER, BESIDE, OPENING, RING, CLOSING, ITEM = range(9)
+FOOTPRINT, WIDEST, LOOPS, INNER, BESIDE, OPENING, RING, CLOSING, SHARE, ITEM = range(10)
 
 
 @njit(cache=True, nogil=True)
@@ -74,13 +74,13 @@ def words_moved(rows, table, s, scratch):
 
 
 @njit(cache=True, nogil=True)
-def exposed_cycles(rows, table, s, cost, scratch, points, step, steps, last, outgoing, store, whole):
+def exposed_cycles(rows, table, s, cost, scratch, points, step, steps, port, busiest, last, outgoing, store, whole):
     """A lower bound of pipelined cycles from transfers that come together: they cannot hide behind steps other than
     their own, and these may be but few.
 
     Take the steps in which an item is refilled (items whose innermost loop stands further out are too), or something
     passes the scratchpad by, or is stored, or several of these: they transfer, all other steps compute, none longer
-    than ``step``. What moves in every step moves in these as well. First loads and last stores stand outside of all
+    than ``step``; nor is the scratchpad's ``port`` busy longer than ``busiest`` in any. What moves in every step moves in these as well. First loads and last stores stand outside of all
     steps. ``outgoing`` are the cycles of stores, ``store`` those of the longest one at most. If not ``whole``, what
     passes the scratchpad by is not known and left out.
     """
@@ -143,7 +143,8 @@ def exposed_cycles(rows, table, s, cost, scratch, points, step, steps, last, out
             if taken <= 0:
                 continue
             others = steps - max(refilled, max(most_flowing if streams else 0.0, stored - 1 if stores else 0.0))
-            cycles = max(0.0, points - taken * step) + s.parameter_bytes / cost.dram_read_rate
+            cycles = max(0.0, max(points - taken * step, port - taken * busiest))
+            cycles += s.parameter_bytes / cost.dram_read_rate
             cycles += s.parameters * cost.setup + (flow if streams else 0.0)
             for i in range(items):
                 if s.output[i] or s.parent[i] >= 0:
@@ -170,6 +171,41 @@ def exposed_cycles(rows, table, s, cost, scratch, points, step, steps, last, out
                 cycles += drained
             best = max(best, cycles)
     return best
+
+
+@njit(cache=True, nogil=True)
+def busiest_words(rows, table, s, cost, scratch):
+    """(bytes read, words written): the most that pass the scratchpad's array side in one tile step, without partial sums
+    on their way back."""
+    read, written = 0.0, 0.0
+    for j in range(len(s.parent)):
+        if s.parent[j] >= 0 and s.parent_memory[j] == s.pad:
+            words = _refilled(rows, table, s, scratch, j, s.at_streams[j])
+            if s.output[j]:
+                written = words
+            else:
+                read += words * _most_share(rows, table, s, scratch, j) * s.bits[j] / 8
+    for o in range(s.operands):
+        if s.innermost_memory[o] == s.pad:
+            words = 1.0
+            for c in range(len(rows)):
+                words *= table[rows[c], s.at_points + 5 + s.operands + o]
+            if o == s.output_operand:
+                written = words
+            else:
+                read += words * s.operand_bits[o] / 8
+    return read, written
+
+
+@njit(cache=True, nogil=True)
+def _most_share(rows, table, s, scratch, j):
+    """The most of an item's largest refill that any comes to, if its innermost loop moves a window."""
+    inner, share = scratch[3 * len(s.parent) + s.operands + j], 0.0
+    for c in range(len(rows)):
+        row = table[rows[c]]
+        if inner >= 0 and row[s.at_item[j] + INNER] == inner:
+            share = max(share, row[s.at_item[j] + SHARE] if s.window[c, j] else 1.0)
+    return share if inner >= 0 else 1.0
 
 
 @njit(cache=True, nogil=True)
@@ -321,4 +357,6 @@ def exposed_by_tiles(rows, table, s, cost, scratch):
         if cost.setup > 0 and back == 0.0:
             outgoing += cost.setup * runs_of(rows, table, s, out, s.results, int(scratch[2 * len(s.parent) + out]))
         _, store = idle_cycles(rows, table, s, cost, scratch, step, 0.0, 0.0, back > 0.0)
-    return exposed_cycles(rows, table, s, cost, scratch, points, step, steps, last, outgoing, store, False)
+    return exposed_cycles(
+        rows, table, s, cost, scratch, points, step, steps, 0.0, np.inf, last, outgoing, store, False
+    )
