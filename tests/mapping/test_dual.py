@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tilewright.mapping.optimal.chains import Floats
 from tilewright.mapping.optimal.dual_kernels import dual
-from tilewright.mapping.optimal.features import Floats
 from tilewright.mapping.optimal.forms import LONGEST, ROOM, TOTAL
 
 ROWS = np.array([[0.0, 2.0], [2.0, 0.0], [2.5, 2.5], [2.0, 1.9]])  # logarithms of two features

@@ -7,7 +7,7 @@ from itertools import pairwise, product
 import numpy as np
 import pytest
 
-from tilewright.mapping.optimal.features import Floats
+from tilewright.mapping.optimal.chains import Floats
 from tilewright.mapping.optimal.few_kernels import below
 from tilewright.mapping.optimal.fewer_kernels import fewer
 from tilewright.mapping.optimal.forms import BY_STEPS, FIXED, LONGEST, ROOM, TOTAL

@@ -12,6 +12,7 @@ from tests.mapping.test_optimal import MACHINES, NESTS
 from tilewright.arch.load import load_arch
 from tilewright.mapping.nests import conv2d, default_problem
 from tilewright.mapping.optimal import roots as orders
+from tilewright.mapping.optimal.assumed import moves_window
 from tilewright.mapping.optimal.bound_kernels import bound
 from tilewright.mapping.optimal.branches import branches, by_footprints, by_segments
 from tilewright.mapping.optimal.cases import Node, solved
@@ -20,7 +21,7 @@ from tilewright.mapping.optimal.costs import turns_taken
 from tilewright.mapping.optimal.forms import LONGEST, MIXED, ROOM, TOTAL
 from tilewright.mapping.optimal.optimum import RULES, Search
 from tilewright.mapping.optimal.parts import Led, explored
-from tilewright.mapping.optimal.relaxation import moves_window, relaxed
+from tilewright.mapping.optimal.relaxation import relaxed
 from tilewright.mapping.optimal.tangents import tangent
 from tilewright.mapping.optimal.transfer_kernels import INNER, LOOPS
 from tilewright.mapping.problem import OBJECTIVES, NestProblem

@@ -24,7 +24,7 @@ from tilewright.mapping.optimal.transfer_kernels import (
     TRAFFIC,
     WITHIN,
     busiest_words,
-    closing_cycles,
+    ending_words,
     exposed_cycles,
     fewest_runs,
     idle_cycles,
@@ -195,13 +195,9 @@ def bound(rows, table, s, cost, scratch):
             break
         k, started = following, started_here
     # Time.
-    if cost.pad_shared:
-        port = (pad_read + pad_written) / cost.pad_read_rate
-        whole = (pad_read + pad_written + moved_in + moved_out) / cost.pad_read_rate
-    else:
-        port = max(pad_read / cost.pad_read_rate, pad_written / cost.pad_write_rate)
-        whole = max((pad_read + moved_out) / cost.pad_read_rate, (pad_written + moved_in) / cost.pad_write_rate)
+    port = _port(cost, pad_read, pad_written)
     if s.timing == ROOFLINE:
+        whole = _port(cost, pad_read + moved_out, pad_written + moved_in)
         if cost.dram_shared:
             dram = (dram_read + dram_written) / cost.dram_read_rate
         else:
@@ -222,18 +218,13 @@ def bound(rows, table, s, cost, scratch):
                 edges += cost.setup * fewest_runs(rows, table, s, s.first_output, last) if cost.setup > 0 else 0.0
             cycles = max(tile + edges, dma)
             if chosen and not _enough(s, energy + cycles * cost.leakage_pj, cycles):
-                read, written = busiest_words(rows, table, s, cost, scratch)
                 # Without what comes again: of that it is not known in which steps it does.
-                port, busiest = (pad_read - again_read) / cost.pad_read_rate, read / cost.pad_read_rate
-                if cost.pad_shared:
-                    port, busiest = (
-                        port + pad_written / cost.pad_read_rate,
-                        busiest + written * arriving / cost.pad_read_rate,
-                    )
-                elif pad_written / cost.pad_write_rate > port:
-                    port, busiest = pad_written / cost.pad_write_rate, written * arriving / cost.pad_write_rate
-                least = port - (steps - 1) * busiest  # of a single step
-                final = max(max(final, least), closing_cycles(rows, table, s, cost, scratch, last))
+                port = _port(cost, pad_read - again_read, pad_written)
+                read, written = busiest_words(rows, table, s, scratch)
+                busiest = _port(cost, read, written * arriving)
+                read, written = ending_words(rows, table, s, scratch, last)
+                least = port - (steps - 1) * busiest  # of any step
+                final = max(max(final, least), _port(cost, read, written * arriving))
                 idle, store = idle_cycles(rows, table, s, cost, scratch, max(step, least), final, streamed, spilled)
                 exposed = exposed_cycles(
                     rows, table, s, cost, scratch, points, step, steps, port, busiest, last, outgoing, store, True
@@ -253,6 +244,14 @@ def bound(rows, table, s, cost, scratch):
     if s.objective == WITHIN:
         return max(scored, max(energy / s.most_energy, cycles / s.most_cycles)), energy, cycles
     return max(scored, np.ceil(traffic - 1e-6) + 0.49 * energy / cost.most_pj), energy, cycles
+
+
+@njit(cache=True, nogil=True)
+def _port(cost, read, written):
+    """The cycles that the scratchpad needs for bytes on their way out and in."""
+    if cost.pad_shared:
+        return (read + written) / cost.pad_read_rate
+    return max(read / cost.pad_read_rate, written / cost.pad_write_rate)
 
 
 @njit(cache=True, nogil=True)

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from tilewright.mapping.optimal.assumed import Case, moves_window
 from tilewright.mapping.optimal.cases import TIMED, Node
+from tilewright.mapping.optimal.chains import Floats
 from tilewright.mapping.optimal.costs import Layout
-from tilewright.mapping.optimal.features import Floats
-from tilewright.mapping.optimal.relaxation import Case, moves_window
 from tilewright.mapping.optimal.transfer_kernels import INNER, ITEM, LOOPS, WIDEST
 
 Inner = tuple[int | None, ...]

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tilewright.mapping.optimal.chains import Choice, IntTable
+from tilewright.mapping.optimal.assumed import Case
+from tilewright.mapping.optimal.chains import Choice, Floats, IntTable
 from tilewright.mapping.optimal.costs import OBJECTIVE_CODES, WITHIN, Costs, Layout
-from tilewright.mapping.optimal.features import Floats
 from tilewright.mapping.optimal.forms import Relaxed, starts_of
-from tilewright.mapping.optimal.relaxation import Case, relaxed
+from tilewright.mapping.optimal.relaxation import relaxed
 from tilewright.mapping.optimal.structure import Structure
 from tilewright.mapping.optimal.tangents import Tangent, tangent
 
@@ -87,6 +87,15 @@ class Origin:
                 outer = table[rows, k - 1] if k else nest.extents[dim]
                 columns[kind] = columns.get(kind, 0.0) + np.log(-(-outer // table[rows, k]))
         return np.stack(list(columns.values()), axis=1) if columns else np.zeros((len(candidates), 1))
+
+    def stepped(self, c: int, candidates: IntTable) -> Floats:
+        """Logarithms of the tiles of one step."""
+        picked = np.unravel_index(candidates, tuple(len(table) for _, table in self.chains[c]))
+        columns = []
+        for (dim, table), rows in zip(self.chains[c], picked, strict=True):
+            places = sum(split.segment < self.structure.tile_items for split in self.structure.splits(dim))
+            columns.append(np.log(table[rows, places - 1]) if places else np.zeros(len(candidates)))
+        return np.stack(columns, axis=1)
 
     def codes(self, c: int, candidates: IntTable) -> IntTable:
         """A number for the tiles of every one of a component's candidates at every keep, its pars included."""

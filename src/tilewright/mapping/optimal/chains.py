@@ -14,6 +14,7 @@ from tilewright.mapping.optimal.structure import Split
 
 WALKED, LEFT_OUT = 1, 3  # modes of ``kernels.chain_counts``
 IntTable = np.ndarray[Any, np.dtype[np.int64]]
+Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 
 @lru_cache(maxsize=4096)

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tilewright.mapping.floor import in_bounds, touched_elements
-from tilewright.mapping.optimal.chains import IntTable
+from tilewright.mapping.optimal.chains import Floats, IntTable
 from tilewright.mapping.optimal.components import one_slides, repeated_windows
-from tilewright.mapping.optimal.features import Component, Floats
+from tilewright.mapping.optimal.features import Component
 from tilewright.mapping.optimal.structure import Structure
 from tilewright.mapping.problem import Within
 from tilewright.workload.nest import Axis, LoopNest
@@ -27,6 +27,7 @@ class Layout(NamedTuple):
     at_item: Any
     at_visits: Any
     at_streams: Any
+    at_ending: Any
     at_points: int
     at_used: int
     at_free: int
@@ -106,7 +107,7 @@ class Costs(NamedTuple):
     most_pj: float
 
 
-ITEM_FIELDS = 9
+ITEM_FIELDS = 8
 
 
 class Packing(NamedTuple):
@@ -116,6 +117,7 @@ class Packing(NamedTuple):
     at_item: Any
     at_visits: Any
     at_streams: Any
+    at_ending: Any
     at_points: int
     at_used: int
     at_free: int
@@ -127,7 +129,7 @@ def packing(structure: Structure) -> Packing:
     """Where the features of a structure's rows stand."""
     items, axes = len(structure.items), len(structure.axis_places)
     repeated = repeated_windows(structure.problem.nest)
-    at, at_item, at_visits, at_streams = 0, [], [], []
+    at, at_item, at_visits, at_streams, at_ending = 0, [], [], [], []
     for j in range(items):
         at_item.append(at)
         at += ITEM_FIELDS + 2 * (j + 1) + 2 * (j + 1 if repeated else 1)
@@ -135,12 +137,14 @@ def packing(structure: Structure) -> Packing:
         at += (j + 1) if structure.items[j].parent < 0 else 0
         at_streams.append(at)
         at += (j + 1) if structure.steps_count(j) else 0
+        at_ending.append(at)
+        at += 2 * (j + 1) if structure.steps_count(j) else 0
     at_points = at
-    at_used = at_points + 5 + 2 * len(structure.problem.nest.operands)
+    at_used = at_points + 5 + 3 * len(structure.problem.nest.operands)
     at_free = at_used + 2 * axes
     return Packing(
-        np.array(at_item), np.array(at_visits), np.array(at_streams), at_points, at_used, at_free, at_free + 2,
-        at_free + 3,
+        np.array(at_item), np.array(at_visits), np.array(at_streams), np.array(at_ending), at_points, at_used,
+        at_free, at_free + 2, at_free + 3,
     )  # fmt: skip
 
 
@@ -156,7 +160,7 @@ def packed(structure: Structure, part: Component) -> tuple[Floats, Any]:
     for j, item in enumerate(structure.items):
         at = place.at_item[j]
         columns = (part.footprint, part.widest, part.loops, _highest(part.above), part.beside, part.first)
-        for k, column in enumerate((*columns, part.ring, part.closing, part.streams_share)):
+        for k, column in enumerate((*columns, part.ring, part.streams_share)):
             table[:, at + k] = column[:, j]
         kinds[at + 1], kinds[at + 4] = MOST, COMMON
         at += ITEM_FIELDS
@@ -170,11 +174,14 @@ def packed(structure: Structure, part: Component) -> tuple[Floats, Any]:
             table[:, place.at_visits[j] : place.at_visits[j] + j + 1] = part.visits[:, j, : j + 1]
         if structure.steps_count(j):
             table[:, place.at_streams[j] : place.at_streams[j] + j + 1] = part.streams[:, j, : j + 1]
+            at = place.at_ending[j]
+            table[:, at : at + j + 1] = part.ending[:, j, : j + 1]
+            table[:, at + j + 1 : at + 2 * j + 2] = part.ending_sliding[:, j, : j + 1]
     table[:, place.at_points] = part.points
     table[:, place.at_points + 1] = part.last
     for k, column in enumerate((part.step, part.final, part.steps)):
         table[:, place.at_points + 2 + k] = column
-    table[:, place.at_points + 5 : place.at_used] = np.hstack([part.served, part.streams_served])
+    table[:, place.at_points + 5 : place.at_used] = np.hstack([part.served, part.streams_served, part.ending_served])
     axes = part.used.shape[1]
     table[:, place.at_used : place.at_used + axes] = part.used
     table[:, place.at_used + axes : place.at_free] = part.used
@@ -220,7 +227,6 @@ def traits(structure: Structure, part: Component, where: Layout, machine: Costs)
         if stepwise and structure.items[j].parent < 0:
             add(part.visits[:, j, first : j + 1], 0.5)
             add(part.first[:, j], 0.5)
-            add(part.closing[:, j], 0.5)
             add(-part.widest[:, j], 0.0)  # a wider tile makes longer runs
         add(part.footprint[:, j], 1.0)
         if where.doubles[j] == 1:
@@ -406,6 +412,7 @@ def layout(structure: Structure, parts: list[tuple[str, ...]], objective: str | 
         at_item=packed_as.at_item,
         at_visits=packed_as.at_visits,
         at_streams=packed_as.at_streams,
+        at_ending=packed_as.at_ending,
         at_points=packed_as.at_points,
         at_used=packed_as.at_used,
         at_free=packed_as.at_free,

@@ -186,9 +186,10 @@ def explore(
     """Cut a case, bound the parts, drop what cannot stay below ``most``, and again, depth first.
 
     ``sharp`` has the features of every part (``forms.Sharper``). Candidates are told apart by the columns of ``used``:
-    the ``segments`` of items' innermost loops, and the positions that they take on every axis (logarithms), as
-    ``wanted``; a part by its turns, once the segments are the same, and by what windows slide along. ``twins`` are two
-    components whose candidates can change places without any difference: of two mirrored parts one is left out.
+    those before ``segments``, of items' innermost loops and tiles, and the positions that they take on every axis
+    (logarithms), as ``wanted``; a part by its turns, once the segments are the same, and by what windows slide along.
+    ``twins`` are two components whose candidates can change places without any difference: of two mirrored parts one is
+    left out.
 
     Where about ``few`` combinations have scores below ``most``, they are looked at one by one, and if no more than
     ``alone`` are left, bounded (``few_kernels``: ``led`` and ``ends`` say which rows of ``table`` follow a candidate,

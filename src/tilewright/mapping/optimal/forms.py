@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tilewright.mapping.optimal.features import Floats
+from tilewright.mapping.optimal.chains import Floats
 from tilewright.mapping.optimal.threads import aside
 
 TOTAL, LONGEST, ROOM = 0, 1, 2
@@ -88,7 +88,7 @@ class Relaxed:
         )
 
 
-FIXED, BY_SEGMENT, BY_LOOPS, BY_SHARE, BY_STEPS, IF_STEPS = range(6)
+FIXED, BY_SEGMENT, BY_LOOPS, BY_SHARE, BY_STEPS, IF_STEPS, BY_REST = range(7)
 MOST_TOGETHER = 3  # sources of transfers that a feature knows
 
 
@@ -103,7 +103,7 @@ class Sharper(NamedTuple):
       above the item, or one where none of them has ``slides``;
     - by share: by segment, less the share of it that starts from zero: what the first of ``sources[f]`` has;
     - by steps: ``columns[f, 0]`` less what is done in the steps in which any of the ``sources[f]`` moves; or all of it,
-      if there are other steps.
+      if there are other steps; or by the rest: the same, where a group has other features that say something.
 
     Only one window of an item slides, along a component with the innermost of all loops (``inner`` are their segments,
     ``windows[c, j]`` whether that can be); features are ``still[f, s]`` elsewhere. ``open`` are the items of which it
@@ -228,9 +228,9 @@ class Columns:
         self.sources[f, 0], self.apart[f, 0] = source, self.each(started)
 
     def by_steps(
-        self, f: int, points: Feature, sources: list[tuple[int, list[Feature]]], *, plain: bool = False
+        self, f: int, points: Feature, sources: list[tuple[int, list[Feature]]], *, kind: int = BY_STEPS
     ) -> None:
-        self.kinds[f], self.columns[f] = IF_STEPS if plain else BY_STEPS, self.column(points)
+        self.kinds[f], self.columns[f] = kind, self.column(points)
         for i, (source, apart) in enumerate(sources):
             self.sources[f, i], self.apart[f, i] = source, self.each(apart)
 

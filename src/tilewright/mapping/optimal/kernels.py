@@ -2,7 +2,8 @@
 
 A chain splits one dimension at a row of places, loops and pars alike. Seen from one boundary of the hierarchy, a place
 is walked ALL through (a loop that refills, a par whose positions count), or only its FIRST chunk matters (a loop
-inside the last one used, a par whose positions share), or positions are taken TOGETHER as one union.
+inside the last one used, a par whose positions share), or that in which it ENDS, or positions are taken TOGETHER as
+one union.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numba import float64, int64, njit, types, void
 
-FIRST, ALL, TOGETHER, CUT = 0, 1, 2, 3
+FIRST, ALL, TOGETHER, CUT, ENDS = range(5)
 _MOST_LENGTHS = 64
 _MOST_KNOWN = 1 << 16
 
@@ -50,9 +51,11 @@ def chain_counts(extent, tiles, modes, kinds, out):
                         fresh = _add(new_lengths, new_numbers, fresh, tile, number * full)
                         if length > full * tile:
                             fresh = _add(new_lengths, new_numbers, fresh, length - full * tile, number)
+                    elif mode == 4:
+                        fresh = _add(new_lengths, new_numbers, fresh, length - (-(-length // tile) - 1) * tile, number)
                     else:
                         fresh = _add(new_lengths, new_numbers, fresh, min(length, tile), number)
-                last = last - (-(-last // tile) - 1) * tile if mode == 1 else min(last, tile)
+                last = last - (-(-last // tile) - 1) * tile if mode == 1 or mode == 4 else min(last, tile)
                 used = fresh
                 for k in range(used):
                     lengths[k], numbers[k] = new_lengths[k], new_numbers[k]
@@ -86,7 +89,7 @@ def chain_members(extent, tiles, modes, sliding):
             continue
         total = 0
         for k in range(len(group)):
-            total += 1 if mode == 0 else -(-length[k] // tile)
+            total += 1 if mode == 0 or mode == 4 else -(-length[k] // tile)
         g, s, n = np.empty(total, np.int64), np.empty(total, np.int64), np.empty(total, np.int64)
         b, bn = np.empty(total, np.int64), np.empty(total, np.int64)
         made, groups, k = 0, 0, 0
@@ -95,7 +98,7 @@ def chain_members(extent, tiles, modes, sliding):
             while end < len(group) and group[end] == group[k]:
                 end += 1
             chunks = 1 if mode == 0 else -(-length[k] // tile)
-            for chunk in range(chunks if mode != 2 else 1):
+            for chunk in range(chunks - 1 if mode == 4 else 0, chunks if mode != 2 else 1):
                 for member in range(k, end):
                     first, until = (0, chunks) if mode == 2 else (chunk, chunk + 1)
                     for number in range(first, until):

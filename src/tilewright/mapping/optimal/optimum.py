@@ -22,8 +22,9 @@ from tilewright.mapping.evaluate import steps_of
 from tilewright.mapping.floor import Kept
 from tilewright.mapping.mapping import Mapping
 from tilewright.mapping.optimal.branches import branches
+from tilewright.mapping.optimal.builder import Memo
 from tilewright.mapping.optimal.cases import Node, solved
-from tilewright.mapping.optimal.chains import EVEN, EVERY, Choice, chain_number
+from tilewright.mapping.optimal.chains import EVEN, EVERY, Choice, Floats, chain_number
 from tilewright.mapping.optimal.components import components
 from tilewright.mapping.optimal.costs import (
     turns_taken,
@@ -39,7 +40,7 @@ from tilewright.mapping.optimal.early import (
     polish_all,
     unroll,
 )
-from tilewright.mapping.optimal.features import Component, Floats, Memo
+from tilewright.mapping.optimal.features import Component
 from tilewright.mapping.optimal.glances import (
     GLIMPSE,
     KEPT_OF_CASES,

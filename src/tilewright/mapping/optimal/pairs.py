@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from tilewright.mapping.optimal.cases import Node
+from tilewright.mapping.optimal.chains import Floats
 from tilewright.mapping.optimal.costs import stacked
-from tilewright.mapping.optimal.features import Floats
 from tilewright.mapping.optimal.lattice import least_in_trees
 from tilewright.mapping.optimal.roots import below
 

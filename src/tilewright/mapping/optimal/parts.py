@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from tilewright.mapping.optimal.cases import SAME, Node
-from tilewright.mapping.optimal.chains import IntTable
-from tilewright.mapping.optimal.features import Floats
+from tilewright.mapping.optimal.chains import Floats, IntTable
 from tilewright.mapping.optimal.forms import MIXED, Relaxed, starts_of
 from tilewright.mapping.optimal.profiles import NONE, Cuts
 from tilewright.mapping.optimal.threads import aside
@@ -62,11 +61,17 @@ class Led:
         return rows[order], np.repeat(scores, counts)[order]
 
 
+def _as_wide(tables: list[Floats]) -> list[Floats]:
+    """Tables with as many columns as the widest of them: zeros."""
+    width = max(table.shape[1] for table in tables)
+    return [np.hstack([table, np.zeros((len(table), width - table.shape[1]))]) for table in tables]
+
+
 @dataclass(frozen=True, eq=False)
 class Heads:
     """The candidates of a node that are told apart, and those that ``follow`` them; ``rows`` are their numbers, one
-    component after the other, ``tiles`` their codes, ``used`` what tells them apart: the ``segments`` of items'
-    innermost loops and the positions that they take."""
+    component after the other, ``tiles`` their codes, ``used`` what tells them apart: first, in columns before
+    ``segments``, those of items' innermost loops and the tiles of one step, then the positions that they take."""
 
     node: Node
     follow: list[Led]
@@ -83,14 +88,13 @@ class Heads:
         assert form.sharp is not None
         sharp, offsets = form.sharp, node.offsets
         segments = np.split(1.0 * sharp.segments[:, sharp.open], offsets[1:-1])
-        shares = [np.hstack(both) for both in zip(segments, node.shares(), strict=True)]
+        tiles = _as_wide([node.origin.stepped(c, rows) for c, rows in enumerate(node.numbers)])
+        shares = [np.hstack(own) for own in zip(segments, tiles, node.shares(), strict=True)]
         each = Led.of if led else Led.alone
         follow = [each(log, share) for log, share in zip(sharp.comparable(offsets), shares, strict=True)]
         rows = np.concatenate([begin + one.heads for begin, one in zip(offsets[:-1], follow, strict=True)])
-        used = np.zeros((offsets[-1], max(one.shape[1] for one in shares)))
-        for one, begin, end in zip(shares, offsets[:-1], offsets[1:], strict=True):
-            used[begin:end, : one.shape[1]] = one
-        return cls(node, follow, rows, node.codes()[rows], used[rows], len(sharp.open))
+        used = np.concatenate(_as_wide(shares))[rows]
+        return cls(node, follow, rows, node.codes()[rows], used, len(sharp.open) + tiles[0].shape[1])
 
     @property
     def starts(self) -> IntTable:

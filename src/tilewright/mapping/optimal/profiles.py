@@ -19,8 +19,8 @@ from tilewright.mapping.cycles import Side, beside, group_cycles, port_cycles, r
 from tilewright.mapping.homes import bypasses
 from tilewright.mapping.mapping import Mapping
 from tilewright.mapping.optimal.cases import TIMED, Node, Origin
+from tilewright.mapping.optimal.chains import Floats
 from tilewright.mapping.optimal.costs import UNLIMITED
-from tilewright.mapping.optimal.features import Floats
 from tilewright.mapping.optimal.realize import mappings
 from tilewright.mapping.optimal.threads import aside
 from tilewright.mapping.optimal.transfer_kernels import DOUBLE
@@ -36,8 +36,8 @@ MOST_STEPS, MOST_ORDERS = 20_000, 24  # of tiles that are looked at, and orders 
 class Profile:
     """The steps of some tiles in one order: first loads and last stores in cycles, and the different ``kinds`` of
     steps, a row each: how many there are, their multiply-accumulates, the cycles of the transfers beside them, those of
-    the scratchpad's port at least, and for every operand that passes the scratchpad by what it takes at least if its innermost loop is one of tiles, and if it
-    is refilled in every step (``steps_kernels``)."""
+    the scratchpad's port at least, and for every operand that passes the scratchpad by what it takes at least if its
+    innermost loop is one of tiles, and if it is refilled in every step (``steps_kernels``)."""
 
     edges: float
     kinds: Floats

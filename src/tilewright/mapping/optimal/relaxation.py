@@ -7,15 +7,16 @@ taken. Its least value over convex mixtures of candidates is a bound of all thei
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any
 
 import numpy as np
 
+from tilewright.mapping.optimal.assumed import Case, moves_window, segments_known
+from tilewright.mapping.optimal.chains import Floats
 from tilewright.mapping.optimal.costs import OBJECTIVE_CODES, WITHIN, Costs, Layout, turns_taken
-from tilewright.mapping.optimal.features import Floats
 from tilewright.mapping.optimal.forms import (
+    BY_REST,
+    IF_STEPS,
     LONGEST,
     MIXED,
     ROOM,
@@ -30,7 +31,6 @@ from tilewright.mapping.optimal.forms import (
 )
 from tilewright.mapping.optimal.transfer_kernels import (
     BESIDE,
-    CLOSING,
     DOUBLE,
     FOOTPRINT,
     INNER,
@@ -45,63 +45,8 @@ from tilewright.mapping.optimal.transfer_kernels import (
 
 LATENCY, ENERGY, EDP, TRAFFIC = (OBJECTIVE_CODES[name] for name in ("latency", "energy", "edp", "traffic"))
 STILL = "still "  # before features of windows that do not slide
+HALF = "half "  # before those of half as much
 MANY = 1 << 10  # more than there are items: a segment and a component in one number
-
-
-@dataclass(frozen=True)
-class Case:
-    """What is assumed of all mappings of a case: ``inner[j]`` is the segment of the innermost loop that item j's
-    operand uses (-1: none, j: one below its pars, ``None``: not known), for items whose pars hold them in place;
-    ``twice`` are items loaded ahead into a second footprint, ``once`` those that need but one; ``slides`` are items
-    with the one component along which their windows slide, where that is known; ``before`` are the pairs of items with
-    their innermost loops in one segment of which the first stays in place longer, where that is known."""
-
-    inner: tuple[int | None, ...]
-    twice: frozenset[int] = frozenset()
-    once: frozenset[int] = frozenset()
-    slides: frozenset[tuple[int, int]] = frozenset()
-    before: frozenset[tuple[int, int]] | None = None
-
-    def settled(self, sharp: Sharper, offsets: Any, rows: list[Any], turn: int, along: Any) -> Case:
-        """The case of some rows of every component, with the segments that all of them agree upon, one turn, and the
-        components along which windows slide."""
-        inner = list(self.inner)
-        slides = self.slides | {(j, int(c)) for j, c in enumerate(along) if c >= 0}
-        picked = [sharp.segments[first + own] for first, own in zip(offsets[:-1], rows, strict=True)]
-        for j in sharp.open:
-            least = max(int(own[:, j].min()) for own in picked)
-            if least == max(int(own[:, j].max()) for own in picked):
-                inner[j] = least
-        if turn < 0 or any(inner[j] is None for j in sharp.open):
-            return replace(self, inner=tuple(inner), slides=slides)
-        meet = {
-            (i, j)
-            for i, j in np.argwhere(sharp.turns[turn]).tolist()
-            if inner[i] != -1 and (inner[i] == inner[j] or inner[i] > sharp.barrier[i])
-        }
-        return replace(self, inner=tuple(inner), slides=slides, before=frozenset(meet))
-
-    def may_slide(self, j: int, c: int) -> bool:
-        """Whether the window of an item may slide along a component."""
-        return (j, c) in self.slides or all(item != j for item, _ in self.slides)
-
-
-def moves_window(where: Layout, table: Floats, j: int) -> Any:
-    """Which candidates of a component have a single loop above an item, such that less than two footprints do."""
-    at = where.at_item[j]
-    return (table[:, at + LOOPS] == 1) & (table[:, at + RING] < 2 * table[:, at + FOOTPRINT])
-
-
-def segments_known(where: Layout, tables: list[Floats], case: Case) -> list[tuple[int, bool]]:
-    """For every item the segment of its innermost loop, at least, and whether that is known to be so."""
-    found = []
-    for j, at in enumerate(where.at_item):
-        known = case.inner[j]
-        if known is not None:
-            found.append((known, known <= where.barrier[j]))
-        else:
-            found.append((int(max(table[:, at + INNER].min() for table in tables)), False))
-    return found
 
 
 def relaxed(where: Layout, cost: Costs, tables: list[Floats], case: Case) -> Relaxed:
@@ -131,7 +76,11 @@ class _Relaxation:
         """One feature of every candidate of a component, in logarithms."""
         where, table = self.where, self.tables[c]
         what, j, segment = feature
-        if what == "points":
+        if what.startswith(HALF):
+            return self.column((what[len(HALF) :], j, segment), c) - (np.log(2) if c == 0 else 0.0)
+        if what == "one":
+            values = np.ones(len(table))
+        elif what == "points":
             values = table[:, where.at_points]
         elif what == "served":
             values = table[:, where.at_points + 5 + j]
@@ -149,9 +98,12 @@ class _Relaxation:
             values = table[:, where.at_item[j] + OPENING]
         elif what == "final":
             values = table[:, where.at_points + 3]
-        elif what == "closing":  # what is refilled in every step is read anew in the last one
-            every = table[:, where.at_visits[j] + segment] == table[:, where.at_points + 4]
-            values = table[:, where.at_item[j] + CLOSING] * every
+        elif what == "ending served":
+            values = table[:, where.at_points + 5 + 2 * where.operands + j]
+        elif what.endswith("ending"):
+            values = self.ending(j, segment, c, still=what.startswith(STILL))
+        elif what == "size":  # of an item's largest tile, of which a part of it all has at most so much
+            values = (where.results if c == 0 else 1.0) / table[:, where.at_item[j] + WIDEST]
         elif what == "visits":
             values = table[:, where.at_visits[j] + segment]
         elif what == "apart":
@@ -186,6 +138,17 @@ class _Relaxation:
             if known:
                 sliding = np.where(table[:, at + INNER] == inner, sliding, values)
             values = np.minimum(values, sliding)
+        return values
+
+    def ending(self, j: int, segment: int, c: int, *, still: bool) -> Floats:
+        """What an item takes from the scratchpad in the last step, or hands it: nothing for sure unless every step
+        refills it."""
+        where, table = self.where, self.tables[c]
+        at, (inner, known) = where.at_ending[j] + segment, self.inner[j]
+        values: Floats = table[:, at]
+        if self.slides(j, c) and not still:
+            sliding = table[:, at + j + 1]
+            values = np.where(table[:, where.at_item[j] + INNER] == inner, sliding, values) if known else sliding
         return values
 
     # Costs.
@@ -307,8 +270,12 @@ class _Relaxation:
         elif what == "held":
             found.by_segment(f, j, self.each("reads", j, segment), self.each("reads", j, segment))
             found.widths[f] = j
+        elif what == "all but two":
+            # The last store stands for itself.
+            base, apart = (("one", j, 0), "size") if segment == 0 else (("visits", j, 0), "visits")
+            found.by_steps(f, base, [(j, [(HALF + apart, j, 0)])], kind=BY_REST)
         elif what == "first":
-            found.by_steps(f, ("step", 0, 0), [(i, self.apart(i)) for i in self.together[j]], plain=True)
+            found.by_steps(f, ("step", 0, 0), [(i, self.apart(i)) for i in self.together[j]], kind=IF_STEPS)
         elif what == "room":
             # Of mappings that need but one footprint none has two loops above the item.
             single = self.where.doubles[j] == 1 and segment == 1 and j not in self.case.once
@@ -317,11 +284,11 @@ class _Relaxation:
             moving = self.each(what, j, segment)
             still = [(STILL + one, k, s) for one, k, s in moving] if self.slid(what, j) else moving
             found.by_segment(f, j, moving, still)
-            found.plain[f] = what in ("visits", "closing")
+            found.plain[f] = what == "visits"
 
     def slid(self, what: str, j: int) -> bool:
         """Whether a feature counts less while a window slides."""
-        return what in ("reads", "writes", "runs") and any(self.slides(j, c) for c in range(len(self.tables)))
+        return what in ("reads", "writes", "ending", "runs") and any(self.slides(j, c) for c in range(len(self.tables)))
 
     def slides(self, j: int, c: int) -> bool:
         """Whether the window of an item may slide along a component."""
@@ -330,7 +297,7 @@ class _Relaxation:
     def each(self, what: str, j: int, segment: int) -> list[Feature]:
         """A feature of an item for every segment that may refill it."""
         is_open = self.case.inner[j] is None and self.where.barrier[j] >= 0
-        if what not in ("reads", "writes", "visits", "closing", "runs") or not is_open:
+        if what not in ("reads", "writes", "visits", "ending", "runs") or not is_open:
             return [(what, j, segment)]
         return [(what, j, segment - segment % MANY + s) for s in range(j + 1)]
 
@@ -346,9 +313,9 @@ class _Relaxation:
         what, j, _ = feature
         if what in ("steps", "first"):
             return MIXED
-        if what in ("points", "served", "used") or j < 0:
+        if what in ("points", "served", "ending served", "used") or j < 0:
             return len(self.items) - 1
-        if what in ("final", "closing"):
+        if what == "final":
             return self.where.tile_items - 1
         return int(self.where.first_output) if what == "last" else j
 
@@ -544,25 +511,34 @@ class _Relaxation:
         return [joined((tile, 1.0), (edges, 1.0)) for tile in tiles] + [dma, *self.closing(), *self.waits(edges)]
 
     def closing(self) -> list[Form]:
-        """Nothing is loaded in the last step: all loads come before what is computed in it, or passes the scratchpad's
-        port, and the last store after it."""
+        """In the last step nothing is loaded, and what was stored last before: it takes what is computed in it, or
+        passes the scratchpad's port, and all other transfers come besides."""
         where, cost = self.where, self.cost
-        loads = Form(constant=where.parameters * cost.setup + where.parameter_bytes / cost.dram_read_rate)
+        moved = Form(constant=where.parameters * cost.setup + where.parameter_bytes / cost.dram_read_rate)
         reads, writes = Form(), Form()
         for j in self.items:
-            if where.parent[j] < 0 and where.memory[j] == where.pad and not where.output[j]:
-                loads.take(self.moves[j], 1.0)
-                if not where.window[:, j].any():
-                    reads.add(("closing", j, self.refilling[j]), where.bits[j] / 8 / cost.pad_read_rate)
-        if where.memory[where.first_output] == where.pad:
-            loads.take(self.opened[int(where.first_output)], 1.0)
+            if where.output[j]:
+                continue
+            if where.parent[j] < 0 and where.memory[j] == where.pad:
+                moved.take(self.moves[j], 1.0)
+            elif where.parent_memory[j] == where.pad and where.parent[j] >= 0:
+                reads.add(("ending", j, self.refilling[j]), where.bits[j] / 8 / cost.pad_read_rate)
+        for o in range(where.operands):
+            if where.innermost_memory[o] == where.pad and o != where.output_operand:
+                reads.add(("ending served", o, 0), where.operand_bits[o] / 8 / cost.pad_read_rate)
+        k = int(where.first_output)
+        if where.memory[k] == where.pad:
+            moved.take(self.opened[k], 1.0)
+            stored = where.results * where.output_bits / 8 / cost.dram_write_rate
+            moved.add(("all but two", k, 0), stored)
+            moved.add(("all but two", k, 1), cost.setup)
             writes.add(("last", 0, 0), where.output_bits / 8 / cost.pad_write_rate)
         ends = [Form({("final", 0, 0): 1.0})]
         if cost.pad_shared:
             reads.take(writes, 1.0)
         ends += [port for port in ((reads,) if cost.pad_shared else (reads, writes)) if port.terms]
         for end in ends:
-            end.take(loads, 1.0)
+            end.take(moved, 1.0)
         return ends
 
     def waits(self, edges: Form) -> list[Form]:

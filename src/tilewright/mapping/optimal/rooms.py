@@ -12,21 +12,21 @@ from tilewright.mapping.floor import in_bounds, touched_indices
 from tilewright.workload.nest import Axis, Operand
 
 if TYPE_CHECKING:
-    from tilewright.mapping.optimal.features import Builder, Floats
+    from tilewright.mapping.optimal.builder import Builder
+    from tilewright.mapping.optimal.chains import Floats
 
 DRAM = -1
 
 
 @dataclass(frozen=True, eq=False)
 class Words:
-    """``most`` words that one instance holds, those of the ``first`` tile and of the ``final`` one, all at least (of
-    the last nothing where windows move or indices are padding); ``widest``: what the most are at most. ``ahead`` is what the item has room for if it is loaded ahead and no other component has loops above
+    """``most`` words that one instance holds and those of the ``first`` tile, both at least; ``widest``: what the most
+    are at most. ``ahead`` is what the item has room for if it is loaded ahead and no other component has loops above
     it, at least: one footprint without any loop; with a single loop that moves a window a ring, of one footprint and
     the most that a move adds; else two footprints."""
 
     most: Floats
     first: Floats
-    final: Floats
     widest: Floats
     ahead: Floats
 
@@ -37,7 +37,6 @@ class _Along:
 
     most: Floats
     first: Floats
-    final: Floats
     widest: Floats
     moves: dict[int, Floats]
 
@@ -62,7 +61,6 @@ def room(build: Builder, operand: Operand, item: int) -> Words:
     return Words(
         most,
         prod((own.first for own in along), start=one),
-        prod((own.final for own in along), start=one),
         prod((own.widest for own in along), start=one),
         ahead,
     )
@@ -77,11 +75,11 @@ def _along(build: Builder, axis: Axis, numbers: tuple[int, ...], item: int, slid
             for number in numbers
             if slides
         }
-        return _Along(words[..., 1], words[..., 2], 0 * one, words[..., 1], moves)
+        return _Along(words[..., 1], words[..., 2], words[..., 1], moves)
     touched = touched_indices(axis, build.nest.extents)
     if len(numbers) > 2:
         first = one if in_bounds(axis, build.nest.extents) else 0 * one
-        return _Along(one, first, 0 * one, touched * one, {number: 0 * one for number in numbers if slides})
+        return _Along(one, first, touched * one, {number: 0 * one for number in numbers if slides})
     extent = build.parts[numbers[0]].extent
     tile = build.spread(numbers[0], build.parts[numbers[0]].tile(item))
     widest = np.minimum(tile, touched)
@@ -89,6 +87,5 @@ def _along(build: Builder, axis: Axis, numbers: tuple[int, ...], item: int, slid
     move = np.minimum(tile, extent - tile)
     if touched < extent:  # some indices are padding
         tile = np.maximum(min(1.0, touched), np.ceil(touched / (np.ceil(touched / tile) + 1)))  # all may be padding
-        return _Along(tile, 0 * one, 0 * one, widest, {numbers[0]: 0 * one} if slides else {})
-    final = build.spread(numbers[0], build.parts[numbers[0]].last_tile(item))
-    return _Along(tile, tile, final, widest, {numbers[0]: move} if slides else {})
+        return _Along(tile, 0 * one, widest, {numbers[0]: 0 * one} if slides else {})
+    return _Along(tile, tile, widest, {numbers[0]: move} if slides else {})

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tilewright.mapping.floor import floor
+from tilewright.mapping.optimal.assumed import Case
 from tilewright.mapping.optimal.cases import Node, Origin, solved
-from tilewright.mapping.optimal.chains import Choice
+from tilewright.mapping.optimal.chains import Choice, Floats
 from tilewright.mapping.optimal.components import alike
 from tilewright.mapping.optimal.costs import (
     TOGETHER,
@@ -23,8 +24,7 @@ from tilewright.mapping.optimal.costs import (
     traits,
     with_fewest_points,
 )
-from tilewright.mapping.optimal.features import Component, Floats, component
-from tilewright.mapping.optimal.relaxation import Case
+from tilewright.mapping.optimal.features import Component, component
 from tilewright.mapping.optimal.structure import Structure
 from tilewright.mapping.optimal.threads import aside, side_by_side
 from tilewright.mapping.problem import Within

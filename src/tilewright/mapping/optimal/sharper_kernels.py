@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from tilewright.mapping.optimal.forms import BY_LOOPS, BY_SEGMENT, BY_SHARE, BY_STEPS, IF_STEPS, TINY
+from tilewright.mapping.optimal.forms import BY_LOOPS, BY_REST, BY_SEGMENT, BY_SHARE, BY_STEPS, IF_STEPS, TINY
 
 MANY = 1 << 30
 NOTHING = np.log(TINY)
@@ -59,7 +59,7 @@ def sharpened(rows, starts, s, turn, along, out):
     for f in range(features):
         if s.kinds[f] == BY_SHARE:
             shift[f] = _without_started(f, rows, starts, s, segments, highest, later, may_later)
-        elif s.kinds[f] in (BY_STEPS, IF_STEPS):
+        elif s.kinds[f] in (BY_STEPS, IF_STEPS, BY_REST):
             shift[f] = _without_moving(f, rows, starts, s, highest, may_later, slopes[f], columns[:, f])
             if s.kinds[f] == IF_STEPS:
                 slopes[f] = 0.0
@@ -88,7 +88,7 @@ def sharpened(rows, starts, s, turn, along, out):
                 elif kind == BY_LOOPS:
                     column = s.columns[f, two[j]]
                 value = s.logs[row, column]
-                if kind == BY_STEPS:
+                if kind in (BY_STEPS, BY_REST):
                     for i in range(s.sources.shape[1]):
                         if slopes[f, i] != 0.0:
                             value += slopes[f, i] * s.logs[row, columns[c, f, i]]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tilewright.mapping.optimal.features import Floats
+from tilewright.mapping.optimal.chains import Floats
 from tilewright.mapping.optimal.forms import LONGEST, ROOM, TINY, TOTAL, Relaxed
 
 ROUNDS, STEPS = 60, 8

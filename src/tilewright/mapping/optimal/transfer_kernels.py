@@ -14,7 +14,7 @@ ROOFLINE, DOUBLE, SINGLE = 0, 1, 2
 
 # Where an item's features stand, from its first on; after ITEM its reads for every refilling segment, then its writes.
 # Words while a window slides follow: for one segment, or for every one (``repeated_windows``).
-FOOTPRINT, WIDEST, LOOPS, INNER, BESIDE, OPENING, RING, CLOSING, SHARE, ITEM = range(10)
+FOOTPRINT, WIDEST, LOOPS, INNER, BESIDE, OPENING, RING, SHARE, ITEM = range(9)
 
 
 @njit(cache=True, nogil=True)
@@ -80,8 +80,8 @@ def exposed_cycles(rows, table, s, cost, scratch, points, step, steps, port, bus
 
     Take the steps in which an item is refilled (items whose innermost loop stands further out are too), or something
     passes the scratchpad by, or is stored, or several of these: they transfer, all other steps compute, none longer
-    than ``step``; nor is the scratchpad's ``port`` busy longer than ``busiest`` in any. What moves in every step moves in these as well. First loads and last stores stand outside of all
-    steps. ``outgoing`` are the cycles of stores, ``store`` those of the longest one at most. If not ``whole``, what
+    than ``step``; nor is the scratchpad's ``port`` busy longer than ``busiest`` in any. What moves in every step moves in
+    these as well. First loads and last stores stand outside of all steps. ``outgoing`` are the cycles of stores, ``store`` those of the longest one at most. If not ``whole``, what
     passes the scratchpad by is not known and left out.
     """
     items = len(s.parent)
@@ -174,9 +174,9 @@ def exposed_cycles(rows, table, s, cost, scratch, points, step, steps, port, bus
 
 
 @njit(cache=True, nogil=True)
-def busiest_words(rows, table, s, cost, scratch):
-    """(bytes read, words written): the most that pass the scratchpad's array side in one tile step, without partial sums
-    on their way back."""
+def busiest_words(rows, table, s, scratch):
+    """(bytes read, words written): the most that pass the scratchpad's array side in one tile step, without partial
+    sums on their way back."""
     read, written = 0.0, 0.0
     for j in range(len(s.parent)):
         if s.parent[j] >= 0 and s.parent_memory[j] == s.pad:
@@ -259,23 +259,35 @@ def idle_cycles(rows, table, s, cost, scratch, step, final, streamed, spilled):
 
 
 @njit(cache=True, nogil=True)
-def closing_cycles(rows, table, s, cost, scratch, last):
-    """How long the scratchpad's port is busy, at least, in the last of all steps: what is refilled in every step is read
-    anew, but for windows, and the output's last tile of ``last`` words is written."""
-    read, written = 0.0, last * s.output_bits / 8 if s.memory[s.first_output] == s.pad else 0.0
-    for j in range(len(s.parent)):
-        if s.parent[j] >= 0 or s.output[j] or s.memory[j] != s.pad:
+def ending_words(rows, table, s, scratch, last):
+    """(bytes read, words written): the least that passes the scratchpad's array side in the last of all steps, without
+    partial sums on their way back; ``last`` are the words of the output's last tile."""
+    items, read, written = len(s.parent), 0.0, last
+    for j in range(items):
+        if s.parent[j] < 0 or s.parent_memory[j] != s.pad:
             continue
-        words, every, refilling = 1.0, True, int(scratch[2 * len(s.parent) + j])
+        inner, refilling = scratch[3 * items + s.operands + j], int(scratch[2 * items + j])
+        words, share = 1.0, 1.0
         for c in range(len(rows)):
             row = table[rows[c]]
-            words *= row[s.at_item[j] + CLOSING]
-            every = every and row[s.at_visits[j] + refilling] == row[s.at_points + 4]
-        if every:
-            read += words * s.bits[j] / 8
-    if cost.pad_shared:
-        return (read + written) / cost.pad_read_rate
-    return max(read / cost.pad_read_rate, written / cost.pad_write_rate)
+            own = row[s.at_ending[j] + refilling]
+            words *= own
+            if s.window[c, j] and inner >= 0 and row[s.at_item[j] + INNER] == inner:
+                share = min(share, row[s.at_ending[j] + j + 1 + refilling] / max(own, 1e-300))
+        if s.output[j]:
+            written = max(written, words)
+        else:
+            read += words * share * s.bits[j] / 8
+    for o in range(s.operands):
+        if s.innermost_memory[o] == s.pad:
+            words = 1.0
+            for c in range(len(rows)):
+                words *= table[rows[c], s.at_points + 5 + 2 * s.operands + o]
+            if o == s.output_operand:
+                written = max(written, words)
+            else:
+                read += words * s.operand_bits[o] / 8
+    return read, written
 
 
 @njit(cache=True, nogil=True)
@@ -357,6 +369,4 @@ def exposed_by_tiles(rows, table, s, cost, scratch):
         if cost.setup > 0 and back == 0.0:
             outgoing += cost.setup * runs_of(rows, table, s, out, s.results, int(scratch[2 * len(s.parent) + out]))
         _, store = idle_cycles(rows, table, s, cost, scratch, step, 0.0, 0.0, back > 0.0)
-    return exposed_cycles(
-        rows, table, s, cost, scratch, points, step, steps, 0.0, np.inf, last, outgoing, store, False
-    )
+    return exposed_cycles(rows, table, s, cost, scratch, points, step, steps, 0.0, np.inf, last, outgoing, store, False)
