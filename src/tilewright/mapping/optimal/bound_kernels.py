@@ -110,6 +110,7 @@ def bound(rows, table, s, cost, scratch):
     energy = cost.fixed_pj
     dram_read, dram_written, runs = s.parameter_bytes, 0.0, s.parameters * 1.0
     pad_read, pad_written, moved_in, moved_out, streamed = 0.0, 0.0, s.parameter_bytes, 0.0, 0.0
+    passing = 0.0  # the cycles of what passes the scratchpad by
     again_read, arriving = 0.0, 0.0  # partial sums that leave the scratchpad again, and the width of what arrives there
     opening = s.parameter_bytes
     opening_runs = s.parameters * 1.0
@@ -123,8 +124,10 @@ def bound(rows, table, s, cost, scratch):
             energy += bytes_written * cost.link_pj
         if s.parent[j] < 0:
             dram_read += bytes_read
+            own_runs = 0.0
             if cost.setup > 0:
-                runs += runs_of(rows, table, s, j, scratch[j], int(scratch[2 * items + j]))
+                own_runs = runs_of(rows, table, s, j, scratch[j], int(scratch[2 * items + j]))
+                runs += own_runs
             if s.memory[j] == s.pad:
                 moved_in += bytes_read
                 words = 1.0
@@ -134,6 +137,7 @@ def bound(rows, table, s, cost, scratch):
                 opening_runs += fewest_runs(rows, table, s, j, words) if cost.setup > 0 else 0.0
             else:
                 streamed += bytes_read
+                passing += bytes_read / cost.dram_read_rate + cost.setup * own_runs
         elif s.parent_memory[j] == s.pad:
             pad_read += bytes_read
     for o in range(s.operands):
@@ -225,11 +229,12 @@ def bound(rows, table, s, cost, scratch):
                 read, written = ending_words(rows, table, s, scratch, last)
                 least = port - (steps - 1) * busiest  # of any step
                 final = max(max(final, least), _port(cost, read, written * arriving))
-                idle, store = idle_cycles(rows, table, s, cost, scratch, max(step, least), final, streamed, spilled)
+                first = max(step, least)
+                idle, store, known = idle_cycles(rows, table, s, cost, scratch, first, final, streamed, spilled)
                 exposed = exposed_cycles(
                     rows, table, s, cost, scratch, points, step, steps, port, busiest, last, outgoing, store, True
                 )
-                cycles = max(cycles, max(exposed, dma + idle))
+                cycles = max(cycles, max(exposed, dma + idle - (0.0 if known else passing)))
                 if s.guess:
                     cycles = max(cycles, guessed(s, cost, scratch, noted_at(s), tile, steps, outgoing, dma))
     cycles = np.ceil(cycles - 1e-6)

@@ -531,7 +531,8 @@ class _Relaxation:
             moved.take(self.opened[k], 1.0)
             stored = where.results * where.output_bits / 8 / cost.dram_write_rate
             moved.add(("all but two", k, 0), stored)
-            moved.add(("all but two", k, 1), cost.setup)
+            if where.in_bounds[where.output_operand] > 0:  # every store is a run at least
+                moved.add(("all but two", k, 1), cost.setup)
             writes.add(("last", 0, 0), where.output_bits / 8 / cost.pad_write_rate)
         ends = [Form({("final", 0, 0): 1.0})]
         if cost.pad_shared:

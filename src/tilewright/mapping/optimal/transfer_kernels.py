@@ -80,8 +80,9 @@ def exposed_cycles(rows, table, s, cost, scratch, points, step, steps, port, bus
 
     Take the steps in which an item is refilled (items whose innermost loop stands further out are too), or something
     passes the scratchpad by, or is stored, or several of these: they transfer, all other steps compute, none longer
-    than ``step``; nor is the scratchpad's ``port`` busy longer than ``busiest`` in any. What moves in every step moves in
-    these as well. First loads and last stores stand outside of all steps. ``outgoing`` are the cycles of stores, ``store`` those of the longest one at most. If not ``whole``, what
+    than ``step``; nor is the scratchpad's ``port`` busy longer than ``busiest`` in any. What moves in every step moves
+    in these as well. First loads and last stores stand outside of all steps. ``outgoing`` are the cycles of stores,
+    ``store`` those of the longest one at most. If not ``whole``, what
     passes the scratchpad by is not known and left out.
     """
     items = len(s.parent)
@@ -227,9 +228,10 @@ def _refilled(rows, table, s, scratch, j, at):
 
 @njit(cache=True, nogil=True)
 def idle_cycles(rows, table, s, cost, scratch, step, final, streamed, spilled):
-    """(idle, store): cycles at least without any transfer while the first or the last of several steps computes, and
-    the most cycles of one store. Nothing is stored in the first step, nothing loaded in the last. ``streamed`` are the
-    bytes that pass the scratchpad by, ``spilled`` whether partial sums go to DRAM.
+    """(idle, store, known): cycles at least without any transfer while the first or the last of several steps computes,
+    the most cycles of one store, and whether that holds for what passes the scratchpad by, too. Nothing is stored in
+    the first step, nothing loaded in the last. ``streamed`` are the bytes that pass the scratchpad by, ``spilled``
+    whether partial sums go to DRAM.
     """
     loads, stores, longest, refills, known = 0.0, 0.0, 0.0, 1.0, True
     items = len(s.parent)
@@ -252,10 +254,10 @@ def idle_cycles(rows, table, s, cost, scratch, step, final, streamed, spilled):
             loads += words * bits / 8 / cost.dram_read_rate + 1.0 + cost.setup * runs if spilled and visits > 1 else 0.0
         elif visits > 1:
             loads += words * s.bits[j] / 8 / cost.dram_read_rate + 1.0 + cost.setup * runs
-    if refills < 2 or not known:
-        return 0.0, longest
-    # What passes the scratchpad by moves in the first step.
-    return max(0.0, final - stores) + (max(0.0, step - loads) if streamed == 0.0 else 0.0), longest
+    if refills < 2:
+        return 0.0, longest, known
+    # What passes the scratchpad by moves in the first step, if it does so once.
+    return max(0.0, final - stores) + (max(0.0, step - loads) if streamed == 0.0 else 0.0), longest, known
 
 
 @njit(cache=True, nogil=True)
@@ -338,12 +340,12 @@ def runs_of(rows, table, s, j, words, refilling):
     """A lower bound of the DRAM runs of an item's transfers."""
     if s.padded[j]:  # refills that lie in padding are no runs
         return 1.0 if words > 0 else 0.0
-    if s.packed[j]:
+    refills = 0.0
+    if s.packed[j] or (s.output[j] and s.in_bounds[s.output_operand] > 0):  # each is a run at least
         refills = 1.0
         for c in range(len(rows)):
             refills *= table[rows[c], s.at_visits[j] + refilling]
-        return refills
-    return words / _run(rows, table, s, j, WIDEST, True)
+    return refills if s.packed[j] else max(refills, words / _run(rows, table, s, j, WIDEST, True))
 
 
 @njit(cache=True, nogil=True)
@@ -368,5 +370,5 @@ def exposed_by_tiles(rows, table, s, cost, scratch):
         outgoing = (s.results * s.output_bits / 8 + back * wide) / cost.dram_write_rate
         if cost.setup > 0 and back == 0.0:
             outgoing += cost.setup * runs_of(rows, table, s, out, s.results, int(scratch[2 * len(s.parent) + out]))
-        _, store = idle_cycles(rows, table, s, cost, scratch, step, 0.0, 0.0, back > 0.0)
+        _, store, _ = idle_cycles(rows, table, s, cost, scratch, step, 0.0, 0.0, back > 0.0)
     return exposed_cycles(rows, table, s, cost, scratch, points, step, steps, 0.0, np.inf, last, outgoing, store, False)
