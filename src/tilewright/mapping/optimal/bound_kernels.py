@@ -226,7 +226,7 @@ def bound(rows, table, s, cost, scratch):
                 port = _port(cost, pad_read - again_read, pad_written)
                 read, written = busiest_words(rows, table, s, scratch)
                 busiest = _port(cost, read, written * arriving)
-                read, written = ending_words(rows, table, s, scratch, last)
+                read, written = ending_words(rows, table, s, scratch)
                 least = port - (steps - 1) * busiest  # of any step
                 final = max(max(final, least), _port(cost, read, written * arriving))
                 first = max(step, least)

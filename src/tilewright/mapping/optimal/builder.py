@@ -190,7 +190,7 @@ class Builder:
         for axis, numbers in self.windows(operand):
             touched = touched_indices(axis, self.nest.extents)
             if len(numbers) == 1:
-                tile = self.parts[numbers[0]].tile(tiled - 1)
+                tile = self.parts[numbers[0]].tile(min(until, tiled - 1))
                 total = total * self.spread(numbers[0], np.minimum(tile, touched))
                 continue
             refills = self.step_refills(numbers, until, shared, points=points)
@@ -215,7 +215,7 @@ class Builder:
 
     def sliding_share(self, operand: Operand, item: int, shared: tuple[str, ...]) -> Floats:
         """The share of ``step_words`` that comes at most if the innermost loop of the operand moves a window of this
-        component: all that it brings in all steps; if it is a single tile loop, what a move from one edge on adds."""
+        component: all that it brings in all steps; if it is the only loop, of tiles, what moves from one edge on add."""
         share: Floats = np.zeros((1,) * len(self.parts))
         for axis, numbers in self.windows(operand):
             if len(numbers) != 2:
@@ -225,10 +225,11 @@ class Builder:
                 self.step_refills(numbers, item, shared),
             )
             most = np.minimum(whole[..., 0], refills * whole[..., 1])
+            loops = sum(self.spread(number, self.parts[number].loops(item)) for number in numbers)
             tops = [_top(self.spread(n, self.parts[n].segments(item))) for n in numbers]
             for number, mine, other in ((numbers[0], tops[0], tops[1]), (numbers[1], tops[1], tops[0])):
                 words = self.window(axis, numbers, item, DRAM, shared, every=False, sliding=number)
-                single = (self.spread(number, self.parts[number].loops(item)) == 1) & (mine < self.structure.tile_items)
+                single = (loops == 1) & (mine < self.structure.tile_items)
                 moved = np.where(single, refills * np.maximum(words[..., 2], words[..., 3]), most)
                 part = np.minimum(moved, words[..., 0]) / np.maximum(most, 1)
                 share = np.maximum(share, np.where(mine >= other, np.minimum(part, 1), 0))

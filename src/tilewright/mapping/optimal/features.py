@@ -140,7 +140,8 @@ def component(
         window[:, item] = any(len(numbers) == 2 for _, numbers in build.windows(operand))
         if structure.steps_count(item) and window[:, item].any():
             share[:, item] = flat(build.sliding_share(operand, item, shared))
-        for refilling in range(item + 1 if structure.steps_count(item) else 0):
+        below = structure.steps_count(item) and item >= structure.tile_items  # else it may stay over several steps
+        for refilling in range(item + 1 if below else 0):
             own = flat(build.words(operand, item, refilling, entry.parent, shared, every=False, ends=True))
             own = own * flat(build.every_step(operand, refilling))
             ending[:, item, refilling] = ending_sliding[:, item, refilling] = own

@@ -68,20 +68,23 @@ def profile(problem: NestProblem, mapping: Mapping) -> Profile | None:
             above = min(len(tiling.loops), len(mapping.loops_above(keep.operand, keep.memory)))
             levels = (tiling.levels[tiling.last_used(above, operand.dims)], last)
             flows += [_flow(problem, operand, level, tiling.steps) for level in levels]
-    port = np.broadcast_to(_port(problem, tiling, kept), moved.shape)
+    port = np.broadcast_to(_port(problem, mapping, tiling, kept), moved.shape)
     kinds, number = np.unique(np.stack([work, moved, port, *flows]), axis=1, return_counts=True)
     return Profile(float(loads[0] + stores[-1]), np.vstack([number[None, :], kinds]).T.astype(np.float64))
 
 
-def _port(problem: NestProblem, tiling: Tiling, kept: Sequence[Operand]) -> IntArray:
-    """The cycles of the scratchpad's port in each step, at least: what is used anew is read, but for windows, and
-    results are written when the next ones begin."""
+def _port(problem: NestProblem, mapping: Mapping, tiling: Tiling, kept: Sequence[Operand]) -> IntArray:
+    """The cycles of the scratchpad's port in each step, at least: what is kept anew further in is read, but for
+    windows, and results are written before the next ones are."""
     pad, output, widths = problem.arch.scratchpad, problem.nest.output, problem.arch.widths
     moved = np.zeros((2, tiling.steps), dtype=np.int64)
     for operand in (*kept, output):
         if any(axis.is_window for axis in operand.axes):
             continue
-        level = tiling.levels[tiling.last_used(len(tiling.loops), operand.dims)]
+        memories = [keep.memory for keep in mapping.keeps if keep.operand == operand.name]
+        within = memories[memories.index(pad.name) + 1 :]
+        above = len(mapping.loops_above(operand.name, within[0])) if within else len(tiling.loops)
+        level = tiling.levels[tiling.last_used(min(above, len(tiling.loops)), operand.dims)]
         elements = box_elements(operand, level, span_tables(operand, level.chunks, None))
         if operand is output:
             moved[1, level.last_step] += elements * min(widths.output, widths.accumulator)

@@ -261,10 +261,10 @@ def idle_cycles(rows, table, s, cost, scratch, step, final, streamed, spilled):
 
 
 @njit(cache=True, nogil=True)
-def ending_words(rows, table, s, scratch, last):
+def ending_words(rows, table, s, scratch):
     """(bytes read, words written): the least that passes the scratchpad's array side in the last of all steps, without
-    partial sums on their way back; ``last`` are the words of the output's last tile."""
-    items, read, written = len(s.parent), 0.0, last
+    partial sums on their way back."""
+    items, read, written = len(s.parent), 0.0, 0.0
     for j in range(items):
         if s.parent[j] < 0 or s.parent_memory[j] != s.pad:
             continue
@@ -277,7 +277,7 @@ def ending_words(rows, table, s, scratch, last):
             if s.window[c, j] and inner >= 0 and row[s.at_item[j] + INNER] == inner:
                 share = min(share, row[s.at_ending[j] + j + 1 + refilling] / max(own, 1e-300))
         if s.output[j]:
-            written = max(written, words)
+            written = words
         else:
             read += words * share * s.bits[j] / 8
     for o in range(s.operands):
@@ -286,7 +286,7 @@ def ending_words(rows, table, s, scratch, last):
             for c in range(len(rows)):
                 words *= table[rows[c], s.at_points + 5 + 2 * s.operands + o]
             if o == s.output_operand:
-                written = max(written, words)
+                written = words
             else:
                 read += words * s.operand_bits[o] / 8
     return read, written
