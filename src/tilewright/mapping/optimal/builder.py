@@ -215,7 +215,7 @@ class Builder:
 
     def sliding_share(self, operand: Operand, item: int, shared: tuple[str, ...]) -> Floats:
         """The share of ``step_words`` that comes at most if the innermost loop of the operand moves a window of this
-        component: all that it brings in all steps; if it is the only loop, of tiles, what moves from one edge on add."""
+        component: all that it brings in all steps; if it is the only one, of tiles, what moves from one edge on add."""
         share: Floats = np.zeros((1,) * len(self.parts))
         for axis, numbers in self.windows(operand):
             if len(numbers) != 2:
