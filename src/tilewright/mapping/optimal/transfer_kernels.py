@@ -178,7 +178,7 @@ def exposed_cycles(rows, table, s, cost, scratch, points, step, steps, port, bus
 def busiest_words(rows, table, s, scratch):
     """(bytes read, words written): the most that pass the scratchpad's array side in one tile step, without partial
     sums on their way back."""
-    read, written = 0.0, 0.0
+    read, written = _by_multipliers(rows, table, s, s.at_points + 5 + s.operands)
     for j in range(len(s.parent)):
         if s.parent[j] >= 0 and s.parent_memory[j] == s.pad:
             words = _refilled(rows, table, s, scratch, j, s.at_streams[j])
@@ -186,11 +186,19 @@ def busiest_words(rows, table, s, scratch):
                 written = words
             else:
                 read += words * _most_share(rows, table, s, scratch, j) * s.bits[j] / 8
+    return read, written
+
+
+@njit(cache=True, nogil=True)
+def _by_multipliers(rows, table, s, at):
+    """(bytes read, words written): what the multipliers themselves take of the scratchpad and hand it, by columns of
+    operands from ``at`` on."""
+    read, written = 0.0, 0.0
     for o in range(s.operands):
         if s.innermost_memory[o] == s.pad:
             words = 1.0
             for c in range(len(rows)):
-                words *= table[rows[c], s.at_points + 5 + s.operands + o]
+                words *= table[rows[c], at + o]
             if o == s.output_operand:
                 written = words
             else:
@@ -264,7 +272,8 @@ def idle_cycles(rows, table, s, cost, scratch, step, final, streamed, spilled):
 def ending_words(rows, table, s, scratch):
     """(bytes read, words written): the least that passes the scratchpad's array side in the last of all steps, without
     partial sums on their way back."""
-    items, read, written = len(s.parent), 0.0, 0.0
+    items = len(s.parent)
+    read, written = _by_multipliers(rows, table, s, s.at_points + 5 + 2 * s.operands)
     for j in range(items):
         if s.parent[j] < 0 or s.parent_memory[j] != s.pad:
             continue
@@ -280,15 +289,6 @@ def ending_words(rows, table, s, scratch):
             written = words
         else:
             read += words * share * s.bits[j] / 8
-    for o in range(s.operands):
-        if s.innermost_memory[o] == s.pad:
-            words = 1.0
-            for c in range(len(rows)):
-                words *= table[rows[c], s.at_points + 5 + 2 * s.operands + o]
-            if o == s.output_operand:
-                written = words
-            else:
-                read += words * s.operand_bits[o] / 8
     return read, written
 
 
