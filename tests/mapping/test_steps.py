@@ -74,8 +74,8 @@ def test_no_step_is_busier_and_the_last_one_no_less_than_bounds_say(machine: str
     narrow, wide = sorted((arch.widths.output, arch.widths.accumulator))
     rng = np.random.default_rng(5)
     judged = alike = 0
-    for root in roots(problem, "edp", 8):
-        for _ in range(150):
+    for root in roots(problem, "edp", 5):
+        for _ in range(60):
             rows = [int(len(numbers) * rng.random() ** 2) for numbers in root.numbers]
             if not np.isfinite(values(root, rows)):
                 continue
