@@ -89,7 +89,10 @@ class Origin:
         return np.stack(list(columns.values()), axis=1) if columns else np.zeros((len(candidates), 1))
 
     def stepped(self, c: int, candidates: IntTable) -> Floats:
-        """Logarithms of the tiles of one step."""
+        """Logarithms of the tiles of one step; nothing where no memory is further in than the scratchpad: there telling
+        them apart is not worth it."""
+        if not self.structure.deep:
+            return np.zeros((len(candidates), 0))
         picked = np.unravel_index(candidates, tuple(len(table) for _, table in self.chains[c]))
         columns = []
         for (dim, table), rows in zip(self.chains[c], picked, strict=True):
