@@ -220,10 +220,8 @@ class Builder:
         for axis, numbers in self.windows(operand):
             if len(numbers) != 2:
                 continue
-            whole, refills = (
-                self.window(axis, numbers, item, DRAM, shared, every=False),
-                self.step_refills(numbers, item, shared),
-            )
+            whole = self.window(axis, numbers, item, DRAM, shared, every=False)
+            refills = self.step_refills(numbers, item, shared)
             most = np.minimum(whole[..., 0], refills * whole[..., 1])
             loops = sum(self.spread(number, self.parts[number].loops(item)) for number in numbers)
             tops = [_top(self.spread(n, self.parts[n].segments(item))) for n in numbers]

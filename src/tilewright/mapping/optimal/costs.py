@@ -344,7 +344,6 @@ def layout(structure: Structure, parts: list[tuple[str, ...]], objective: str | 
     names = [memory.name for memory in arch.memories]
     items, operands = structure.items, structure.operands
     number_of = {operand.name: k for k, operand in enumerate(nest.operands)}
-    overlapped = arch.timing == "pipelined" and arch.buffering == "double"
     wide, narrow = arch.widths.accumulator, arch.widths.output
     innermost = {operand.name: structure.innermost(operand.name) for operand in nest.operands}
 
@@ -404,7 +403,7 @@ def layout(structure: Structure, parts: list[tuple[str, ...]], objective: str | 
         for k, o in enumerate(operands)
     ]
     doubles = [
-        (1 if overlapped else 0) if memory.scratchpad else (2 if memory.double_buffered else 0) for memory in memory_of
+        int(structure.overlapped) if memory.scratchpad else (2 if memory.double_buffered else 0) for memory in memory_of
     ]
     inside = {o.name: all(in_bounds(axis, nest.extents) for axis in o.axes) for o in nest.operands}
     packed_as = packing(structure)

@@ -171,7 +171,7 @@ def component(
         shared = arch.array.reduce if operand.role == "output" else arch.array.multicast
         inner = structure.innermost(operand.name)
         served[:, number] = flat(build.words(operand, items, items + 1, inner, shared, every=False, points=True))
-        if structure.items[inner].memory == arch.scratchpad.name:
+        if structure.overlapped and structure.items[inner].memory == arch.scratchpad.name:
             streams_served[:, number] = flat(build.step_words(operand, items, items + 1, shared, points=True))
             words = build.words(operand, items, items + 1, inner, shared, every=False, points=True, ends=True)
             ending_served[:, number] = flat(words)

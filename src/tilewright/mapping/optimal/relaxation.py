@@ -533,12 +533,10 @@ class _Relaxation:
             moved.add(("all but two", k, 0), stored)
             if where.in_bounds[where.output_operand] > 0:  # every store is a run at least
                 moved.add(("all but two", k, 1), cost.setup)
-            inner = int(where.next_output[k])
-            held = ("ending", inner, self.refilling[inner])
-            writes.add(
-                held if inner >= 0 else ("ending served", where.output_operand, 0),
-                min(where.output_bits, where.accumulator_bits) / 8 / cost.pad_write_rate,
-            )
+            inner, written = int(where.next_output[k]), ("ending served", where.output_operand, 0)
+            if inner >= 0:
+                written = ("ending", inner, self.refilling[inner])
+            writes.add(written, min(where.output_bits, where.accumulator_bits) / 8 / cost.pad_write_rate)
         ends = [Form({("final", 0, 0): 1.0})]
         if cost.pad_shared:
             reads.take(writes, 1.0)

@@ -43,9 +43,9 @@ class _Along:
 
 def room(build: Builder, operand: Operand, item: int) -> Words:
     """What an item has room for, along all axes of its operand."""
-    arch = build.structure.problem.arch
-    overlapped = arch.timing == "pipelined" and arch.buffering == "double"
-    loaded = overlapped and build.structure.items[item].memory == arch.scratchpad.name and operand.role != "output"
+    structure = build.structure
+    in_pad = structure.items[item].memory == structure.problem.arch.scratchpad.name
+    loaded = structure.overlapped and in_pad and operand.role != "output"
     one: Floats = np.ones((1,) * len(build.parts))
     along = [_along(build, axis, numbers, item, loaded and axis.is_window) for axis, numbers in build.windows(operand)]
     most = prod((own.most for own in along), start=one)

@@ -85,10 +85,16 @@ class Structure:
         inward = self.operands[item] is not self.problem.nest.output
         return entry.parent < 0 and entry.memory != self.problem.arch.scratchpad.name and inward
 
+    @cached_property
+    def overlapped(self) -> bool:
+        """Whether transfers hide behind the computing of other tile steps."""
+        return self.problem.arch.timing == "pipelined" and self.problem.arch.buffering == "double"
+
     def steps_count(self, item: int) -> bool:
         """Whether it counts what moves to an item, or from it, in one tile step: past the scratchpad, or through it."""
         parent = self.items[item].parent
-        return self.passes_by(item) or (parent >= 0 and self.items[parent].memory == self.problem.arch.scratchpad.name)
+        through = parent >= 0 and self.items[parent].memory == self.problem.arch.scratchpad.name
+        return self.overlapped and (self.passes_by(item) or through)
 
     @cached_property
     def operands(self) -> tuple[Operand, ...]:
