@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,19 @@ from tilewright.workload.nest import Axis, Operand
 
 Memo = dict[tuple[Any, ...], Floats]
 MANY_CHAINS = 24  # of one dimension: worth comparing
+
+
+class Crossing(NamedTuple):
+    """Where words pass: above item ``until`` (the number of items: the multipliers), below item ``parent``; positions
+    along ``shared`` axes fetch together unless ``every`` one counts. The multipliers take single ``points``; ``ends``:
+    what passes in the last tile step alone."""
+
+    until: int
+    parent: int
+    shared: tuple[str, ...]
+    every: bool
+    points: bool = False
+    ends: bool = False
 
 
 class Builder:
@@ -104,41 +117,19 @@ class Builder:
             if any(dim in names for dim in axis.dims)
         ]
 
-    def words(
-        self,
-        operand: Operand,
-        until: int,
-        refilling: int,
-        parent: int,
-        shared: tuple[str, ...],
-        *,
-        every: bool,
-        points: bool = False,
-        ends: bool = False,
-    ) -> Floats:
+    def words(self, operand: Operand, refilling: int, at: Crossing) -> Floats:
         """Words that pass a boundary, in all or in the last tile step: one factor per axis, and one per dimension that
         the operand does not use."""
-        along = self.along(operand, until, parent, shared, every=every, points=points, ends=ends)
-        beside = self.repeats(operand, until, refilling, parent, shared, every=every, points=points, ends=ends)
-        return prod(along, start=beside)
+        return prod(self.along(operand, at), start=self.repeats(operand, refilling, at))
 
-    def repeats(
-        self,
-        operand: Operand,
-        until: int,
-        refilling: int,
-        parent: int,
-        shared: tuple[str, ...],
-        *,
-        every: bool,
-        points: bool = False,
-        ends: bool = False,
-    ) -> Floats:
+    def repeats(self, operand: Operand, refilling: int, at: Crossing) -> Floats:
         """How often dimensions that the operand does not use bring it all again."""
         total: Floats = np.ones((1,) * len(self.parts))
         for number, part in enumerate(self.parts):
             if part.dim not in operand.dims:
-                modes = part.modes(until, refilling, parent, shared, points=points, every=every, ends=ends)
+                modes = part.modes(
+                    at.until, refilling, at.parent, at.shared, points=at.points, every=at.every, ends=at.ends
+                )
                 total = total * self.spread(number, part.count(modes, NUMBER))
         return total
 
@@ -152,24 +143,14 @@ class Builder:
                 every = every * self.spread(number, ~part.real[:, places].any(axis=1))
         return every
 
-    def along(
-        self,
-        operand: Operand,
-        until: int,
-        parent: int,
-        shared: tuple[str, ...],
-        *,
-        every: bool,
-        points: bool = False,
-        ends: bool = False,
-    ) -> list[Floats]:
+    def along(self, operand: Operand, at: Crossing) -> list[Floats]:
         """Words that pass a boundary, along each axis of the operand; none if those of the last step are not known."""
         found = []
         for axis, numbers in self.windows(operand):
             words: Floats = np.full((1,) * len(self.parts), float(touched_indices(axis, self.nest.extents)))
             if len(numbers) == 2:
-                words = self.window(axis, numbers, until, parent, shared, every=every, points=points, ends=ends)[..., 0]
-            elif ends:
+                words = self.window(axis, numbers, **at._asdict())[..., 0]
+            elif at.ends:
                 part = self.parts[numbers[0]]
                 whole = len(numbers) == 1 and words.flat[0] == part.extent
                 last = part.last_tile(self.structure.tile_items - 1) * whole
@@ -296,28 +277,17 @@ class Builder:
         shape[numbers[0]], shape[numbers[1]] = counts.shape[0], counts.shape[1]
         return (counts if numbers[0] < numbers[1] else counts.transpose(1, 0, 2)).reshape(shape)
 
-    def sliding_words(
-        self,
-        operand: Operand,
-        item: int,
-        refilling: int,
-        parent: int,
-        shared: tuple[str, ...],
-        *,
-        every: bool,
-        ends: bool = False,
-    ) -> Floats | None:
+    def sliding_words(self, operand: Operand, refilling: int, at: Crossing) -> Floats | None:
         """``words`` while the innermost loop of the operand moves a window of this component; None if none can."""
         best: Floats | None = None
-        along = self.along(operand, item, parent, shared, every=every, ends=ends)
-        repeats = self.repeats(operand, item, refilling, parent, shared, every=every, ends=ends)
+        along, repeats = self.along(operand, at), self.repeats(operand, refilling, at)
         for k, (axis, numbers) in enumerate(self.windows(operand)):
             if len(numbers) != 2:
                 continue
             beside = prod(along[:k] + along[k + 1 :], start=repeats)
-            highest = [self.spread(n, self.parts[n].segments(item)) for n in numbers]
+            highest = [self.spread(n, self.parts[n].segments(at.until)) for n in numbers]
             for number, mine, other in ((numbers[0], highest[0], highest[1]), (numbers[1], highest[1], highest[0])):
-                words = self.window(axis, numbers, item, parent, shared, every=every, sliding=number, ends=ends)[..., 0]
+                words = self.window(axis, numbers, **at._asdict(), sliding=number)[..., 0]
                 # Only the innermost of the two can be the loop that moves; in one segment either can.
                 words = np.where(_top(mine) >= _top(other), words * beside, np.inf)
                 best = words if best is None else np.minimum(best, words)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tilewright.mapping.optimal.builder import Builder, Memo
+from tilewright.mapping.optimal.builder import Builder, Crossing, Memo
 from tilewright.mapping.optimal.chains import Choice, Floats, IntTable
 from tilewright.mapping.optimal.components import repeated_windows
 from tilewright.mapping.optimal.dimension import ALL, CUT, FIRST, LAST, NUMBER
@@ -120,6 +120,7 @@ def component(
     ending, ending_sliding = (np.zeros_like(streams) for _ in range(2))
     for item, (entry, operand) in enumerate(zip(structure.items, structure.operands, strict=True)):
         shared = arch.array.reduce if operand.role == "output" else arch.array.multicast
+        at = Crossing(item, entry.parent, shared, every=False)
         used = [part.dim in operand.dims for part in parts]
         fixed = all(used)
         for refilling in range(items + 1):
@@ -127,9 +128,9 @@ def component(
                 reads[:, item, refilling] = reads[:, item, refilling - 1]
                 writes[:, item, refilling] = writes[:, item, refilling - 1]
                 continue
-            reads[:, item, refilling] = flat(build.words(operand, item, refilling, entry.parent, shared, every=False))
+            reads[:, item, refilling] = flat(build.words(operand, refilling, at))
             if spread:
-                words = build.words(operand, item, refilling, entry.parent, shared, every=True)
+                words = build.words(operand, refilling, at._replace(every=True))
                 writes[:, item, refilling] = flat(words)
             else:
                 writes[:, item, refilling] = reads[:, item, refilling]
@@ -142,11 +143,11 @@ def component(
             share[:, item] = flat(build.sliding_share(operand, item, shared))
         below = structure.steps_count(item) and item >= structure.tile_items  # else it may stay over several steps
         for refilling in range(item + 1 if below else 0):
-            own = flat(build.words(operand, item, refilling, entry.parent, shared, every=False, ends=True))
+            own = flat(build.words(operand, refilling, at._replace(ends=True)))
             own = own * flat(build.every_step(operand, refilling))
             ending[:, item, refilling] = ending_sliding[:, item, refilling] = own
             if window[:, item].any() and operand.role != "output":
-                sliding = build.sliding_words(operand, item, refilling, entry.parent, shared, every=False, ends=True)
+                sliding = build.sliding_words(operand, refilling, at._replace(ends=True))
                 if sliding is not None:
                     ending_sliding[:, item, refilling] = np.minimum(own, flat(sliding))
         for every, moved, target in ((False, reads, reads_sliding), (True, writes, writes_sliding)):
@@ -154,7 +155,7 @@ def component(
                 own = target[:, item, refilling if apart else 0]
                 own[:] = moved[:, item, refilling]
                 if window[:, item].any() and operand.role != "output":
-                    sliding = build.sliding_words(operand, item, refilling, entry.parent, shared, every=every)
+                    sliding = build.sliding_words(operand, refilling, at._replace(every=every))
                     if sliding is not None:
                         own[:] = np.minimum(own, flat(sliding))
         held = room(build, operand, item)
@@ -170,10 +171,11 @@ def component(
     for number, operand in enumerate(nest.operands):
         shared = arch.array.reduce if operand.role == "output" else arch.array.multicast
         inner = structure.innermost(operand.name)
-        served[:, number] = flat(build.words(operand, items, items + 1, inner, shared, every=False, points=True))
+        at = Crossing(items, inner, shared, every=False, points=True)
+        served[:, number] = flat(build.words(operand, items + 1, at))
         if structure.overlapped and structure.items[inner].memory == arch.scratchpad.name:
             streams_served[:, number] = flat(build.step_words(operand, items, items + 1, shared, points=True))
-            words = build.words(operand, items, items + 1, inner, shared, every=False, points=True, ends=True)
+            words = build.words(operand, items + 1, at._replace(ends=True))
             ending_served[:, number] = flat(words)
     points: Floats = np.ones((1,) * len(parts))
     last: Floats = np.ones((1,) * len(parts))
