@@ -19,6 +19,7 @@ from tilewright.errors import InfeasibleError, LimitError, UsageError
 from tilewright.mapping.constraints import UNCONSTRAINED, Constraints
 from tilewright.mapping.floor import floor
 from tilewright.mapping.mapping import Mapping
+from tilewright.mapping.optimal.compiling import compiling_told
 from tilewright.mapping.problem import NestCost, NestProblem, Within
 from tilewright.mapping.search import BOUNDS, MAX_STEPS, Effort, array_search, nothing_fits
 from tilewright.mapping.smallest import smallest_mapping
@@ -111,7 +112,9 @@ def map_front(
         raise UsageError("a front needs an effort of good, proof or long")
     if not 0 <= resolution < inf:
         raise UsageError(f"resolution {resolution}: a number of 0 or more is needed, such as 0.01 for steps of 1%")
-    return _Search(problem, resolution, BOUNDS[effort] // SHARE, max_steps, timeout, constraints, progress).run()
+    bounds = BOUNDS[effort] // SHARE
+    with compiling_told(progress):
+        return _Search(problem, resolution, bounds, max_steps, timeout, constraints, progress).run()
 
 
 class _Search:

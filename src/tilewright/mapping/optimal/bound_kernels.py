@@ -231,8 +231,9 @@ def bound(rows, table, s, cost, scratch):
                 final = max(max(final, least), _port(cost, read, written * arriving))
                 first = max(step, least)
                 idle, store, known = idle_cycles(rows, table, s, cost, scratch, first, final, streamed, spilled)
+                whole = np.bool_(True)  # a literal would have it compiled once more
                 exposed = exposed_cycles(
-                    rows, table, s, cost, scratch, points, step, steps, port, busiest, last, outgoing, store, True
+                    rows, table, s, cost, scratch, points, step, steps, port, busiest, last, outgoing, store, whole
                 )
                 cycles = max(cycles, max(exposed, dma + idle - (0.0 if known else passing)))
                 if s.guess:

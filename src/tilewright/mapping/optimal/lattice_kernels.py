@@ -225,7 +225,7 @@ def lattice(
         longest = longest or roles[g] == LONGEST
     lows = np.ones(2)
     paths = np.zeros((JOINT_ROUNDS + 2 * ROOM_ROUNDS, layers, components), np.int64)
-    held_paths = 0
+    held_paths = np.int64(0)  # a literal would have what is called with it compiled once more
     # Each factor of the objective alone: rooms with multipliers, the longest as a mixture of what it is the longest of.
     for kind in range(2):
         if not (totals if kind == 0 else longest):
@@ -341,7 +341,7 @@ def lattice(
             work_of[f] = max(0.0, coefficients[g, f])
         left_to_pay(work_of, layer_of, least, numbers, starts, first, following, dead, work, other, each[g])
     # Cheap paths first: what they lead to cuts the search for others short.
-    held, cut, rest = 0, 0, np.inf
+    held, cut, rest = np.int64(0), 0, np.inf
     rows = np.zeros(components, np.int64)
     scratch = scratch_of(s)
     by_path = by_path_order(node, offsets)

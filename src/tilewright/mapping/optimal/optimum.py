@@ -25,6 +25,7 @@ from tilewright.mapping.optimal.branches import branches
 from tilewright.mapping.optimal.builder import Memo
 from tilewright.mapping.optimal.cases import Node, solved
 from tilewright.mapping.optimal.chains import EVEN, EVERY, Choice, Floats, chain_number
+from tilewright.mapping.optimal.compiling import compiling_told
 from tilewright.mapping.optimal.components import components
 from tilewright.mapping.optimal.costs import (
     turns_taken,
@@ -145,6 +146,12 @@ class Search:
 
         No mapping at all is below ``floor``: the search ends at one that meets it.
         """
+        with compiling_told(self.progress):
+            return self.searched(nodes, floor)
+
+    def searched(self, nodes: int, floor: float) -> Proof:
+        """The same without a word of compilation."""
+        self.tell("first mappings", nodes)
         proof = Proof(-np.inf, "nothing")
         if self.objective == "traffic" and nodes > 0 and self.free:
             self.orders = replace(self.orders, unspread=True)
@@ -185,6 +192,11 @@ class Search:
             unroll(self, *self.winner)
         return proof
 
+    def tell(self, what: str, budget: int) -> None:
+        """Say what is known or being done, to whoever wants to know."""
+        if self.progress is not None:
+            self.progress(what, self.nodes, budget)
+
     def allowed(self, choice: Choice) -> Choice:
         """The tiles of a choice that the constraints allow."""
         return replace(choice, constraints=self.constraints)
@@ -214,11 +226,13 @@ class Search:
             choice = replace(choice, lean=True)
         proof = Proof(np.inf, choice.name)
         queue: Queue = []
-        plunges, room = PLUNGES, MOST_WAITING
+        plunges, room, looked_at = PLUNGES, MOST_WAITING, 0
         orders = chain(self.structures, self.orders.others(self.structures))
         while pair := list(islice(orders, THREADS)):
             if self.spent or (self.orders.too_many and self.nodes >= budget):
                 return Proof(-np.inf, "nothing")
+            self.tell(f"orders of keeps, {looked_at} so far", budget)
+            looked_at += len(pair)
             hopeful = [one for one in pair if least_of(self, one) < self.judge.limit()]
             self.pruned["candidate"] += len(pair) - len(hopeful)
             cases = self.cases(hopeful, choice, plunges > 0)
@@ -244,8 +258,7 @@ class Search:
             if self.spent or self.nodes >= budget:
                 proof.bound = min(proof.bound, float(np.exp(bound)))
                 break
-            if self.progress is not None:
-                self.progress(f"at most {100 * (self.judge.least / np.exp(bound) - 1):.1f}% off", self.nodes, budget)
+            self.tell(f"at most {100 * (self.judge.least / np.exp(bound) - 1):.1f}% off", budget)
             if isinstance(node, Waiting):
                 for case in self.cases([node.structure], choice, plunging=False):
                     self.put(queue, case)

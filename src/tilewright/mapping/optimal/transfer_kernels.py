@@ -371,4 +371,5 @@ def exposed_by_tiles(rows, table, s, cost, scratch):
         if cost.setup > 0 and back == 0.0:
             outgoing += cost.setup * runs_of(rows, table, s, out, s.results, int(scratch[2 * len(s.parent) + out]))
         _, store, _ = idle_cycles(rows, table, s, cost, scratch, step, 0.0, 0.0, back > 0.0)
-    return exposed_cycles(rows, table, s, cost, scratch, points, step, steps, 0.0, np.inf, last, outgoing, store, False)
+    whole = np.bool_(False)
+    return exposed_cycles(rows, table, s, cost, scratch, points, step, steps, 0.0, np.inf, last, outgoing, store, whole)
