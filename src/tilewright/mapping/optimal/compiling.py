@@ -20,15 +20,18 @@ def compiling_told(progress: Progress | None) -> Iterator[None]:
 
     tell, compiled = progress, 0
 
+    def told(event: Any, more: int) -> None:
+        nonlocal compiled
+        if event.data["dispatcher"].py_func.__module__.startswith("tilewright."):
+            compiled += more
+            tell("compiling, once after an installation", compiled, max(FUNCTIONS, compiled + 1))
+
     class Told(Listener):
         def on_start(self, event: Any) -> None:
-            self.on_end(event, 0)
+            told(event, 0)
 
-        def on_end(self, event: Any, more: int = 1) -> None:
-            nonlocal compiled
-            if event.data["dispatcher"].py_func.__module__.startswith("tilewright."):
-                compiled += more
-                tell("compiling, once after an installation", compiled, max(FUNCTIONS, compiled + 1))
+        def on_end(self, event: Any) -> None:
+            told(event, 1)
 
     with install_listener("numba:compile", Told()):
         yield
