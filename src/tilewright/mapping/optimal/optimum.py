@@ -258,7 +258,8 @@ class Search:
             if self.spent or self.nodes >= budget:
                 proof.bound = min(proof.bound, float(np.exp(bound)))
                 break
-            self.tell(f"at most {100 * (self.judge.least / np.exp(bound) - 1):.1f}% off", budget)
+            if self.progress is not None:
+                self.tell(f"at most {100 * (self.judge.least / np.exp(bound) - 1):.1f}% off", budget)
             if isinstance(node, Waiting):
                 for case in self.cases([node.structure], choice, plunging=False):
                     self.put(queue, case)
