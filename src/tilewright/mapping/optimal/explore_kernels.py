@@ -17,7 +17,8 @@ from tilewright.mapping.optimal.transfer_kernels import scratch_of
 
 MORE = 30  # combinations that are looked at one by one for every row of a part: a tangent takes longer with it
 ROWS = 100  # that take as long to price as another tangent of few
-SEGMENTS_FIRST, POSITIONS_FIRST, POSITIONS = 0, 1, 2  # what is told apart, and what first
+# What is told apart, and what first: positions after all else, after segments and windows, before them, or alone.
+SEGMENTS_FIRST, WINDOWS_FIRST, POSITIONS_FIRST, POSITIONS = 0, 1, 2, 3
 
 
 @njit(cache=True, nogil=True)
@@ -307,11 +308,14 @@ def explore(
             different = len(apart)
             if different == 1:
                 turn = apart[0]
-        if wanted != SEGMENTS_FIRST or c < 0:
+        slid = c < 0 and different == 1 and segments > 0
+        if slid and wanted == WINDOWS_FIRST:
+            sliding, ways = windows_apart(here, starts, sharp, along)
+        if sliding < 0 and (wanted >= POSITIONS_FIRST or c < 0):
             other, column, half = _opened(order, first, last, used, segments, columns)
             if other >= 0:
                 c, f, middle = other, column, half
-        if c < 0 and different == 1 and segments > 0 and wanted != POSITIONS:
+        if slid and c < 0 and wanted in (SEGMENTS_FIRST, POSITIONS_FIRST):
             sliding, ways = windows_apart(here, starts, sharp, along)
         settled = c < 0 and different == 1 and sliding < 0
         ready = settled and (wanted == POSITIONS or _states(order, first, last, node, numbers, stamps, stamp) <= states)
@@ -333,7 +337,7 @@ def explore(
             parts += 1
             done += weight if scored else 0.0
             continue
-        by_turns, by_windows = different > 1 and (c < 0 or wanted == SEGMENTS_FIRST), sliding >= 0
+        by_turns, by_windows = different > 1 and (c < 0 or wanted < POSITIONS_FIRST), sliding >= 0
         if by_turns or by_windows:
             number = different if by_turns else len(ways)
             for k in range(number):

@@ -13,6 +13,7 @@ from tilewright.mapping.optimal.chains import Floats, IntTable
 from tilewright.mapping.optimal.forms import MIXED, Relaxed, starts_of
 from tilewright.mapping.optimal.profiles import NONE, Cuts
 from tilewright.mapping.optimal.threads import aside
+from tilewright.workload.nest import LoopNest
 
 ROUNDS, STEPS = 8, 6  # of a tangent of a part: fewer than those of a case
 NODES_A_TANGENT, ROWS_A_NODE = 150, 8  # what a tangent costs, in bounds, and rows that it prices as one bound
@@ -59,6 +60,18 @@ class Led:
         rows = np.concatenate([self.rows[self.ends[pick] : self.ends[pick + 1]] for pick in picks])
         order = np.argsort(rows)
         return rows[order], np.repeat(scores, counts)[order]
+
+
+def moved_by_all(nest: LoopNest) -> bool:
+    """Whether every loop moves an operand with windows, as in depthwise layers: then its transfers cost most, and how
+    windows slide says more than where the multipliers are.
+
+    >>> from tilewright.mapping.nests import conv2d, depthwise
+    >>> moved_by_all(depthwise(G=8, Y=4, X=4, R=3, S=3)), moved_by_all(conv2d(K=8, C=8, Y=4, X=4, R=3, S=3))
+    (True, False)
+    """
+    windowed = [operand for operand in nest.inputs if any(axis.is_window for axis in operand.axes)]
+    return any(all(extent == 1 or dim in operand.dims for dim, extent in nest.dims) for operand in windowed)
 
 
 def _as_wide(tables: list[Floats]) -> list[Floats]:
@@ -123,12 +136,13 @@ class Heads:
 
     def segments_or_positions(self, limit: float) -> tuple[int, int]:
         """(what is to be told apart first, work): positions where that soon comes to an end."""
-        from tilewright.mapping.optimal.explore_kernels import POSITIONS, POSITIONS_FIRST, SEGMENTS_FIRST
+        from tilewright.mapping.optimal.explore_kernels import POSITIONS, POSITIONS_FIRST, SEGMENTS_FIRST, WINDOWS_FIRST
 
         if not self.node.held:
             return POSITIONS_FIRST, 0
         probe = self.explored(limit, 1.0, np.inf, FEW_TANGENTS, POSITIONS)
-        return (POSITIONS_FIRST if probe.done > 1.0 - SAME else SEGMENTS_FIRST), probe.work
+        last = WINDOWS_FIRST if moved_by_all(self.node.origin.structure.problem.nest) else SEGMENTS_FIRST
+        return (POSITIONS_FIRST if probe.done > 1.0 - SAME else last), probe.work
 
     def explored(self, limit: float, small: float, states: float, budget: int, wanted: int) -> Parts:
         """What is left of the node after cuts by the segments of innermost loops and the positions that candidates take
