@@ -19,13 +19,13 @@ from tilewright.errors import InfeasibleError, LimitError, UsageError
 from tilewright.mapping.constraints import UNCONSTRAINED, Constraints
 from tilewright.mapping.floor import floor
 from tilewright.mapping.mapping import Mapping
-from tilewright.mapping.optimal.compiling import compiling_told
+from tilewright.mapping.optimal.compiling import Progress, compiling_told
 from tilewright.mapping.problem import NestCost, NestProblem, Within
 from tilewright.mapping.search import BOUNDS, MAX_STEPS, Effort, array_search, nothing_fits
 from tilewright.mapping.smallest import smallest_mapping
 
 if TYPE_CHECKING:
-    from tilewright.mapping.optimal.optimum import Progress, Search
+    from tilewright.mapping.optimal.optimum import Search
 
 SHARE = 2  # what a corner may take of the bounds that one nest may take, as a divisor
 

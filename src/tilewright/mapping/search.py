@@ -34,7 +34,8 @@ from tilewright.mapping.smallest import is_cramped, room_needed, smallest_mappin
 from tilewright.mapping.tiling import MOST_STEPS
 
 if TYPE_CHECKING:
-    from tilewright.mapping.optimal.optimum import Progress, Search
+    from tilewright.mapping.optimal.compiling import Progress
+    from tilewright.mapping.optimal.optimum import Search
 
 MAX_STEPS = 200_000  # of a mapping
 # Candidates that are evaluated exactly, how many of the best are refined, and evaluations for each of them: in haste,

@@ -27,7 +27,7 @@ from tilewright.mapping.search import MAX_STEPS, Effort, NestResult, map_nest
 from tilewright.mapping.text import format_mapping, parse_mapping
 
 if TYPE_CHECKING:
-    from tilewright.mapping.optimal.optimum import Progress
+    from tilewright.mapping.optimal.compiling import Progress
 
 MODEL_VERSION = 17  # raise it with every change of the model or of what the search promises
 MOST_ROWS = 50_000

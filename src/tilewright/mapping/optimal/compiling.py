@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 FUNCTIONS = 115  # that are compiled for a proof on a machine of several levels
-Progress = Callable[[str, int, int], None]  # what, functions compiled, in all
+Progress = Callable[[str, int, int], None]  # what, bounds computed or functions compiled, at most
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from tilewright.mapping.optimal.branches import branches
 from tilewright.mapping.optimal.builder import Memo
 from tilewright.mapping.optimal.cases import Node, solved
 from tilewright.mapping.optimal.chains import EVEN, EVERY, Choice, Floats, chain_number
-from tilewright.mapping.optimal.compiling import compiling_told
+from tilewright.mapping.optimal.compiling import Progress, compiling_told
 from tilewright.mapping.optimal.components import components
 from tilewright.mapping.optimal.costs import (
     turns_taken,
@@ -74,7 +74,6 @@ KEPT_ROWS, FEW_TANGENTS, DEEP = 40_000, 7, 60
 PLUNGES, AT_ONCE = 2, 16
 MUCH_TOLD = 16  # parts that have been told apart without an end: then a search for better mappings pays
 MOST_WAITING = 2**30  # bytes of the candidates of all orders of keeps that are kept while they wait
-Progress = Callable[[str, int, int], None]  # what, bounds computed, at most
 Queue = list[tuple[float, int, Node | Waiting]]
 RULES = frozenset({"tangent", "candidate", "dominated", "bound"})
 
@@ -259,7 +258,7 @@ class Search:
                 proof.bound = min(proof.bound, float(np.exp(bound)))
                 break
             if self.progress is not None:
-                self.tell(f"at most {100 * (self.judge.least / np.exp(bound) - 1):.1f}% off", budget)
+                self.progress(f"at most {100 * (self.judge.least / np.exp(bound) - 1):.1f}% off", self.nodes, budget)
             if isinstance(node, Waiting):
                 for case in self.cases([node.structure], choice, plunging=False):
                     self.put(queue, case)
