@@ -10,6 +10,7 @@ import numpy as np
 from numba import njit
 
 from tilewright.mapping.optimal.guess_kernels import guessed
+from tilewright.mapping.optimal.leaf import leaf
 from tilewright.mapping.optimal.transfer_kernels import (
     BESIDE,
     EDP,
@@ -34,7 +35,7 @@ from tilewright.mapping.optimal.transfer_kernels import (
 )
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def bound(rows, table, s, cost, scratch):
     """(objective, energy, cycles) that no completion goes below; infinite where none can be legal.
 
@@ -252,7 +253,7 @@ def bound(rows, table, s, cost, scratch):
     return max(scored, np.ceil(traffic - 1e-6) + 0.49 * energy / cost.most_pj), energy, cycles
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _port(cost, read, written):
     """The cycles that the scratchpad needs for bytes on their way out and in."""
     if cost.pad_shared:
@@ -260,7 +261,7 @@ def _port(cost, read, written):
     return max(read / cost.pad_read_rate, written / cost.pad_write_rate)
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _enough(s, energy, cycles):
     """Whether energy and cycles are beyond all interest."""
     if s.objective == EDP:
@@ -268,7 +269,7 @@ def _enough(s, energy, cycles):
     return s.objective == LATENCY and cycles >= s.enough
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _open(rows, table, s, left):
     """(bits of the components that are not settled, where the fewest steps on what is left to them are tabled): a
     component is settled when all candidates left of it take the same positions. ``left`` becomes the positions of every
@@ -294,7 +295,7 @@ def _open(rows, table, s, left):
     return open_set, at_left
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _shared(rows, table, s, o, open_set, at_left, left):
     """A lower bound of the compute steps (o = -1), or of the words served of an operand, from positions alone.
 

@@ -11,6 +11,7 @@ import numpy as np
 from numba import njit
 
 from tilewright.mapping.optimal.forms import LONGEST, ROOM, TOTAL
+from tilewright.mapping.optimal.leaf import leaf
 
 # How soft the longest group and the rooms are at first, how fast that falls with every step, and how soft they stay.
 HEAT, COOLING, LEAST_HEAT = 0.2, 0.7 ** (1 / 30), 0.05
@@ -35,7 +36,7 @@ def sparse(coefficients):
     return first, columns[:held], weights[:held]
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def tangent(x, terms, constants, roles, slopes, shifts, heat, most, theta, scratch):
     """The weighted objective at ``x`` (logarithms of features) and its slope ``theta``; ``terms`` are the ``sparse``
     coefficients of all groups.
@@ -205,7 +206,7 @@ def dual(logs, offsets, coefficients, constants, roles, slopes, shifts, most, st
     return best, best_scores, best_theta
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _settled(most, roles, scratch, heat, best):
     """Whether what the last tangent touched fits and costs little more than the best bound. Otherwise groups lean to
     where they are needed: what is overfull to more, what is not the longest to less; and rooms that are overfull at
@@ -233,7 +234,7 @@ def _settled(most, roles, scratch, heat, best):
     return False
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _way(theta, pooled, held, weights, way, ends):
     """How fast the objective falls along a ``way``: to the cheapest candidate from the dearest one in use, the
     ``ends``."""
@@ -251,7 +252,7 @@ def _way(theta, pooled, held, weights, way, ends):
     return high - low
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _lowest(
     x, way, drop, far, moved, terms, constants, roles, slopes, shifts, heat, most, theta, scratch
 ):  # fmt: skip

@@ -11,6 +11,7 @@ from numba import njit
 from tilewright.mapping.optimal.dual_kernels import dual
 from tilewright.mapping.optimal.few_kernels import below, bounded_below
 from tilewright.mapping.optimal.fewer_kernels import fewer
+from tilewright.mapping.optimal.leaf import leaf
 from tilewright.mapping.optimal.node_kernels import nodes_of
 from tilewright.mapping.optimal.sharper_kernels import sharpened, turns_apart, windows_apart
 from tilewright.mapping.optimal.transfer_kernels import scratch_of
@@ -54,7 +55,7 @@ def _widest(local, starts, scores, theta):
     return chosen, feature, middle
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _states(order, first, last, node, numbers, stamps, stamp):
     """How many vectors of tiles there are at all keeps together."""
     components, layers = numbers.shape
@@ -74,7 +75,7 @@ def _states(order, first, last, node, numbers, stamps, stamp):
     return total
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _opened(order, first, last, used, near, far):
     """(component, column, middle): where candidates differ most in some columns; -1 if nowhere."""
     chosen, column, widest, middle = -1, -1, 1e-9, 0.0
@@ -89,7 +90,7 @@ def _opened(order, first, last, used, near, far):
     return chosen, column, middle
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _mirrored(order, first, last, offsets, twins, stamps):
     """Whether both of two components that are alike have the same candidates left."""
     a, b = twins
@@ -104,7 +105,7 @@ def _mirrored(order, first, last, offsets, twins, stamps):
     return same == last[b] - first[b]
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _cut(order, first, last, values, middle):
     """Where rows above the middle begin, once they come after the others."""
     end = first
@@ -115,7 +116,7 @@ def _cut(order, first, last, values, middle):
     return end
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _gathered(order, first, last, here, starts):
     """The rows of a part, one component after the other."""
     at = 0
@@ -128,7 +129,7 @@ def _gathered(order, first, last, here, starts):
     return at
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _only(combinations, order, first, last, scores, marked):
     """How many rows stand in some combinations; these and their scores come first of each component."""
     kept, at = 0, 0

@@ -13,6 +13,7 @@ from numba import njit
 from tilewright.mapping.optimal.bound_kernels import bound
 from tilewright.mapping.optimal.dual_kernels import sparse
 from tilewright.mapping.optimal.forms import ROOM, TOTAL
+from tilewright.mapping.optimal.leaf import leaf
 
 
 @njit(cache=True, nogil=True)
@@ -62,7 +63,7 @@ def below(scores, starts, most, few, logs, groups, value, found):
     return held
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _cost(features, terms, constants, roles, slopes, shifts):
     """The objective of a combination with some features; infinite where it has no room."""
     first, columns, weights = terms

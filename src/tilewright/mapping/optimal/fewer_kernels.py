@@ -11,6 +11,7 @@ import numpy as np
 from numba import njit
 
 from tilewright.mapping.optimal.forms import BY_STEPS, LONGEST, ROOM, TOTAL
+from tilewright.mapping.optimal.leaf import leaf
 
 NOTHING = -20.0  # the logarithm of what is nothing
 SAME = 1e-12  # a difference of logarithms that is none
@@ -31,7 +32,7 @@ def _spreads(local, starts, differs):
     return base
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _stand_in(f, differs, kept):
     """The kept feature that a feature differs like: -1 if it is the same for all, -2 if there is none."""
     alike = True

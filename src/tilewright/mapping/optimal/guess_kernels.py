@@ -6,10 +6,11 @@ brings numba."""
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from tilewright.mapping.optimal.leaf import leaf
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def guessed(s, cost, scratch, noted, tile, steps, outgoing, dma):
     """Cycles if the refills of an item take equally long, those of an item refilled less often coming together with
     those of items refilled more often, loads in the last step before, all others in the first one of new contents.

@@ -14,6 +14,7 @@ from numba import njit
 
 from tilewright.mapping.optimal.bound_kernels import bound
 from tilewright.mapping.optimal.forms import LONGEST, ROOM, TOTAL
+from tilewright.mapping.optimal.leaf import leaf
 from tilewright.mapping.optimal.node_kernels import (
     LARGE,
     by_path_order,
@@ -33,7 +34,7 @@ MOST_STATES = 300_000
 MOST_ASKED = 32
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _add_products(weights, j, layer_of, least, numbers, work, out):
     """Add the weighted features of a layer at every state to ``out``."""
     components = len(numbers)
@@ -129,10 +130,11 @@ def _cheapest_path(out, numbers, starts, first, following, path):
     return value
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _sums(path, coefficients, constants, layer_of, least, sums):
     """What every group comes to along a path."""
-    sums[:] = constants
+    for g in range(len(constants)):
+        sums[g] = constants[g]
     for f in range(len(layer_of)):
         value = 1.0
         for c in range(path.shape[1]):
@@ -158,7 +160,7 @@ def _least_longest(coefficients, constants, roles, least, numbers, layer_of):
     return longest
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _product(e, t, both):
     """The least product of numbers of at least ``e`` and ``t`` whose sum is at least ``both``."""
     if e + t >= both:
@@ -513,7 +515,7 @@ def _weighed(
     return constant + _cheapest_path(out, numbers, starts, first, following, path)
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _objective(energy, cycles, s):
     """What is sought, of some energy and cycles at least, where time counts."""
     if s.objective == LATENCY:

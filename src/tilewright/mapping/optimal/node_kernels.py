@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from tilewright.mapping.optimal.leaf import leaf
 from tilewright.mapping.optimal.transfer_kernels import DOUBLE
 
 LARGE = 1e300
@@ -159,7 +160,7 @@ def by_path_order(node, offsets):
     return rows
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def place(path, c, beyond, node, by_path, low, high):
     """The first of the rows from ``low`` to ``high`` that is not before a path (``beyond``: that is behind it)."""
     while low < high:

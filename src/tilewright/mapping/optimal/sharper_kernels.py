@@ -6,6 +6,7 @@ import numpy as np
 from numba import njit
 
 from tilewright.mapping.optimal.forms import BY_LOOPS, BY_REST, BY_SEGMENT, BY_SHARE, BY_STEPS, IF_STEPS, TINY
+from tilewright.mapping.optimal.leaf import leaf
 
 MANY = 1 << 30
 NOTHING = np.log(TINY)
@@ -25,7 +26,7 @@ def _range(rows, starts, values):
     return least, most
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _beside(own, j, c, least):
     """The largest of a candidate's own number and of the least of all other components."""
     for other in range(len(least)):
@@ -34,7 +35,7 @@ def _beside(own, j, c, least):
     return own
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _innermost(own, j, c, inner):
     """Whether a candidate whose innermost loop stands in a segment may have that of all components."""
     return own == _beside(own, j, c, inner)
@@ -66,8 +67,21 @@ def sharpened(rows, starts, s, turn, along, out):
                 shift[f] = NOTHING if shift[f] == NOTHING else 0.0
         if s.widths[f] >= 0 and _wide(rows, starts, s, s.widths[f], segments):
             shift[f] += s.wider
-    own, kept = np.empty(items, np.int64), np.empty(items, np.int64)  # the segment that refills an item, of a row
+    own, kept = np.empty(items, np.int64), np.empty(items, np.int64)
     moves, two = np.empty(items, np.bool_), np.empty(items, np.int64)
+    _fill(
+        rows, starts, s, along, later, segments, inner, loops, enough, shift, slopes, columns, own, kept, moves, two,
+        out,
+    )  # fmt: skip
+
+
+@leaf
+def _fill(
+    rows, starts, s, along, later, segments, inner, loops, enough, shift, slopes, columns, own, kept, moves, two, out,
+):  # fmt: skip
+    """The same for what is known of a part; of a row ``kept`` and ``own`` are the segments that refill an item, whether
+    it ``moves`` its window and whether it needs ``two`` footprints."""
+    components, items, features = len(starts) - 1, s.segments.shape[1], len(s.kinds)
     for c in range(components):
         for k in range(starts[c], starts[c + 1]):
             row = rows[k]
@@ -108,7 +122,7 @@ def _settled(segments, highest):
     return found
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _may_meet(i, j, known, barrier):
     """Whether the innermost loops of an item and of one up to its barrier may stand in one segment."""
     if known[i] == -1 or known[j] == -1 or known[j] > barrier[j]:
@@ -134,7 +148,7 @@ def _given_way(s, turn, segments, highest):
     return later, may_later
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _refilled_before(segment, j, gives_way):
     """The segment before which loops refill an item with its innermost one in a segment, where it may give way."""
     if gives_way and segment >= 0:
@@ -142,19 +156,19 @@ def _refilled_before(segment, j, gives_way):
     return max(segment, 0)
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _segment(own, j, c, segments, later):
     """The segment before which loops that an item does not use refill it, at least, with a candidate of a component."""
     return _refilled_before(_beside(own, j, c, segments), j, later[c, j])
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _most_segment(c, j, highest, may_later):
     """The same at most."""
     return _refilled_before(highest[j], j, may_later[c, j])
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _wide(rows, starts, s, j, segments):
     """Whether an item surely holds partial sums."""
     for c in range(len(starts) - 1):
@@ -167,7 +181,7 @@ def _wide(rows, starts, s, j, segments):
     return False
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _without_started(f, rows, starts, s, segments, highest, later, may_later):
     """The logarithm of the least share of words that do not start from zero."""
     j, k = s.items[f], s.sources[f, 0]
@@ -266,7 +280,7 @@ def windows_apart(rows, starts, s, along):
     return -1, found[:0]
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _moves_less(row, j, s):
     """Whether less of an item moves with a row's window."""
     for f in range(len(s.kinds)):

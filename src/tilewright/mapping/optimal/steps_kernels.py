@@ -6,12 +6,13 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from tilewright.mapping.optimal.leaf import leaf
 from tilewright.mapping.optimal.transfer_kernels import INNER, ITEM, runs_of
 
 NUMBER, WORK, MOVED, PORT, FLOWS = range(5)  # the columns of the kinds of steps
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _flowing(rows, table, s, cost, every, average):
     """What passes the scratchpad by: whether it is refilled in every step; then its cycles at least, for a step of the
     mean. Not of what slides or lies in padding: there the largest tiles are not those that take most."""
@@ -76,7 +77,7 @@ def by_steps(rows, table, least_step, positions, known, s, cost, first, edges, e
     return best
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def most_positions(table, offsets, s):
     """The most positions of the array that any combination takes."""
     total = 1.0
@@ -91,7 +92,7 @@ def most_positions(table, offsets, s):
     return total
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def taken_positions(rows, table, s):
     """The positions of the array that a combination takes."""
     total = 1.0

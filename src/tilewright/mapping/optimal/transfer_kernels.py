@@ -8,6 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from tilewright.mapping.optimal.leaf import leaf
+
 LATENCY, ENERGY, EDP, TRAFFIC, WITHIN = 0, 1, 2, 3, 4
 ROOFLINE, DOUBLE, SINGLE = 0, 1, 2
 
@@ -23,13 +25,13 @@ def scratch_of(s):
     return np.empty(8 * len(s.parent) + s.operands + len(s.positions))
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def noted_at(s):
     """Where the scratch has of every item: refills, cycles in all, of the first, of the longest."""
     return 4 * len(s.parent) + s.operands + len(s.positions)
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def words_moved(rows, table, s, scratch):
     """Note the words across every boundary, and the segment of the innermost loop that every item's operand uses."""
     n, items = len(rows), len(s.parent)
@@ -73,7 +75,7 @@ def words_moved(rows, table, s, scratch):
         scratch[j], scratch[items + j], scratch[2 * items + j] = r * best_r, w * best_w, refilling
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def exposed_cycles(rows, table, s, cost, scratch, points, step, steps, port, busiest, last, outgoing, store, whole):
     """A lower bound of pipelined cycles from transfers that come together: they cannot hide behind steps other than
     their own, and these may be but few.
@@ -174,7 +176,7 @@ def exposed_cycles(rows, table, s, cost, scratch, points, step, steps, port, bus
     return best
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def busiest_words(rows, table, s, scratch):
     """(bytes read, words written): the most that pass the scratchpad's array side in one tile step, without partial
     sums on their way back."""
@@ -189,7 +191,7 @@ def busiest_words(rows, table, s, scratch):
     return read, written
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _by_multipliers(rows, table, s, at):
     """(bytes read, words written): what the multipliers themselves take of the scratchpad and hand it, by columns of
     operands from ``at`` on."""
@@ -206,7 +208,7 @@ def _by_multipliers(rows, table, s, at):
     return read, written
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _most_share(rows, table, s, scratch, j):
     """The most of an item's largest refill that any comes to, if its innermost loop moves a window."""
     inner, share = scratch[3 * len(s.parent) + s.operands + j], 0.0
@@ -217,7 +219,7 @@ def _most_share(rows, table, s, scratch, j):
     return share if inner >= 0 else 1.0
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _refilled(rows, table, s, scratch, j, at):
     """Of what passes the scratchpad by: in how many steps, at most, it is refilled (``at`` its visits), where its
     innermost loop stands above the scratchpad's last keep; the most words of one step (``at`` its streams)."""
@@ -234,7 +236,7 @@ def _refilled(rows, table, s, scratch, j, at):
     return number
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def idle_cycles(rows, table, s, cost, scratch, step, final, streamed, spilled):
     """(idle, store, known): cycles at least without any transfer while the first or the last of several steps computes,
     the most cycles of one store, and whether that holds for what passes the scratchpad by, too. Nothing is stored in
@@ -268,7 +270,7 @@ def idle_cycles(rows, table, s, cost, scratch, step, final, streamed, spilled):
     return max(0.0, final - stores) + (max(0.0, step - loads) if streamed == 0.0 else 0.0), longest, known
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def ending_words(rows, table, s, scratch):
     """(bytes read, words written): the least that passes the scratchpad's array side in the last of all steps, without
     partial sums on their way back."""
@@ -292,7 +294,7 @@ def ending_words(rows, table, s, scratch):
     return read, written
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _run(rows, table, s, j, column, longest):
     """The words that a run of an item's transfers has, by the tiles of a column: at most (``longest``, where tiles of
     several components are taken for whole) or at least."""
@@ -317,7 +319,7 @@ def _run(rows, table, s, j, column, longest):
     return run
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _most_runs(rows, table, s, j, words):
     """The most DRAM runs of one transfer of an item that moves at most so many words."""
     if s.packed[j]:
@@ -325,7 +327,7 @@ def _most_runs(rows, table, s, j, words):
     return words / _run(rows, table, s, j, FOOTPRINT, False)
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def fewest_runs(rows, table, s, j, words):
     """The fewest DRAM runs of one transfer of an item that moves so many words."""
     if words <= 0:
@@ -335,7 +337,7 @@ def fewest_runs(rows, table, s, j, words):
     return max(1.0, np.ceil(words / _run(rows, table, s, j, WIDEST, True) - 1e-9))
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def runs_of(rows, table, s, j, words, refilling):
     """A lower bound of the DRAM runs of an item's transfers."""
     if s.padded[j]:  # refills that lie in padding are no runs
@@ -348,7 +350,7 @@ def runs_of(rows, table, s, j, words, refilling):
     return refills if s.packed[j] else max(refills, words / _run(rows, table, s, j, WIDEST, True))
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def exposed_by_tiles(rows, table, s, cost, scratch):
     """The same for rows that agree in all that the scratchpad keeps: their least factors, the longest of their steps.
 
