@@ -37,6 +37,12 @@ def sparse(coefficients):
 
 
 @leaf
+def mixture(rounds):
+    """How many candidates of a component are in a mixture at most, after so many rounds."""
+    return rounds + 1 + MOST_MIXED
+
+
+@leaf
 def tangent(x, terms, constants, roles, slopes, shifts, heat, most, theta, scratch):
     """The weighted objective at ``x`` (logarithms of features) and its slope ``theta``; ``terms`` are the ``sparse``
     coefficients of all groups.
@@ -98,7 +104,7 @@ def dual(logs, offsets, coefficients, constants, roles, slopes, shifts, most, st
     theta, scratch = np.zeros(features), np.empty((5, max(features, groups)))
     scores, best_scores = np.zeros(total), np.zeros(total)
     best_theta = np.zeros(features)
-    held_most = rounds + 1 + MOST_MIXED
+    held_most = mixture(rounds)
     pool, pooled = np.zeros((n, held_most), np.int64), np.zeros((n, held_most, features))
     weights = np.zeros((n, held_most))
     held = np.zeros(n, np.int64)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from tilewright.mapping.optimal.dual_kernels import dual
+from tilewright.mapping.optimal.dual_kernels import dual, mixture
 from tilewright.mapping.optimal.few_kernels import below, bounded_below
 from tilewright.mapping.optimal.fewer_kernels import fewer
 from tilewright.mapping.optimal.leaf import leaf
@@ -149,6 +149,28 @@ def _only(combinations, order, first, last, scores, marked):
     return kept
 
 
+@leaf
+def _spread_out(rows, shares, number, here, count, places, mix):
+    """Fill ``mix`` with the shares that the rows ``here`` have of a mixture, 0 for all but a number of rows."""
+    for k in range(count):
+        places[here[k]], mix[k] = k, 0.0
+    for i in range(number):
+        k = places[rows[i]]
+        if k < count and here[k] == rows[i]:  # rows that are not here have a place of another time
+            mix[k] = shares[i]
+
+
+@leaf
+def _collected(mix, here, count, rows, shares):
+    """How many rows have a share of a mixture; which, and how much."""
+    number = 0
+    for k in range(count):
+        if mix[k] > 0.0:
+            rows[number], shares[number] = here[k], mix[k]
+            number += 1
+    return number
+
+
 @njit(cache=True, nogil=True)
 def _bounded(
     local, starts, kinds, coefficients, constants, roles, slopes, shifts, prices, point, mix, theta, rounds, steps,
@@ -209,7 +231,10 @@ def explore(
     order = np.arange(total)
     low, high = np.empty((depth, n), np.int64), np.empty((depth, n), np.int64)
     above, pull = np.empty(depth), np.empty((depth, 2, len(roles)))
-    starting, mixes, mix = np.full((depth, features), np.nan), np.zeros((depth, total)), np.zeros(total)
+    starting, mix = np.full((depth, features), np.nan), np.zeros(total)
+    # Few candidates are in a mixture: which, and how much of it they are. ``mixed`` says how many these are.
+    most_mixed, mixed = n * mixture(rounds), np.zeros(depth, np.int64)
+    mix_rows, mix_shares = np.empty((depth, most_mixed), np.int64), np.empty((depth, most_mixed))
     turns, alongs = np.full(depth, -1), np.full((depth, items), -1)
     weights, done = np.ones(depth), 0.0
     low[0], high[0], above[0], pull[0], starting[0] = offsets[:-1], offsets[1:], -np.inf, prices, point
@@ -219,7 +244,7 @@ def explore(
     held, parts, dropped, tangents, priced = 0, 0, 0, 0, 0
     starts = np.zeros(n + 1, np.int64)
     local, scores, source = np.empty((total, features)), np.zeros(total), np.zeros(total, np.int64)
-    here, values = np.empty(total, np.int64), np.empty(total)
+    here, values, places = np.empty(total, np.int64), np.empty(total), np.zeros(total, np.int64)
     numbers, node = nodes_of(codes, offsets)
     stamps, stamp = np.zeros(numbers.max(), np.int64), np.zeros(1, np.int64)
     stamped = np.zeros(total, np.bool_)
@@ -228,7 +253,8 @@ def explore(
     while waiting:
         waiting -= 1
         first, last, turn, along = low[waiting].copy(), high[waiting].copy(), turns[waiting], alongs[waiting].copy()
-        own, point, mixed = pull[waiting].copy(), starting[waiting].copy(), mixes[waiting].copy()
+        own, point, in_mix = pull[waiting].copy(), starting[waiting].copy(), mixed[waiting]
+        own_rows, own_shares = mix_rows[waiting].copy(), mix_shares[waiting].copy()
         bound, weight = above[waiting], weights[waiting]
         if (first == last).any():  # a mirror image of what is elsewhere
             done += weight
@@ -239,15 +265,13 @@ def explore(
             if tangents + priced // ROWS >= budget or waiting + n + len(sharp.turns) > depth:
                 break
             count = _gathered(order, first, last, here, starts)
-            for k in range(count):
-                mix[k] = mixed[here[k]]
+            _spread_out(own_rows, own_shares, in_mix, here, count, places, mix)
             sharpened(here, starts, sharp, turn, along, local)
             value, found, features_of, groups = _bounded(
                 local[:count], starts, sharp.kinds, coefficients, constants, roles, slopes, shifts, own, point,
                 mix[:count], theta, rounds, steps, most,
             )  # fmt: skip
-            for k in range(count):
-                mixed[here[k]] = mix[k]
+            in_mix = _collected(mix, here, count, own_rows, own_shares)
             value -= 1e-9
             tangents += 1
             priced += count
@@ -343,7 +367,8 @@ def explore(
             number = different if by_turns else len(ways)
             for k in range(number):
                 low[waiting], high[waiting], above[waiting], pull[waiting] = first, last, bound, own
-                starting[waiting], mixes[waiting], turns[waiting], alongs[waiting] = point, mixed, turn, along
+                starting[waiting], turns[waiting], alongs[waiting] = point, turn, along
+                mixed[waiting], mix_rows[waiting], mix_shares[waiting] = in_mix, own_rows, own_shares
                 weights[waiting] = weight / number
                 if by_turns:
                     turns[waiting] = apart[k]
@@ -377,7 +402,8 @@ def explore(
                 end, mirrored = (first[c] + last[c]) // 2, False
         for side in range(2):  # the last one is looked into first: that of more positions
             low[waiting], high[waiting], above[waiting], pull[waiting] = first, last, bound, own
-            starting[waiting], mixes[waiting], turns[waiting], alongs[waiting] = point, mixed, turn, along
+            starting[waiting], turns[waiting], alongs[waiting] = point, turn, along
+            mixed[waiting], mix_rows[waiting], mix_shares[waiting] = in_mix, own_rows, own_shares
             weights[waiting] = weight / 2
             if not (side if mirrored else settled == (side == 0)):
                 high[waiting, c] = end

@@ -24,65 +24,98 @@ def below(scores, starts, most, few, logs, groups, value, found):
     ``logs`` the features."""
     coefficients, constants, roles, slopes, shifts = groups
     n, features, terms = len(starts) - 1, logs.shape[1], sparse(coefficients)
-    order, raised = np.empty(starts[n], np.int64), logs  # raised when they are needed
-    rest = np.zeros(n + 1)  # the least of all later components
-    for c in range(n - 1, -1, -1):
-        own = np.argsort(scores[starts[c] : starts[c + 1]])
-        order[starts[c] : starts[c + 1]] = own + starts[c]
-        rest[c] = rest[c + 1] + scores[starts[c] + own[0]]
-    sums, cursor, products = np.full(n + 1, value), np.zeros(n, np.int64), np.ones((n + 1, features))
-    held, limit = 0, np.exp(most + 1e-9)
+    turn = np.argsort(starts[1:] - starts[:-1], kind="mergesort")  # the component of most rows is priced at once
+    order, rest = np.empty(starts[n], np.int64), np.zeros(n + 1)  # the least of all later components
+    for i in range(n - 1, -1, -1):
+        start, end = starts[turn[i]], starts[turn[i] + 1]
+        order[start:end] = np.argsort(scores[start:end]) + start
+        rest[i] = rest[i + 1] + scores[order[start]]
+    start, end = starts[turn[n - 1]], starts[turn[n - 1] + 1]
+    tail = scores[order[start:end]]
+    sums, cursor, products = np.full(n, value), np.zeros(n, np.int64), np.ones((n, features))
+    columns, priced, limit = np.empty((features, end - start)), np.empty((3, end - start)), np.exp(most + 1e-9)
+    raised, held = logs, 0  # raised when they are needed
     for counting in (True, False):
-        cursor[:] = starts[:-1]
         tried, depth = 0, 0
-        if not counting:
-            raised = np.exp(logs)
+        cursor[0] = starts[turn[0]]
         while depth >= 0:
-            at = cursor[depth]
-            if at == starts[depth + 1] or sums[depth] + scores[order[at]] + rest[depth + 1] >= most:
-                cursor[depth] = starts[depth]
+            if depth == n - 1:
+                number = _count(tail, most - sums[depth])
+                tried += number
+                if tried > few:
+                    return -1
+                if not counting:
+                    _price(products[depth], terms, constants, roles, slopes, shifts, columns, number, priced)
+                    for k in range(number):
+                        if priced[0, k] < limit:
+                            for i in range(n - 1):
+                                found[held, turn[i]] = order[cursor[i]] - starts[turn[i]]
+                            found[held, turn[n - 1]] = order[start + k] - start
+                            held += 1
                 depth -= 1
-                if depth >= 0:
-                    cursor[depth] += 1
+                cursor[depth] += 1
+                continue
+            at = cursor[depth]
+            if at == starts[turn[depth] + 1] or sums[depth] + scores[order[at]] + rest[depth + 1] >= most:
+                depth -= 1
+                cursor[depth] += 1
                 continue
             sums[depth + 1] = sums[depth] + scores[order[at]]
             if not counting:
                 for f in range(features):
                     products[depth + 1, f] = products[depth, f] * raised[order[at], f]
-            if depth < n - 1:
-                depth += 1
-                continue
-            if tried == few:
-                return -1
-            tried += 1
-            if not counting and _cost(products[n], terms, constants, roles, slopes, shifts) < limit:
-                for c in range(n):
-                    found[held, c] = order[cursor[c]] - starts[c]
-                held += 1
-            cursor[depth] += 1
+            depth += 1
+            cursor[depth] = starts[turn[depth]]
+        if counting:
+            raised = np.exp(logs)
+            for k in range(end - start):
+                for f in range(features):
+                    columns[f, k] = raised[order[start + k], f]
     return held
 
 
 @leaf
-def _cost(features, terms, constants, roles, slopes, shifts):
-    """The objective of a combination with some features; infinite where it has no room."""
-    first, columns, weights = terms
-    value, longest = 1.0, -1.0
-    for g in range(len(roles)):
-        total = constants[g]
-        for i in range(first[g], first[g + 1]):
-            total += weights[i] * features[columns[i]]
-        if roles[g] == ROOM:
-            if total > 1.0 + 1e-9:
-                return np.inf
-            continue
-        if slopes[g] != 1.0 or shifts[g] != 0.0:
-            total = np.exp(slopes[g] * np.log(max(total, 1e-300)) + shifts[g])
-        if roles[g] == TOTAL:
-            value *= total
+def _count(ascending, limit):
+    """How many of some numbers are below a limit."""
+    low, high = 0, len(ascending)
+    while low < high:
+        middle = (low + high) // 2
+        if ascending[middle] < limit:
+            low = middle + 1
         else:
-            longest = max(longest, total)
-    return value * longest if longest >= 0.0 else value
+            high = middle
+    return low
+
+
+@leaf
+def _price(products, terms, constants, roles, slopes, shifts, columns, number, priced):
+    """Fill ``priced[0]`` with the objective of combinations: some features are those of a number of rows (``columns``),
+    times ``products`` of others; infinite where there is no room."""
+    first, which, weights = terms
+    values, longest, sums = priced[0], priced[1], priced[2]
+    for k in range(number):
+        values[k], longest[k] = 1.0, -1.0
+    for g in range(len(roles)):
+        for k in range(number):
+            sums[k] = constants[g]
+        for i in range(first[g], first[g + 1]):
+            share = weights[i] * products[which[i]]
+            for k in range(number):
+                sums[k] += share * columns[which[i], k]
+        if slopes[g] != 1.0 or shifts[g] != 0.0:
+            for k in range(number):
+                sums[k] = np.exp(slopes[g] * np.log(max(sums[k], 1e-300)) + shifts[g])
+        if roles[g] == TOTAL:
+            for k in range(number):
+                values[k] *= sums[k]
+        elif roles[g] == ROOM:
+            for k in range(number):
+                values[k] = np.inf if sums[k] > 1.0 + 1e-9 else values[k]
+        else:
+            for k in range(number):
+                longest[k] = max(longest[k], sums[k])
+    for k in range(number):
+        values[k] *= longest[k] if longest[k] >= 0.0 else 1.0
 
 
 @njit(cache=True, nogil=True)
