@@ -25,7 +25,7 @@ def bound(
     weights = np.zeros(len(rows)) if mix is None else mix
     n = len(roles)
     found, scores, _ = dual(
-        np.ascontiguousarray(rows), np.array(ends), np.array(groups), np.zeros(n), np.array(roles), np.ones(n),
+        np.ascontiguousarray(rows.T), np.array(ends), np.array(groups), np.zeros(n), np.array(roles), np.ones(n),
         np.zeros(n), np.array([np.ones(n), np.zeros(n)]), point, weights, 60, 8, np.inf,
     )  # fmt: skip
     return found, scores, point, weights

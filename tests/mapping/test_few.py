@@ -42,6 +42,11 @@ def objective(x: Floats, groups: tuple[Floats, Floats, Floats, Floats, Floats]) 
     return float(values[roles == TOTAL].sum() + values[roles == LONGEST].max())
 
 
+def columns(logs: Floats) -> Floats:
+    """One feature after the other."""
+    return np.ascontiguousarray(logs.T)
+
+
 def combinations() -> list[tuple[int, ...]]:
     return list(product(*(range(end - begin) for begin, end in pairwise(STARTS))))
 
@@ -50,7 +55,7 @@ def combinations() -> list[tuple[int, ...]]:
 def test_what_is_left_out_says_nothing(seed: int) -> None:
     logs, coefficients = part(np.random.default_rng(seed))
     whole = coefficients, CONSTANTS, ROLES, SLOPES, SHIFTS
-    kept, stands, base, says, left, least = fewer(logs, STARTS, np.full(9, FIXED), *whole)
+    kept, stands, base, says, left, least = fewer(columns(logs), STARTS, np.full(9, FIXED), *whole)
     assert len(kept) <= 6
     assert 5 not in says
     for rows in combinations():
@@ -69,7 +74,7 @@ def test_groups_of_steps_in_which_something_moves_anyway_are_left_out() -> None:
     logs[:4, 8] = -27.0
     kinds = np.full(9, FIXED)
     kinds[8] = BY_STEPS
-    _, _, _, says, _, _ = fewer(logs, STARTS, kinds, coefficients, CONSTANTS, ROLES, SLOPES, SHIFTS)
+    _, _, _, says, _, _ = fewer(columns(logs), STARTS, kinds, coefficients, CONSTANTS, ROLES, SLOPES, SHIFTS)
     assert 1 not in says
     assert 2 in says
 
@@ -88,9 +93,9 @@ def test_few_combinations_are_those_of_all_below_a_limit(seed: int) -> None:
     likely = [rows for rows in costs if value + scores[STARTS[:-1] + rows].sum() < most]
     wanted = {rows for rows, cost in costs.items() if cost < most - 1e-6}
     found = np.empty((100, 3), np.int64)
-    number = below(scores, STARTS, most, len(likely), logs, groups, value, found)
+    number = below(scores, STARTS, most, len(likely), columns(logs), groups, value, found)
     listed = {(int(a), int(b), int(c)) for a, b, c in found[:number]}
     assert len(listed) == number
     assert wanted <= listed
     assert all(costs[rows] < most + 1e-6 for rows in listed)
-    assert below(scores, STARTS, most, len(likely) - 1, logs, groups, value, found) == -1
+    assert below(scores, STARTS, most, len(likely) - 1, columns(logs), groups, value, found) == -1

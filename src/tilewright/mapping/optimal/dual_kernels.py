@@ -88,18 +88,19 @@ def tangent(x, terms, constants, roles, slopes, shifts, heat, most, theta, scrat
 
 
 @njit(cache=True, nogil=True)
-def dual(logs, offsets, coefficients, constants, roles, slopes, shifts, most, start, mix, rounds, steps, enough):
+def dual(columns, offsets, coefficients, constants, roles, slopes, shifts, most, start, mix, rounds, steps, enough):
     """(bound, scores, slope): the logarithm of the objective of a combination of one row per component is at least
-    ``bound``, and at least ``bound`` plus the scores of its rows; those of component c are ``logs`` from ``offsets[c]``
-    on. Ends early above ``enough``. ``most`` is what rooms may cost at most, raised in place where that is too little,
-    and how far that leans to one side; ``start`` is the point to begin at, as found for a case that this one is a part
-    of, or not a number, and becomes the point of the bound; ``mix`` are the weights of rows in a mixture, likewise.
+    ``bound``, and at least ``bound`` plus the scores of its rows; feature f of all rows is ``columns[f]``, those of
+    component c from ``offsets[c]`` on. Ends early above ``enough``. ``most`` is what rooms may cost at most, raised in
+    place where that is too little, and how far that leans to one side; ``start`` is the point to begin at, as found for
+    a case that this one is a part of, or not a number, and becomes the point of the bound; ``mix`` are the weights of
+    rows in a mixture, likewise.
 
     Moves weight between two candidates of a component at a time, from the dearest to the cheapest, as far as that
     lowers the objective (pairwise conditional gradients).
     """
     n = len(offsets) - 1
-    total, features = logs.shape
+    features, total = columns.shape  # rows next to each other: so that they are priced several at a time
     groups, terms = len(roles), sparse(coefficients)
     theta, scratch = np.zeros(features), np.empty((5, max(features, groups)))
     scores, best_scores = np.zeros(total), np.zeros(total)
@@ -109,10 +110,6 @@ def dual(logs, offsets, coefficients, constants, roles, slopes, shifts, most, st
     weights = np.zeros((n, held_most))
     held = np.zeros(n, np.int64)
     x, moved, way = np.zeros(features), np.zeros(features), np.zeros(features)
-    columns = np.empty((features, total))  # rows next to each other: so that they are priced several at a time
-    for row in range(total):
-        for f in range(features):
-            columns[f, row] = logs[row, f]
     if np.isnan(start[0]):  # in the middle of all candidates
         for c in range(n):
             for f in range(features):

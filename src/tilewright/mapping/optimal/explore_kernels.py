@@ -26,7 +26,7 @@ SEGMENTS_FIRST, WINDOWS_FIRST, POSITIONS_FIRST, POSITIONS = 0, 1, 2, 3
 def _widest(local, starts, scores, theta):
     """(component, feature, middle): where good candidates differ most, weighed as the bound does; -1 if nowhere."""
     best, chosen, feature, middle = 0.0, -1, -1, 0.0
-    features, weigh = local.shape[1], np.empty(starts[-1])
+    features, weigh = len(local), np.empty(starts[-1])
     for c in range(len(starts) - 1):
         a, b = starts[c], starts[c + 1]
         if b - a < 2:
@@ -43,9 +43,9 @@ def _widest(local, starts, scores, theta):
             if theta[f] == 0.0:
                 continue
             first, second = 0.0, 0.0
-            shift = local[a, f]
+            shift = local[f, a]
             for k in range(a, b):
-                value = local[k, f] - shift
+                value = local[f, k] - shift
                 first += weigh[k] * value
                 second += weigh[k] * value * value
             first /= weights
@@ -181,12 +181,9 @@ def _bounded(
     kept, stands, base, says, groups, least = fewer(
         local, starts, kinds, coefficients, constants, roles, slopes, shifts
     )
-    values, start, own = np.empty((len(local), len(kept))), point[kept], np.ascontiguousarray(prices[:, says])
-    for row in range(len(local)):
-        for k in range(len(kept)):
-            values[row, k] = local[row, kept[k]]
+    values, start, own = local[kept], point[kept], np.ascontiguousarray(prices[:, says])
     if least >= most or len(kept) == 0:
-        return least, np.zeros(len(local)), values, groups
+        return least, np.zeros(local.shape[1]), values, groups
     weights, sums, own_roles, own_slopes, own_shifts = groups
     value, scores, slope = dual(
         values, starts, weights, sums, own_roles, own_slopes, own_shifts, own, start, mix, rounds, steps, most
@@ -243,7 +240,7 @@ def explore(
     out_bounds, out_turns, out_alongs = np.empty(64), np.full(64, -1), np.full((64, items), -1)
     held, parts, dropped, tangents, priced = 0, 0, 0, 0, 0
     starts = np.zeros(n + 1, np.int64)
-    local, scores, source = np.empty((total, features)), np.zeros(total), np.zeros(total, np.int64)
+    buffer, scores, source = np.empty(features * total), np.zeros(total), np.zeros(total, np.int64)
     here, values, places = np.empty(total, np.int64), np.empty(total), np.zeros(total, np.int64)
     numbers, node = nodes_of(codes, offsets)
     stamps, stamp = np.zeros(numbers.max(), np.int64), np.zeros(1, np.int64)
@@ -266,9 +263,10 @@ def explore(
                 break
             count = _gathered(order, first, last, here, starts)
             _spread_out(own_rows, own_shares, in_mix, here, count, places, mix)
+            local = buffer[: features * count].reshape(features, count)
             sharpened(here, starts, sharp, turn, along, local)
             value, found, features_of, groups = _bounded(
-                local[:count], starts, sharp.kinds, coefficients, constants, roles, slopes, shifts, own, point,
+                local, starts, sharp.kinds, coefficients, constants, roles, slopes, shifts, own, point,
                 mix[:count], theta, rounds, steps, most,
             )  # fmt: skip
             in_mix = _collected(mix, here, count, own_rows, own_shares)
@@ -305,7 +303,7 @@ def explore(
             continue
         count, number = _gathered(order, first, last, here, starts), -1
         if scored:
-            logs = features_of[source[:count]]
+            logs = features_of[:, source[:count]]
             number = below(scores, starts, most, few + MORE * count, logs, groups, bound, combinations)
         if 0 <= number <= alone:
             befores = sharp.turns[:-1] if turn < 0 else sharp.turns[turn : turn + 1]
@@ -378,8 +376,9 @@ def explore(
             continue
         mirrored = False
         if settled:
+            local = buffer[: features * count].reshape(features, count)
             sharpened(here, starts, sharp, turn, along, local)
-            c, f, middle = _widest(local[:count], starts, scores, theta)
+            c, f, middle = _widest(local, starts, scores, theta)
         if c < 0:
             c = 0
             for k in range(n):
@@ -388,7 +387,7 @@ def explore(
             end = (first[c] + last[c]) // 2
         else:
             for k in range(starts[c], starts[c + 1]):
-                values[here[k]] = local[k, f] if settled else used[here[k], f]
+                values[here[k]] = local[f, k] if settled else used[here[k], f]
             alike = c in (twins[0], twins[1])
             for j in range(items):
                 alike = alike and along[j] not in (twins[0], twins[1])

@@ -21,9 +21,9 @@ def below(scores, starts, most, few, logs, groups, value, found):
     """How many combinations of one row per component have room and an objective below ``most`` (a logarithm); -1 if
     more than ``few`` have ``value`` and scores of less than that in all. ``found`` has their rows, numbered from the
     start of their component; ``groups`` are coefficients, constants, roles, slopes and shifts of ``dual_kernels.dual``,
-    ``logs`` the features."""
+    ``logs[f]`` are feature f of all rows."""
     coefficients, constants, roles, slopes, shifts = groups
-    n, features, terms = len(starts) - 1, logs.shape[1], sparse(coefficients)
+    n, features, terms = len(starts) - 1, len(logs), sparse(coefficients)
     turn = np.argsort(starts[1:] - starts[:-1], kind="mergesort")  # the component of most rows is priced at once
     order, rest = np.empty(starts[n], np.int64), np.zeros(n + 1)  # the least of all later components
     for i in range(n - 1, -1, -1):
@@ -63,14 +63,14 @@ def below(scores, starts, most, few, logs, groups, value, found):
             sums[depth + 1] = sums[depth] + scores[order[at]]
             if not counting:
                 for f in range(features):
-                    products[depth + 1, f] = products[depth, f] * raised[order[at], f]
+                    products[depth + 1, f] = products[depth, f] * raised[f, order[at]]
             depth += 1
             cursor[depth] = starts[turn[depth]]
         if counting:
             raised = np.exp(logs)
             for k in range(end - start):
                 for f in range(features):
-                    columns[f, k] = raised[order[start + k], f]
+                    columns[f, k] = raised[f, order[start + k]]
     return held
 
 

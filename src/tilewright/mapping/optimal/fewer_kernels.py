@@ -21,14 +21,13 @@ SAME = 1e-12  # a difference of logarithms that is none
 def _spreads(local, starts, differs):
     """Fill ``differs`` with what the first row of its component leaves of every feature of a row, one feature after the
     other; the features of all first rows, added up."""
-    features = local.shape[1]
-    base = np.zeros(features)
-    for c in range(len(starts) - 1):
-        for f in range(features):
-            base[f] += local[starts[c], f]
-        for row in range(starts[c], starts[c + 1]):
-            for f in range(features):
-                differs[f, row] = local[row, f] - local[starts[c], f]
+    base = np.zeros(len(local))
+    for f in range(len(local)):
+        for c in range(len(starts) - 1):
+            first = local[f, starts[c]]
+            base[f] += first
+            for row in range(starts[c], starts[c + 1]):
+                differs[f, row] = local[f, row] - first
     return base
 
 
@@ -58,17 +57,17 @@ def fewer(local, starts, kinds, coefficients, constants, roles, slopes, shifts):
     """(features kept, what each feature is of them, shifts of it, groups kept, their coefficients, constants, roles,
     slopes and shifts, least).
 
-    Feature f of ``local`` is, in all rows of a part together, that of ``kept[stands[f]]`` and ``base[f]`` (logarithms);
+    Feature f of a part, ``local[f]``, is, in all rows of a part together, that of ``kept[stands[f]]`` and ``base[f]`` (logarithms);
     just ``base[f]`` where it stands for none (-1), and it is in no group where that is -2. No combination has an
     objective below ``least``.
     """
     groups, features = coefficients.shape
-    differs = np.empty((features, len(local)))
+    differs = np.empty(local.shape)
     base = _spreads(local, starts, differs)
     says, stands = np.ones(groups, np.bool_), np.full(features, -2)
     for g in range(groups):
         for f in range(features):  # a group of steps in which something moves anyway
-            if coefficients[g, f] != 0.0 and kinds[f] == BY_STEPS and local[0, f] <= NOTHING:
+            if coefficients[g, f] != 0.0 and kinds[f] == BY_STEPS and local[f, 0] <= NOTHING:
                 says[g] = False
     kept, held = np.empty(features, np.int64), 0
     for f in range(features):

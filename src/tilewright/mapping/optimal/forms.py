@@ -177,11 +177,11 @@ class Sharper(NamedTuple):
         from tilewright.mapping.optimal.sharper_kernels import sharpened
 
         starts = starts_of(rows)
-        out = np.empty((starts[-1], len(self.kinds)))
+        out = np.empty((len(self.kinds), starts[-1]))
         chosen = np.concatenate([first + own for first, own in zip(offsets[:-1], rows, strict=True)])
         with aside():
             sharpened(chosen, starts, self, turn, np.full(self.segments.shape[1], -1) if along is None else along, out)
-        return tuple(np.split(out, starts[1:-1]))
+        return tuple(np.split(np.ascontiguousarray(out.T), starts[1:-1]))
 
 
 class Columns:

@@ -49,12 +49,12 @@ def interesting(
             at += sizes[part, c]
             rows[offsets[c] : held].sort()
         offsets[n] = held
-        local = np.empty((held, len(sharp.kinds)))
+        local = np.empty((len(sharp.kinds), held))
         sharpened(rows, offsets, sharp, turns[part], alongs[part], local)
         logs, tiles, features = np.empty((held, len(kept))), codes[rows], table[rows]
         for k in range(held):
             for f in range(len(kept)):
-                logs[k, f] = local[k, kept[f]]
+                logs[k, f] = local[kept[f], k]
         befores = sharp.turns[:-1] if turns[part] < 0 else sharp.turns[turns[part] : turns[part] + 1]
         own = prefix[rows] if len(prefix) else prefix
         _, _, number, done, ruled, rest, asked = lattice(

@@ -13,17 +13,19 @@ NOTHING = np.log(TINY)
 LEAST_LEFT = 0.02  # the share of steps without transfers that makes a difference
 
 
-@njit(cache=True, nogil=True)
-def _range(rows, starts, values):
-    """(the least of every component, the most of all) of a number for every item, for a part's rows."""
-    components, items = len(starts) - 1, values.shape[1]
-    least, most = np.full((components, items), MANY), np.full(items, -1)
-    for c in range(components):
+@leaf
+def _range(rows, starts, values, least, most):
+    """Fill ``least`` (of every component) and ``most`` (of all) with the range of a number for every item, of a part's
+    rows."""
+    for j in range(values.shape[1]):
+        most[j] = -1
+    for c in range(len(starts) - 1):
+        for j in range(values.shape[1]):
+            least[c, j] = MANY
         for k in range(starts[c], starts[c + 1]):
-            for j in range(items):
+            for j in range(values.shape[1]):
                 value = values[rows[k], j]
                 least[c, j], most[j] = min(least[c, j], value), max(most[j], value)
-    return least, most
 
 
 @leaf
@@ -43,83 +45,101 @@ def _innermost(own, j, c, inner):
 
 @njit(cache=True, nogil=True)
 def sharpened(rows, starts, s, turn, along, out):
-    """Fill ``out`` with the features of a part's rows, one component after the other from ``starts`` on: the least that
+    """Fill ``out[f]`` with feature f of a part's rows, one component after the other from ``starts`` on: the least that
     they are beside any of the others. The part is that of one turn, and of windows along some components (-1: any)."""
     components, items, features = len(starts) - 1, s.segments.shape[1], len(s.kinds)
-    (segments, highest), loops = _range(rows, starts, s.segments), _range(rows, starts, s.loops)[0]
-    inner = _range(rows, starts, s.inner)[0]
-    enough = np.zeros(items, np.int64)  # loops that may go with a single footprint
-    for row in rows[: starts[components]]:
-        for j in range(items):
-            if s.slides[row, j]:
-                enough[j] = 1
-    later, may_later = _given_way(s, turn, segments, highest)
-    shift = np.zeros(features)
-    slopes = np.zeros(s.sources.shape)
-    columns = np.zeros((components, s.sources.shape[0], s.sources.shape[1]), np.int64)
-    for f in range(features):
-        if s.kinds[f] == BY_SHARE:
-            shift[f] = _without_started(f, rows, starts, s, segments, highest, later, may_later)
-        elif s.kinds[f] in (BY_STEPS, IF_STEPS, BY_REST):
-            shift[f] = _without_moving(f, rows, starts, s, highest, may_later, slopes[f], columns[:, f])
-            if s.kinds[f] == IF_STEPS:
-                slopes[f] = 0.0
-                shift[f] = NOTHING if shift[f] == NOTHING else 0.0
-        if s.widths[f] >= 0 and _wide(rows, starts, s, s.widths[f], segments):
-            shift[f] += s.wider
-    own, kept = np.empty(items, np.int64), np.empty(items, np.int64)
-    moves, two = np.empty(items, np.bool_), np.empty(items, np.int64)
-    _fill(
-        rows, starts, s, along, later, segments, inner, loops, enough, shift, slopes, columns, own, kept, moves, two,
-        out,
-    )  # fmt: skip
+    segments, loops, inner = np.empty((3, components, items), np.int64)
+    highest, known, enough = np.empty((3, items), np.int64)
+    later, may_later = np.zeros((2, components, items), np.bool_)
+    shift, columns = np.zeros(features), np.zeros((components, features, s.sources.shape[1]), np.int64)
+    slopes, scratch = np.zeros(s.sources.shape), np.empty((2, s.sources.shape[1]))
+    count = starts[components]
+    own, kept, two = np.empty((3, items, count), np.int64)  # of every row: see ``_place``
+    moves = np.empty((items, count), np.bool_)
+    _range(rows, starts, s.loops, loops, highest)
+    _range(rows, starts, s.inner, inner, highest)
+    _range(rows, starts, s.segments, segments, highest)
+    _given_way(s, turn, segments, highest, known, later, may_later)
+    _shift(rows, starts, s, segments, highest, later, may_later, shift, slopes, columns, scratch)
+    _place(rows, starts, s, along, later, segments, inner, loops, enough, own, kept, moves, two)
+    _fill(rows, starts, s, shift, slopes, columns, own, kept, moves, two, out)
 
 
 @leaf
-def _fill(
-    rows, starts, s, along, later, segments, inner, loops, enough, shift, slopes, columns, own, kept, moves, two, out,
-):  # fmt: skip
-    """The same for what is known of a part; of a row ``kept`` and ``own`` are the segments that refill an item, whether
-    it ``moves`` its window and whether it needs ``two`` footprints."""
-    components, items, features = len(starts) - 1, s.segments.shape[1], len(s.kinds)
+def _shift(rows, starts, s, segments, highest, later, may_later, shift, slopes, columns, scratch):
+    """What features are more by in the whole part, and of which of the ``columns`` what power they contain."""
+    for f in range(len(s.kinds)):
+        if s.kinds[f] == BY_SHARE:
+            shift[f] = _without_started(f, rows, starts, s, segments, highest, later, may_later)
+        elif s.kinds[f] == BY_STEPS or s.kinds[f] == IF_STEPS or s.kinds[f] == BY_REST:
+            shift[f] = _without_moving(f, rows, starts, s, highest, may_later, slopes, columns, scratch)
+            if s.kinds[f] == IF_STEPS:
+                for i in range(s.sources.shape[1]):
+                    slopes[f, i] = 0.0
+                shift[f] = NOTHING if shift[f] == NOTHING else 0.0
+        if s.widths[f] >= 0 and _wide(rows, starts, s, s.widths[f], segments):
+            shift[f] += s.wider
+
+
+@leaf
+def _place(rows, starts, s, along, later, segments, inner, loops, enough, own, kept, moves, two):
+    """For every item and row, ``kept`` and ``own``: the segment that refills the item, where it does not give way and as
+    it does; whether the row ``moves`` its window and whether it needs ``two`` footprints."""
+    components, items = segments.shape
+    for j in range(items):
+        enough[j] = 0  # loops that may go with a single footprint
+        for row in rows[: starts[components]]:
+            if s.slides[row, j]:
+                enough[j] = 1
+                break
     for c in range(components):
-        for k in range(starts[c], starts[c + 1]):
-            row = rows[k]
-            for j in range(items):
-                segment = _beside(s.segments[row, j], j, c, segments)
-                kept[j], own[j] = _refilled_before(segment, j, False), _refilled_before(segment, j, later[c, j])
-                moves[j] = s.windows[c, j] and along[j] in (-1, c) and _innermost(s.inner[row, j], j, c, inner)
-                above = s.loops[row, j] - loops[c, j]
-                for other in range(components):
-                    above += loops[other, j]
-                two[j] = above > enough[j]
-            for f in range(features):
-                kind, j = s.kinds[f], s.items[f]
+        for j in range(items):
+            least, first, beside = -1, -1, 0
+            for other in range(components):
+                if other != c:
+                    least, first = max(least, segments[other, j]), max(first, inner[other, j])
+                    beside += loops[other, j]
+            window = s.windows[c, j] and (along[j] == -1 or along[j] == c)
+            for k in range(starts[c], starts[c + 1]):
+                row = rows[k]
+                segment = max(s.segments[row, j], least)
+                kept[j, k], own[j, k] = _refilled_before(segment, j, False), _refilled_before(segment, j, later[c, j])
+                moves[j, k] = window and s.inner[row, j] >= first
+                two[j, k] = s.loops[row, j] + beside > enough[j]
+
+
+@leaf
+def _fill(rows, starts, s, shift, slopes, columns, own, kept, moves, two, out):
+    """The features of rows, by where ``_place`` finds them."""
+    for f in range(len(s.kinds)):
+        kind, j = s.kinds[f], s.items[f]
+        by_segment = kind == BY_SEGMENT or kind == BY_SHARE
+        for c in range(len(starts) - 1):
+            more = shift[f] if c == 0 else 0.0
+            for k in range(starts[c], starts[c + 1]):
                 column = s.columns[f, 0]
-                if kind in (BY_SEGMENT, BY_SHARE):
-                    segment = kept[j] if s.plain[f] else own[j]
-                    column = s.columns[f, segment] if moves[j] else s.still[f, segment]
+                if by_segment:
+                    segment = kept[j, k] if s.plain[f] else own[j, k]
+                    column = s.columns[f, segment] if moves[j, k] else s.still[f, segment]
                 elif kind == BY_LOOPS:
-                    column = s.columns[f, two[j]]
-                value = s.logs[row, column]
-                if kind in (BY_STEPS, BY_REST):
-                    for i in range(s.sources.shape[1]):
-                        if slopes[f, i] != 0.0:
-                            value += slopes[f, i] * s.logs[row, columns[c, f, i]]
-                out[k, f] = value + shift[f] if c == 0 else value
+                    column = s.columns[f, two[j, k]]
+                out[f, k] = s.logs[rows[k], column] + more
+            if kind == BY_STEPS or kind == BY_REST:
+                for i in range(s.sources.shape[1]):
+                    if slopes[f, i] != 0.0:
+                        for k in range(starts[c], starts[c + 1]):
+                            out[f, k] += slopes[f, i] * s.logs[rows[k], columns[c, f, i]]
 
 
-@njit(cache=True, nogil=True)
-def _settled(segments, highest):
-    """The segments of the innermost loops of all items, -2 where that of a part is open."""
-    found = np.full(len(highest), -2)
+@leaf
+def _settled(segments, highest, found):
+    """Fill ``found`` with the segments of the innermost loops of all items, -2 where that of a part is open."""
     for j in range(len(highest)):
-        lowest = segments[0, j]
+        found[j], lowest = -2, segments[0, j]
         for c in range(1, len(segments)):
             lowest = max(lowest, segments[c, j])
         if lowest == highest[j]:
             found[j] = lowest
-    return found
 
 
 @leaf
@@ -130,12 +150,12 @@ def _may_meet(i, j, known, barrier):
     return known[i] == -2 or known[j] == -2 or known[i] == known[j] or known[i] > barrier[i]
 
 
-@njit(cache=True, nogil=True)
-def _given_way(s, turn, segments, highest):
-    """Whether loops of other items stand before those of an item in its last segment, per component: surely, maybe."""
+@leaf
+def _given_way(s, turn, segments, highest, known, later, may_later):
+    """Note in ``later`` and ``may_later`` whether loops of other items stand before those of an item in its last segment,
+    per component: surely, maybe. ``known`` are the segments of innermost loops."""
     components, items = segments.shape
-    later, may_later = np.zeros((components, items), np.bool_), np.zeros((components, items), np.bool_)
-    known = _settled(segments, highest)
+    _settled(segments, highest, known)
     for j in range(items):
         for i in range(items):
             if i == j or not s.may_turn[turn, i, j] or not _may_meet(i, j, known, s.barrier):
@@ -145,7 +165,6 @@ def _given_way(s, turn, segments, highest):
             for c in range(components):
                 later[c, j] = later[c, j] or (sure and s.turned_all[i, j, c])
                 may_later[c, j] = may_later[c, j] or s.turned[i, j, c]
-    return later, may_later
 
 
 @leaf
@@ -196,18 +215,18 @@ def _without_started(f, rows, starts, s, segments, highest, later, may_later):
     return np.log(max(1.0 - np.exp(min(share, 0.0)), TINY))
 
 
-@njit(cache=True, nogil=True)
-def _without_moving(f, rows, starts, s, highest, may_later, slopes, columns):
+@leaf
+def _without_moving(f, rows, starts, s, highest, may_later, slopes, columns, scratch):
     """A chord below the share of steps in which none of the sources moves: a constant, and powers of how many times as
     many steps there are.
 
     In logarithms that share is concave, and the slope along one of them falls with the others: so it is least where
     these are highest.
     """
-    sources = s.sources.shape[1]
-    low, high = np.zeros(sources), np.zeros(sources)
+    sources, low, high = s.sources.shape[1], scratch[0], scratch[1]
     taken, least = 0.0, 0.0
-    slopes[:] = 0.0
+    for i in range(sources):
+        slopes[f, i], low[i], high[i] = 0.0, 0.0, 0.0
     for i in range(sources):
         j = s.sources[f, i]
         if j < 0:
@@ -215,10 +234,10 @@ def _without_moving(f, rows, starts, s, highest, may_later, slopes, columns):
         if s.passing[j] and highest[j] >= s.tile_items:
             return NOTHING
         for c in range(len(starts) - 1):
-            columns[c, i] = s.apart[f, i, _most_segment(c, j, highest, may_later)]
+            columns[c, f, i] = s.apart[f, i, _most_segment(c, j, highest, may_later)]
             few, many = np.inf, -np.inf
             for at in range(starts[c], starts[c + 1]):
-                value = s.logs[rows[at], columns[c, i]]
+                value = s.logs[rows[at], columns[c, f, i]]
                 few, many = min(few, value), max(many, value)
             low[i] += few
             high[i] += many
@@ -230,8 +249,9 @@ def _without_moving(f, rows, starts, s, highest, may_later, slopes, columns):
     for i in range(sources):
         if s.sources[f, i] >= 0 and high[i] > low[i] + 1e-9:
             beside = 1.0 - least + np.exp(-high[i])
-            slopes[i] = (np.log(beside - np.exp(-high[i])) - np.log(beside - np.exp(-low[i]))) / (high[i] - low[i])
-            shift -= slopes[i] * low[i]
+            rise = np.log(beside - np.exp(-high[i])) - np.log(beside - np.exp(-low[i]))
+            slopes[f, i] = rise / (high[i] - low[i])
+            shift -= slopes[f, i] * low[i]
     return shift
 
 
@@ -239,8 +259,9 @@ def _without_moving(f, rows, starts, s, highest, may_later, slopes, columns):
 def turns_apart(rows, starts, s):
     """The turns that differ for a part: none where segments are open."""
     items = s.segments.shape[1]
-    segments, highest = _range(rows, starts, s.segments)
-    known = _settled(segments, highest)
+    segments, (highest, known) = np.empty((len(starts) - 1, items), np.int64), np.empty((2, items), np.int64)
+    _range(rows, starts, s.segments, segments, highest)
+    _settled(segments, highest, known)
     found, held = np.zeros(len(s.turns) - 1, np.int64), 0
     for t in range(len(s.turns) - 1):
         new = True
@@ -262,7 +283,8 @@ def turns_apart(rows, starts, s):
 def windows_apart(rows, starts, s, along):
     """(item, components): an item whose windows may slide along several components; -1 if there is none."""
     components, items = len(starts) - 1, s.segments.shape[1]
-    found, inner = np.zeros(components, np.int64), _range(rows, starts, s.inner)[0]
+    found, inner = np.zeros(components, np.int64), np.empty((components, items), np.int64)
+    _range(rows, starts, s.inner, inner, np.empty(items, np.int64))
     for j in range(items):
         if along[j] >= 0:
             continue

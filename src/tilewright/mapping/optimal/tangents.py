@@ -43,10 +43,10 @@ def tangent(case: Relaxed, limit: float, rounds: int = ROUNDS, steps: int = STEP
     low_longest = float(max(lows[longest].max(), TINY)) if longest.any() else 1.0
     if low_total * low_longest >= limit * (1 + 1e-9):
         return Tangent(np.inf, nothing)
-    joined, offsets = np.concatenate(logs), np.concatenate([[0], np.cumsum(counts)])
+    joined, offsets = np.ascontiguousarray(np.concatenate(logs).T), np.concatenate([[0], np.cumsum(counts)])
     # Below a sum with a negative constant stands a chord, over the range that the limit leaves.
     prices = np.array([np.ones(len(lows)), np.zeros(len(lows))])
-    slopes, shifts, cold = np.ones(len(lows)), np.zeros(len(lows)), np.full(joined.shape[1], np.nan)
+    slopes, shifts, cold = np.ones(len(lows)), np.zeros(len(lows)), np.full(len(joined), np.nan)
     for g in np.flatnonzero((case.constants < 0) & (case.roles != ROOM)):
         high = limit / max(low_longest if totals[g] else low_total, TINY)
         low = max(lows[g], TINY)
@@ -56,7 +56,7 @@ def tangent(case: Relaxed, limit: float, rounds: int = ROUNDS, steps: int = STEP
             alone, _, _ = dual(
                 joined, offsets, case.coefficients[own], np.zeros(len(own)), np.where(own == g, TOTAL, ROOM),
                 np.ones(len(own)), np.zeros(len(own)), np.ascontiguousarray(prices[:, own]), cold.copy(),
-                np.zeros(len(joined)), min(rounds, ALONE_ROUNDS), steps, np.inf,
+                np.zeros(joined.shape[1]), min(rounds, ALONE_ROUNDS), steps, np.inf,
             )  # fmt: skip
             low = max(low, float(np.exp(min(alone, 600.0) - 1e-9)) + case.constants[g])
             if low >= high * (1 + 1e-9):
@@ -68,7 +68,7 @@ def tangent(case: Relaxed, limit: float, rounds: int = ROUNDS, steps: int = STEP
     point = cold.copy()
     bound, scores, _ = dual(
         joined, offsets, case.coefficients, case.constants, case.roles,
-        slopes, shifts, prices, point, np.zeros(len(joined)), rounds, steps, np.log(limit),
+        slopes, shifts, prices, point, np.zeros(joined.shape[1]), rounds, steps, np.log(limit),
     )  # fmt: skip
     parts = tuple(np.split(scores, np.cumsum(counts)[:-1]))
     return Tangent(float(bound) - 1e-9, parts, (slopes, shifts), (prices, point))
