@@ -17,7 +17,7 @@ from tilewright.workload.nest import LoopNest
 
 ROUNDS, STEPS = 8, 6  # of a tangent of a part: fewer than those of a case
 NODES_A_TANGENT, ROWS_A_NODE = 150, 8  # what a tangent costs, in bounds, and rows that it prices as one bound
-FEW, ALONE = 3000, 4  # combinations that are looked at one by one, and that are bounded if no more are left
+FEW, ALONE = 12_000, 64  # combinations that are looked at one by one, and that are bounded if no more are left
 FEW_TANGENTS = 60  # in which positions are told apart, or segments come first
 
 
