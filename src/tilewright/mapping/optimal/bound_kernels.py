@@ -254,6 +254,14 @@ def bound(rows, table, s, cost, scratch):
 
 
 @leaf
+def take_turn(s, befores, k):
+    """Let items give way to each other in the k-th of some orders."""
+    for i in range(befores.shape[1]):
+        for j in range(befores.shape[2]):
+            s.before[i, j] = befores[k, i, j]
+
+
+@leaf
 def _port(cost, read, written):
     """The cycles that the scratchpad needs for bytes on their way out and in."""
     if cost.pad_shared:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from tilewright.mapping.optimal.bound_kernels import bound
+from tilewright.mapping.optimal.bound_kernels import bound, take_turn
 from tilewright.mapping.optimal.transfer_kernels import scratch_of
 
 
@@ -163,11 +163,11 @@ def descend(rows, starts, counts, table, s, cost, befores):
     best, quiet, c, turn = np.inf, 0, 0, 0
     while quiet < n:
         for k in range(len(befores)):
-            s.before[:, :] = befores[k]
+            take_turn(s, befores, k)
             value = bound(rows, table, s, cost, scratch)[0]
             if value < best:
                 best, quiet, turn = value, 0, k
-        s.before[:, :] = befores[turn]
+        take_turn(s, befores, turn)
         here = rows[c]
         mine = here
         for k in range(starts[c], starts[c] + counts[c]):
@@ -207,7 +207,7 @@ def anneal(rows, leaves, offsets, table, s, cost, befores, steps, seed, skew):
             if leaves[k] == rows[c]:
                 place[c] = k
     now, turn = rows.copy(), 0
-    s.before[:, :] = befores[turn]
+    take_turn(s, befores, turn)
     value = np.log(bound(now, table, s, cost, scratch)[0])
     best, best_value = now.copy(), value
     tried, tried_place = now.copy(), place.copy()
@@ -228,14 +228,14 @@ def anneal(rows, leaves, offsets, table, s, cost, befores, steps, seed, skew):
         turned = turn
         if len(befores) > 1 and np.random.random() < 0.1:
             turned = np.random.randint(len(befores))
-            s.before[:, :] = befores[turned]
+            take_turn(s, befores, turned)
         other = np.log(bound(tried, table, s, cost, scratch)[0])
         if other < value or np.random.random() < np.exp((value - other) / heat):
             now[:], place[:], value, turn = tried, tried_place, other, turned
             if value < best_value:
                 best[:], best_value = now, value
         elif turned != turn:
-            s.before[:, :] = befores[turn]
+            take_turn(s, befores, turn)
     return best, np.exp(best_value)
 
 

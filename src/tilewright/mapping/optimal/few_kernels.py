@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from tilewright.mapping.optimal.bound_kernels import bound
+from tilewright.mapping.optimal.bound_kernels import bound, take_turn
 from tilewright.mapping.optimal.dual_kernels import sparse
 from tilewright.mapping.optimal.forms import ROOM, TOTAL
 from tilewright.mapping.optimal.leaf import leaf
@@ -123,11 +123,11 @@ def bounded_below(found, number, here, starts, led, ends, table, befores, s, cos
     """(how many combinations have a bound below ``limit``, bounds): these come first. Candidate k of component c is
     ``here[starts[c] + k]``; rows ``led[ends[h] : ends[h + 1]]`` of ``table`` follow a candidate h."""
     n, held, work = len(starts) - 1, 0, 0
-    heads, rows = np.empty(n, np.int64), np.empty(n, np.int64)
+    heads, rows, cursor = np.empty((3, n), np.int64)
     for k in range(number):
         for c in range(n):
             heads[c] = here[starts[c] + found[k, c]]
-        left, own = _any_below(heads, led, ends, table, befores, s, cost, scratch, rows, limit)
+        left, own = _any_below(heads, led, ends, table, befores, s, cost, scratch, rows, cursor, limit)
         work += own
         if left:
             found[held] = found[k]
@@ -135,19 +135,18 @@ def bounded_below(found, number, here, starts, led, ends, table, befores, s, cos
     return held, work
 
 
-@njit(cache=True, nogil=True)
-def _any_below(heads, led, ends, table, befores, s, cost, scratch, rows, limit):
+@leaf
+def _any_below(heads, led, ends, table, befores, s, cost, scratch, rows, cursor, limit):
     """(whether a combination of rows that follow some heads has a bound below ``limit``, in one of the orders
     ``befores`` in which items give way; bounds). Rows ``led[ends[h] : ends[h + 1]]`` follow head h."""
     n, work = len(heads), 0
-    cursor = np.empty(n, np.int64)
     for c in range(n):
         cursor[c] = ends[heads[c]]
     while True:
         for c in range(n):
             rows[c] = led[cursor[c]]
         for k in range(len(befores)):
-            s.before[:, :] = befores[k]
+            take_turn(s, befores, k)
             work += 1
             if bound(rows, table, s, cost, scratch)[0] < limit:
                 return True, work

@@ -57,9 +57,9 @@ def fewer(local, starts, kinds, coefficients, constants, roles, slopes, shifts):
     """(features kept, what each feature is of them, shifts of it, groups kept, their coefficients, constants, roles,
     slopes and shifts, least).
 
-    Feature f of a part, ``local[f]``, is, in all rows of a part together, that of ``kept[stands[f]]`` and ``base[f]`` (logarithms);
-    just ``base[f]`` where it stands for none (-1), and it is in no group where that is -2. No combination has an
-    objective below ``least``.
+    Feature f of a part, ``local[f]``, is, in all rows of a part together, that of ``kept[stands[f]]`` and ``base[f]``
+    (logarithms); just ``base[f]`` where it stands for none (-1), and it is in no group where that is -2. No combination
+    has an objective below ``least``.
     """
     groups, features = coefficients.shape
     differs = np.empty(local.shape)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from tilewright.mapping.optimal.bound_kernels import bound
+from tilewright.mapping.optimal.bound_kernels import bound, take_turn
 from tilewright.mapping.optimal.forms import LONGEST, ROOM, TOTAL
 from tilewright.mapping.optimal.leaf import leaf
 from tilewright.mapping.optimal.node_kernels import (
@@ -26,108 +26,13 @@ from tilewright.mapping.optimal.node_kernels import (
     place,
     trie,
 )
-from tilewright.mapping.optimal.steps_kernels import by_steps, most_positions, taken_positions
+from tilewright.mapping.optimal.path_kernels import add_products, cheapest_path, left_to_pay
+from tilewright.mapping.optimal.steps_kernels import by_steps, most_positions, passing, taken_positions
 from tilewright.mapping.optimal.transfer_kernels import EDP, LATENCY, WITHIN, exposed_by_tiles, scratch_of
 
 ROOM_ROUNDS, JOINT_ROUNDS = 4, 8
 MOST_STATES = 300_000
 MOST_ASKED = 32
-
-
-@leaf
-def _add_products(weights, j, layer_of, least, numbers, work, out):
-    """Add the weighted features of a layer at every state to ``out``."""
-    components = len(numbers)
-    for f in range(len(layer_of)):
-        if layer_of[f] != j or weights[f] == 0.0:
-            continue
-        count = 1
-        work[0] = weights[f]
-        for c in range(components):
-            m = numbers[c, j]
-            for i in range(count - 1, -1, -1):
-                value = work[i]
-                for k in range(m - 1, -1, -1):
-                    work[i * m + k] = value * least[f, c, k]
-            count *= m
-        for i in range(count):
-            out[i] += work[i]
-
-
-@njit(cache=True, nogil=True)
-def left_to_pay(weights, layer_of, least, numbers, starts, first, following, dead, work, other, out):
-    """Fill ``out`` with the least weighted sum from every state on, its own layer included."""
-    components, layers = numbers.shape
-    sizes = np.empty(components, np.int64)
-    for j in range(layers - 1, -1, -1):
-        total = starts[j + 1] - starts[j]
-        here = out[starts[j] : starts[j + 1]]
-        if j == layers - 1:
-            here[:] = 0.0
-        else:
-            source, target = work, other
-            source[: starts[j + 2] - starts[j + 1]] = out[starts[j + 1] : starts[j + 2]]
-            sizes[:] = numbers[:, j + 1]
-            for c in range(components):
-                before, after = 1, 1
-                for k in range(c):
-                    before *= sizes[k]
-                for k in range(c + 1, components):
-                    after *= sizes[k]
-                m, n = numbers[c, j], sizes[c]
-                for p in range(before):
-                    for a in range(m):
-                        o = (p * m + a) * after
-                        target[o : o + after] = LARGE
-                        for e in range(first[c, j, a], first[c, j, a + 1]):
-                            i = (p * n + following[c, j, e]) * after
-                            for q in range(after):
-                                if source[i + q] < target[o + q]:
-                                    target[o + q] = source[i + q]
-                sizes[c] = m
-                source, target = target, source
-            here[:] = source[:total]
-        _add_products(weights, j, layer_of, least, numbers, work, here)
-        for i in range(total):
-            if dead[starts[j] + i]:
-                here[i] = LARGE
-
-
-@njit(cache=True, nogil=True)
-def _cheapest_path(out, numbers, starts, first, following, path):
-    """The nodes of the cheapest path, by layer and component, and its cost."""
-    components, layers = numbers.shape
-    at = 0
-    for i in range(starts[1]):
-        if out[i] < out[at]:
-            at = i
-    value = out[at]
-    for c in range(components - 1, -1, -1):
-        path[0, c] = at % numbers[c, 0]
-        at //= numbers[c, 0]
-    cursor = np.empty(components, np.int64)
-    for j in range(layers - 1):
-        best = np.inf
-        for c in range(components):
-            cursor[c] = first[c, j, path[j, c]]
-        while True:
-            index = 0
-            for c in range(components):
-                index = index * numbers[c, j + 1] + following[c, j, cursor[c]]
-            if out[starts[j + 1] + index] < best:
-                best = out[starts[j + 1] + index]
-                for c in range(components):
-                    path[j + 1, c] = following[c, j, cursor[c]]
-            c = components - 1
-            while c >= 0:
-                cursor[c] += 1
-                if cursor[c] < first[c, j, path[j, c] + 1]:
-                    break
-                cursor[c] = first[c, j, path[j, c]]
-                c -= 1
-            if c < 0:
-                break
-    return value
 
 
 @leaf
@@ -201,7 +106,7 @@ def lattice(
         widest = max(widest, mixed)
     if max(starts[layers], widest) > MOST_STATES:
         return found, values, 0, 1, 0, -np.inf, nothing
-    work, other = np.empty(widest), np.empty(widest)
+    work, other, scribble = np.empty(widest), np.empty(widest), np.empty((3, components), np.int64)
     spent = starts[layers] // 100 + 1
     # States that do not fit by themselves.
     dead = np.zeros(starts[layers], np.bool_)
@@ -212,7 +117,7 @@ def lattice(
         for j in range(layers):
             here = room[starts[j] : starts[j + 1]]
             here[:] = constants[g]
-            _add_products(coefficients[g], j, layer_of, least, numbers, work, here)
+            add_products(coefficients[g], j, layer_of, least, numbers, work, here)
             for i in range(len(here)):
                 if here[i] > 1 + 1e-9:
                     dead[starts[j] + i] = True
@@ -246,7 +151,7 @@ def lattice(
         for number in range(ROOM_ROUNDS):
             value, held_paths = _tried(
                 weights, coefficients, constants, roles, layer_of, least, numbers, starts, first, following, dead,
-                work, other, tables[kind], path, sums, paths, held_paths,
+                work, other, scribble, tables[kind], path, sums, paths, held_paths,
             )  # fmt: skip
             spent += starts[layers] // 20 + 1
             if value >= LARGE / 2:
@@ -291,7 +196,7 @@ def lattice(
         for number in range(JOINT_ROUNDS):
             value, held_paths = _tried(
                 weights, coefficients, constants, roles, layer_of, least, numbers, starts, first, following, dead,
-                work, other, tables[2], path, sums, paths, held_paths,
+                work, other, scribble, tables[2], path, sums, paths, held_paths,
             )  # fmt: skip
             spent += starts[layers] // 20 + 1
             if value > best:
@@ -334,18 +239,21 @@ def lattice(
             costs[kind, f] = max(0.0, costs[kind, f])
         if kind == 2 or joint:
             left_to_pay(
-                costs[kind], layer_of, least, numbers, starts, first, following, dead, work, other, tables[kind]
-            )
+                costs[kind], layer_of, least, numbers, starts, first, following, dead, work, other, scribble[0],
+                tables[kind],
+            )  # fmt: skip
     # And what is left of every group by itself.
     each = np.zeros((groups, starts[layers]))
     for g in range(groups):
         for f in range(features):
             work_of[f] = max(0.0, coefficients[g, f])
-        left_to_pay(work_of, layer_of, least, numbers, starts, first, following, dead, work, other, each[g])
+        left_to_pay(
+            work_of, layer_of, least, numbers, starts, first, following, dead, work, other, scribble[0], each[g]
+        )
     # Cheap paths first: what they lead to cuts the search for others short.
     held, cut, rest = np.int64(0), 0, np.inf
     rows = np.zeros(components, np.int64)
-    scratch = scratch_of(s)
+    scratch, (every, average) = scratch_of(s), passing(cuts)
     by_path = by_path_order(node, offsets)
     worst = limit
     for number in range(held_paths):
@@ -355,7 +263,7 @@ def lattice(
         if not known:
             held, worst, rest, one, key = _leaves(
                 paths[number], node, by_path, offsets, table, s, cost, befores, limit, worst, found, values, held,
-                rest, rows, scratch, 0.0, prefix, cuts,
+                rest, rows, scratch, 0.0, prefix, cuts, every, average, scribble,
             )  # fmt: skip
             if key >= 0 and asking < MOST_ASKED:
                 asked[asking] = key
@@ -444,16 +352,16 @@ def lattice(
                     step = 1.0
                     for c in range(components):
                         step *= tiles[rows[c], -1]
-                    cycles = by_steps(
-                        rows, tiles, step, positions, k, s, cost, cuts.first, cuts.edges, cuts.ends, cuts.kinds,
-                    )  # fmt: skip
+                    cycles = by_steps(rows, tiles, step, positions, k, s, cost, cuts, every, average)
                     floor[depth + 1] = max(floor[depth + 1], unit * cycles)
                     spent += 1
                 elif asking < MOST_ASKED:
                     asked[asking] = key
                     asking += 1
-        paid[depth + 1] = paid[depth]
-        used[depth + 1] = used[depth]
+        for kind in range(3):
+            paid[depth + 1, kind] = paid[depth, kind]
+        for g in range(groups):
+            used[depth + 1, g] = used[depth, g]
         for f in range(features):
             if layer_of[f] != depth:
                 continue
@@ -471,7 +379,8 @@ def lattice(
             if not known:
                 held, worst, rest, one, key = _leaves(
                     here, node, by_path, offsets, table, s, cost, befores, limit, worst, found, values, held, rest,
-                    rows, scratch, floor[depth + 1] / unit if unit > 0.0 else 0.0, prefix, cuts,
+                    rows, scratch, floor[depth + 1] / unit if unit > 0.0 else 0.0, prefix, cuts, every, average,
+                    scribble,
                 )  # fmt: skip
                 spent += one
             continue
@@ -483,12 +392,12 @@ def lattice(
 @njit(cache=True, nogil=True)
 def _tried(
     weights, coefficients, constants, roles, layer_of, least, numbers, starts, first, following, dead, work, other,
-    out, path, sums, paths, held,
+    scribble, out, path, sums, paths, held,
 ):  # fmt: skip
     """(least weighted sum, number of paths held): its path is held, ``sums`` are those of the groups along it."""
     value = _weighed(
         weights, coefficients, constants, roles, layer_of, least, numbers, starts, first, following, dead, work, other,
-        out, path,
+        scribble, out, path,
     )  # fmt: skip
     _sums(path, coefficients, constants, layer_of, least, sums)
     if held < len(paths):
@@ -500,7 +409,7 @@ def _tried(
 @njit(cache=True, nogil=True)
 def _weighed(
     weights, coefficients, constants, roles, layer_of, least, numbers, starts, first, following, dead, work, other,
-    out, path,
+    scribble, out, path,
 ):  # fmt: skip
     """The least weighted sum of all groups, rooms less one, and the path that it stands for."""
     combined = np.zeros(len(layer_of))
@@ -511,8 +420,8 @@ def _weighed(
             combined[f] += weights[g] * coefficients[g, f]
     for f in range(len(layer_of)):
         combined[f] = max(0.0, combined[f])
-    left_to_pay(combined, layer_of, least, numbers, starts, first, following, dead, work, other, out)
-    return constant + _cheapest_path(out, numbers, starts, first, following, path)
+    left_to_pay(combined, layer_of, least, numbers, starts, first, following, dead, work, other, scribble[0], out)
+    return constant + cheapest_path(out, numbers, starts, first, following, scribble[0], path)
 
 
 @leaf
@@ -525,21 +434,21 @@ def _objective(energy, cycles, s):
     return cycles / s.most_cycles if s.objective == WITHIN else 0.0
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _leaves(
     path, node, by_path, offsets, table, s, cost, befores, limit, worst, found, values, held, rest, rows, scratch,
-    least_cycles, prefix, cuts,
+    least_cycles, prefix, cuts, every, average, scribble,
 ):  # fmt: skip
     """Bound every combination of rows that follow a path, of ``least_cycles``; hold the least. Returns (held, worst of
     interest, rest, bounds, number of their tiles if more should be known of them)."""
     components = len(offsets) - 1
-    first, last = np.zeros(components, np.int64), np.zeros(components, np.int64)
+    first, last, cursor = scribble[0], scribble[1], scribble[2]
     for c in range(components):
         first[c] = place(path, c, False, node, by_path, offsets[c], offsets[c + 1])
         last[c] = place(path, c, True, node, by_path, first[c], offsets[c + 1])
         if first[c] == last[c]:
             return held, worst, rest, 1, -1
-    cursor = first.copy()
+        cursor[c] = first[c]
     key, known = -1, -1
     if len(prefix):
         key = 0
@@ -554,31 +463,28 @@ def _leaves(
             rows[c] = by_path[cursor[c]]
         value = np.inf
         for k in range(len(befores)):
-            s.before[:, :] = befores[k]
+            take_turn(s, befores, k)
             own, energy, cycles = bound(rows, table, s, cost, scratch)
             if own >= limit:
                 continue
             least = least_cycles
             if known >= 0:
                 positions = taken_positions(rows, table, s)
-                least = by_steps(
-                    rows, table, np.inf, positions, known, s, cost, cuts.first, cuts.edges, cuts.ends, cuts.kinds
-                )
+                least = by_steps(rows, table, np.inf, positions, known, s, cost, cuts, every, average)
             value = min(value, max(own, _objective(energy, max(cycles, least), s)))
         done += len(befores)
         if value < limit:
+            at = held if held < len(values) else _most(values)
             if held < len(values):
-                found[held], values[held] = rows, value
                 held += 1
             else:
-                at = values.argmax()
-                if value < values[at]:
-                    rest = min(rest, values[at])
-                    found[at], values[at] = rows, value
-                else:
-                    rest = min(rest, value)
+                rest = min(rest, max(value, values[at]))
+            if value < values[at]:
+                values[at] = value
+                for c in range(components):
+                    found[at, c] = rows[c]
             if held == len(values):
-                worst = min(limit, values.max())
+                worst = min(limit, values[_most(values)])
         c = components - 1
         while c >= 0:
             cursor[c] += 1
@@ -589,3 +495,13 @@ def _leaves(
         if c < 0:
             break
     return held, worst, rest, done, key
+
+
+@leaf
+def _most(values):
+    """Where the first of the largest values is."""
+    at = 0
+    for k in range(1, len(values)):
+        if values[k] > values[at]:
+            at = k
+    return at

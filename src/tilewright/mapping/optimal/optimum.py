@@ -65,7 +65,7 @@ from tilewright.mapping.problem import NestProblem, Within
 
 WALKED, DIPPED = 0.1, 0.1  # the share of all work that goes into random moves, and into looking for good mappings
 NODES_A_SECOND = 200_000
-NODES_AN_EVALUATION = 400  # what an exact evaluation costs, in bounds
+NODES_AN_EVALUATION = 1000  # what an exact evaluation costs, in bounds
 MOST_LEAVES = 4096
 FEW_ENOUGH = 12_000  # candidates of a component that are few enough to list every tile at once
 SMALL, SMALLER, EASY = 500_000, 2_000, 50  # combinations, and bounds that are few

@@ -71,7 +71,7 @@ def _shift(rows, starts, s, segments, highest, later, may_later, shift, slopes, 
     for f in range(len(s.kinds)):
         if s.kinds[f] == BY_SHARE:
             shift[f] = _without_started(f, rows, starts, s, segments, highest, later, may_later)
-        elif s.kinds[f] == BY_STEPS or s.kinds[f] == IF_STEPS or s.kinds[f] == BY_REST:
+        elif s.kinds[f] in (BY_STEPS, IF_STEPS, BY_REST):
             shift[f] = _without_moving(f, rows, starts, s, highest, may_later, slopes, columns, scratch)
             if s.kinds[f] == IF_STEPS:
                 for i in range(s.sources.shape[1]):
@@ -83,8 +83,8 @@ def _shift(rows, starts, s, segments, highest, later, may_later, shift, slopes, 
 
 @leaf
 def _place(rows, starts, s, along, later, segments, inner, loops, enough, own, kept, moves, two):
-    """For every item and row, ``kept`` and ``own``: the segment that refills the item, where it does not give way and as
-    it does; whether the row ``moves`` its window and whether it needs ``two`` footprints."""
+    """For every item and row, ``kept`` and ``own``: the segment that refills the item, where it does not give way and
+    as it does; whether the row ``moves`` its window and whether it needs ``two`` footprints."""
     components, items = segments.shape
     for j in range(items):
         enough[j] = 0  # loops that may go with a single footprint
@@ -113,7 +113,7 @@ def _fill(rows, starts, s, shift, slopes, columns, own, kept, moves, two, out):
     """The features of rows, by where ``_place`` finds them."""
     for f in range(len(s.kinds)):
         kind, j = s.kinds[f], s.items[f]
-        by_segment = kind == BY_SEGMENT or kind == BY_SHARE
+        by_segment = kind in (BY_SEGMENT, BY_SHARE)
         for c in range(len(starts) - 1):
             more = shift[f] if c == 0 else 0.0
             for k in range(starts[c], starts[c + 1]):
@@ -124,7 +124,7 @@ def _fill(rows, starts, s, shift, slopes, columns, own, kept, moves, two, out):
                 elif kind == BY_LOOPS:
                     column = s.columns[f, two[j, k]]
                 out[f, k] = s.logs[rows[k], column] + more
-            if kind == BY_STEPS or kind == BY_REST:
+            if kind in (BY_STEPS, BY_REST):
                 for i in range(s.sources.shape[1]):
                     if slopes[f, i] != 0.0:
                         for k in range(starts[c], starts[c + 1]):
@@ -152,8 +152,8 @@ def _may_meet(i, j, known, barrier):
 
 @leaf
 def _given_way(s, turn, segments, highest, known, later, may_later):
-    """Note in ``later`` and ``may_later`` whether loops of other items stand before those of an item in its last segment,
-    per component: surely, maybe. ``known`` are the segments of innermost loops."""
+    """Note in ``later`` and ``may_later`` whether loops of other items stand before those of an item in its last
+    segment, per component: surely, maybe. ``known`` are the segments of innermost loops."""
     components, items = segments.shape
     _settled(segments, highest, known)
     for j in range(items):

@@ -39,21 +39,28 @@ def _flowing(rows, table, s, cost, every, average):
 
 
 @njit(cache=True, nogil=True)
-def by_steps(rows, table, least_step, positions, known, s, cost, first, edges, ends, kinds):
-    """The cycles that no mapping with tiles of some profiles (``first[known]`` and following) goes below.
+def passing(cuts):
+    """Room for what ``by_steps`` knows of the items that pass the scratchpad by."""
+    number = (cuts.kinds.shape[1] - FLOWS) // 2
+    return np.zeros(number, np.bool_), np.zeros(number)
+
+
+@leaf
+def by_steps(rows, table, least_step, positions, known, s, cost, cuts, every, average):
+    """The cycles that no mapping with tiles of some profiles (``cuts.first[known]`` and following) goes below.
 
     ``rows`` have the least factors of what is left, their compute steps of a tile at most; those of the largest tile
-    are at least ``least_step`` (infinite: the same, for a single combination).
+    are at least ``least_step`` (infinite: the same, for a single combination). ``every`` and ``average`` serve what
+    passes the scratchpad by, as ``passing`` makes them.
     """
+    first, edges, ends, kinds = cuts.first, cuts.edges, cuts.ends, cuts.kinds
     if first[known] == first[known + 1]:
         return 0.0
     points, most_step = 1.0, 1.0
     for c in range(len(rows)):
         points *= table[rows[c], s.at_points]
         most_step *= table[rows[c], s.at_points + 2]
-    passing = (kinds.shape[1] - FLOWS) // 2
-    every, average = np.zeros(passing, np.bool_), np.zeros(passing)
-    if passing:
+    if len(every):
         _flowing(rows, table, s, cost, every, average)
     best = np.inf
     for p in range(first[known], first[known + 1]):
@@ -66,7 +73,7 @@ def by_steps(rows, table, least_step, positions, known, s, cost, first, edges, e
             if kinds[k, WORK] == largest:
                 least = max(least, least_step)
             least = min(least, most_step)
-            for i in range(passing):
+            for i in range(len(every)):
                 flow = kinds[k, FLOWS + 2 * i + (1 if every[i] else 0)]
                 moved += max(flow, average[i]) if kinds[k, WORK] == largest else flow
             moved = max(moved, kinds[k, PORT])
@@ -107,4 +114,5 @@ def least_cycles(table, cuts, known, s, cost):
     """The cycles that no mapping of a combination goes below, with what is known of its tiles."""
     rows = np.arange(len(table))
     positions = taken_positions(rows, table, s)
-    return by_steps(rows, table, np.inf, positions, known, s, cost, cuts.first, cuts.edges, cuts.ends, cuts.kinds)
+    every, average = passing(cuts)
+    return by_steps(rows, table, np.inf, positions, known, s, cost, cuts, every, average)
