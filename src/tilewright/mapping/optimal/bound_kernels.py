@@ -231,12 +231,12 @@ def bound(rows, table, s, cost, scratch):
                 least = port - (steps - 1) * busiest  # of any step
                 final = max(max(final, least), _port(cost, read, written * arriving))
                 first = max(step, least)
-                idle, store, known = idle_cycles(rows, table, s, cost, scratch, first, final, streamed, spilled)
+                idle, store = idle_cycles(rows, table, s, cost, scratch, first, final, passing, spilled)
                 whole = np.bool_(True)  # a literal would have it compiled once more
                 exposed = exposed_cycles(
                     rows, table, s, cost, scratch, points, step, steps, port, busiest, last, outgoing, store, whole
                 )
-                cycles = max(cycles, max(exposed, dma + idle - (0.0 if known else passing)))
+                cycles = max(cycles, max(exposed, dma + idle))
                 if s.guess:
                     cycles = max(cycles, guessed(s, cost, scratch, noted_at(s), tile, steps, outgoing, dma))
     cycles = np.ceil(cycles - 1e-6)

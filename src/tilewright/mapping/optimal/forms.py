@@ -88,7 +88,7 @@ class Relaxed:
         )
 
 
-FIXED, BY_SEGMENT, BY_LOOPS, BY_SHARE, BY_STEPS, IF_STEPS, BY_REST = range(7)
+FIXED, BY_SEGMENT, BY_LOOPS, BY_SHARE, BY_STEPS, IF_STEPS, BY_REST, IF_SEVERAL, IF_ONCE = range(9)
 MOST_TOGETHER = 3  # sources of transfers that a feature knows
 
 
@@ -103,7 +103,12 @@ class Sharper(NamedTuple):
       above the item, or one where none of them has ``slides``;
     - by share: by segment, less the share of it that starts from zero: what the first of ``sources[f]`` has;
     - by steps: ``columns[f, 0]`` less what is done in the steps in which any of the ``sources[f]`` moves; or all of it,
-      if there are other steps; or by the rest: the same, where a group has other features that say something.
+      if there are other steps; or by the rest: the same, where a group has other features that say something;
+    - if several: ``columns[f, 0]`` if there are ``several`` steps of tiles; if once: the same, if item ``items[f]`` is
+      not refilled besides.
+
+    Features with an item as ``less[f]`` are those of all its refills but one: of its words, the columns ``words[j, s]``
+    (``still_words`` where no window slides), at most those of ``widest[j]`` are in that one.
 
     Only one window of an item slides, along a component with the innermost of all loops (``inner`` are their segments,
     ``windows[c, j]`` whether that can be); features are ``still[f, s]`` elsewhere. ``open`` are the items of which it
@@ -146,10 +151,15 @@ class Sharper(NamedTuple):
     turned_all: Any
     passing: Any
     tile_items: int
+    several: Any
+    less: Any
+    words: Any
+    still_words: Any
+    widest: Any
 
     def only(self, rows: Any) -> Sharper:
         """The same for some rows."""
-        by_row = ("logs", "segments", "inner", "loops", "slides", "beside")
+        by_row = ("logs", "segments", "inner", "loops", "slides", "beside", "several")
         return self._replace(**{name: getattr(self, name)[rows] for name in by_row})
 
     @property
@@ -165,10 +175,11 @@ class Sharper(NamedTuple):
         lower = np.ones(self.logs.shape[1], bool)
         shares = np.unique(self.apart[self.kinds == BY_SHARE][:, 0])
         lower[shares] = False
+        one_less = np.unique(self.widest[self.less[self.less >= 0]])
         # Where windows slide it is the candidate itself that gains by an innermost loop further in.
         windows = -self.inner[:, self.windows.any(axis=0)]
-        known = self.segments, self.inner, windows, self.loops, ~self.slides, self.fewer_beside
-        whole = np.hstack([self.logs[:, lower], -self.logs[:, shares], *known])
+        known = self.segments, self.inner, windows, self.loops, ~self.slides, self.fewer_beside, self.several[:, None]
+        whole = np.hstack([self.logs[:, lower], -self.logs[:, shares], -self.logs[:, one_less], *known])
         return np.split(whole, offsets[1:-1])
 
     def at(self, offsets: Any, rows: list[Any], turn: int = -1, along: Any = None) -> tuple[Floats, ...]:
@@ -197,6 +208,8 @@ class Columns:
         self.still = np.zeros((max(1, features), items + 1), np.int64)
         self.whole: list[list[Floats]] = []
         self.widths, self.plain = np.full(max(1, features), -1), np.zeros(max(1, features), bool)
+        self.less, self.widest = np.full(max(1, features), -1), np.zeros(items, np.int64)
+        self.words, self.still_words = np.zeros((2, items, items + 1), np.int64)
 
     def column(self, feature: Feature) -> int:
         if feature not in self.held:
@@ -227,6 +240,13 @@ class Columns:
         self.still[f] = self.columns[f]
         self.sources[f, 0], self.apart[f, 0] = source, self.each(started)
 
+    def one_less(self, f: int, j: int, words: list[Feature], still: list[Feature], widest: Feature) -> None:
+        self.less[f], self.widest[j] = j, self.column(widest)
+        self.words[j], self.still_words[j] = self.each(words), self.each(still)
+
+    def by_condition(self, f: int, j: int, feature: Feature, *, kind: int) -> None:
+        self.kinds[f], self.items[f], self.columns[f] = kind, j, self.column(feature)
+
     def by_steps(
         self, f: int, points: Feature, sources: list[tuple[int, list[Feature]]], *, kind: int = BY_STEPS
     ) -> None:
@@ -239,7 +259,8 @@ class Columns:
         logs = np.zeros((len(segments), width))
         for column, parts in enumerate(self.whole):
             logs[:, column] = np.concatenate(parts)
+        fewer: tuple[Any, ...] = self.less, self.words, self.still_words, self.widest
         return Sharper(
             logs, self.columns, self.still, self.kinds, self.items, self.sources, self.apart, segments, inner, loops,
-            slides, beside, self.widths, self.plain, *others,
+            slides, beside, self.widths, self.plain, *others, *fewer,
         )  # fmt: skip

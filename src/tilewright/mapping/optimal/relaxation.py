@@ -11,11 +11,13 @@ from itertools import product
 
 import numpy as np
 
-from tilewright.mapping.optimal.assumed import Case, moves_window, segments_known
+from tilewright.mapping.optimal.assumed import Case, moves_window
 from tilewright.mapping.optimal.chains import Floats
 from tilewright.mapping.optimal.costs import OBJECTIVE_CODES, WITHIN, Costs, Layout, turns_taken
 from tilewright.mapping.optimal.forms import (
     BY_REST,
+    IF_ONCE,
+    IF_SEVERAL,
     IF_STEPS,
     LONGEST,
     MIXED,
@@ -29,24 +31,11 @@ from tilewright.mapping.optimal.forms import (
     Sharper,
     starts_of,
 )
-from tilewright.mapping.optimal.transfer_kernels import (
-    BESIDE,
-    DOUBLE,
-    FOOTPRINT,
-    INNER,
-    ITEM,
-    LOOPS,
-    OPENING,
-    RING,
-    ROOFLINE,
-    SINGLE,
-    WIDEST,
-)
+from tilewright.mapping.optimal.measured import HALF, MANY, STILL, Measured
+from tilewright.mapping.optimal.transfer_kernels import BESIDE, DOUBLE, INNER, LOOPS, OPENING, ROOFLINE, SINGLE
 
 LATENCY, ENERGY, EDP, TRAFFIC = (OBJECTIVE_CODES[name] for name in ("latency", "energy", "edp", "traffic"))
-STILL = "still "  # before features of windows that do not slide
-HALF = "half "  # before those of half as much
-MANY = 1 << 10  # more than there are items: a segment and a component in one number
+LESS = "less "  # before those of all refills of an item but one
 
 
 def relaxed(where: Layout, cost: Costs, tables: list[Floats], case: Case) -> Relaxed:
@@ -54,102 +43,17 @@ def relaxed(where: Layout, cost: Costs, tables: list[Floats], case: Case) -> Rel
     return _Relaxation(where, cost, tables, case).build()
 
 
-class _Relaxation:
+class _Relaxation(Measured):
     def __init__(self, where: Layout, cost: Costs, tables: list[Floats], case: Case) -> None:
-        self.where, self.cost, self.tables, self.case = where, cost, tables, case
-        self.inner = segments_known(where, tables, case)
-        self.items = range(len(where.parent))
-        self.before = where.before if case.before is None else turns_taken(where, case.inner, case.before)[0].before
+        super().__init__(where, cost, tables, case)
         self.refilling = [max(self.inner[j][0], 0) if self.inner[j][0] <= where.barrier[j] else j for j in self.items]
         self.moves: dict[int, Form] = {}  # cycles of all transfers of an item that DRAM feeds, or is stored there
-        self.beyond: dict[int, tuple[float, float]] = {}  # an axis that runs may cover, how much further they may go
         self.opened: dict[int, Form] = {}  # those of the first load, or the last store
         self.together: list[tuple[int, ...]] = []  # items whose transfers come in steps of their own: see ``waits``
         self.started: dict[int, tuple[Feature, Feature]] = {}  # words, and those of them that start from zero
         self.parallel = 0
         for table in tables:
             self.parallel |= int(np.bitwise_and.reduce(table[:, where.at_free + 1].astype(np.int64)))
-
-    # Features.
-
-    def column(self, feature: Feature, c: int) -> Floats:
-        """One feature of every candidate of a component, in logarithms."""
-        where, table = self.where, self.tables[c]
-        what, j, segment = feature
-        if what.startswith(HALF):
-            return self.column((what[len(HALF) :], j, segment), c) - (np.log(2) if c == 0 else 0.0)
-        if what == "one":
-            values = np.ones(len(table))
-        elif what == "points":
-            values = table[:, where.at_points]
-        elif what == "served":
-            values = table[:, where.at_points + 5 + j]
-        elif what == "last":
-            values = table[:, where.at_points + 1]
-        elif what == "step":
-            values = table[:, where.at_points + 2]
-        elif what == "used":
-            values = table[:, where.at_used + j]
-        elif what == "room":
-            # Of mappings that need but one footprint none has two loops above the item.
-            values = table[:, where.at_item[j] + (RING if j in self.case.once else FOOTPRINT)]
-            values = values * segment if c == 0 else values
-        elif what == "opening":
-            values = table[:, where.at_item[j] + OPENING]
-        elif what == "final":
-            values = table[:, where.at_points + 3]
-        elif what == "ending served":
-            values = table[:, where.at_points + 5 + 2 * where.operands + j]
-        elif what.endswith("ending"):
-            values = self.ending(j, segment, c, still=what.startswith(STILL))
-        elif what == "size":  # of an item's largest tile, of which a part of it all has at most so much
-            values = (where.results if c == 0 else 1.0) / table[:, where.at_item[j] + WIDEST]
-        elif what == "visits":
-            values = table[:, where.at_visits[j] + segment]
-        elif what == "apart":
-            # All compute steps are those of so many times as many tile steps, the longest ones, as an item has refills.
-            values = table[:, where.at_points] / (
-                table[:, where.at_visits[j] + segment] * table[:, where.at_points + 2]
-            )
-        elif what in ("opening runs", "last runs"):
-            values = table[:, where.at_item[j] + OPENING if what == "opening runs" else where.at_points + 1]
-            values = values / self.run_along(j, c) if c == segment else values
-        elif what.endswith("runs"):
-            values = np.exp(self.column((what.replace("runs", "reads"), j, segment % MANY), c))
-            if c == segment // MANY:
-                values = values / self.run_along(j, c)
-        else:
-            values = self.moved(what.endswith("writes"), j, segment, c, still=what.startswith(STILL))
-        found: Floats = np.log(np.maximum(values, TINY))
-        return found
-
-    def moved(self, writes: bool, j: int, segment: int, c: int, *, still: bool) -> Floats:
-        where, table, at = self.where, self.tables[c], self.where.at_item[j]
-        inner, known = self.inner[j]
-        counted = segment
-        if known and 0 <= inner <= where.barrier[j]:
-            for i in self.items:
-                if self.before[i, j] and where.turns_all[i, j, c] and self.inner[i] == (inner, True):
-                    counted = min(inner + 1, j)
-        values = table[:, at + ITEM + (j + 1 if writes else 0) + counted]
-        if self.slides(j, c) and not still:
-            slides = at + ITEM + 2 * (j + 1) + (counted if where.repeated else 0)
-            sliding = table[:, slides + (j + 1 if where.repeated else 1) * writes]
-            if known:
-                sliding = np.where(table[:, at + INNER] == inner, sliding, values)
-            values = np.minimum(values, sliding)
-        return values
-
-    def ending(self, j: int, segment: int, c: int, *, still: bool) -> Floats:
-        """What an item takes from the scratchpad in the last step, or hands it: nothing for sure unless every step
-        refills it."""
-        where, table = self.where, self.tables[c]
-        at, (inner, known) = where.at_ending[j] + segment, self.inner[j]
-        values: Floats = table[:, at]
-        if self.slides(j, c) and not still:
-            sliding = table[:, at + j + 1]
-            values = np.where(table[:, where.at_item[j] + INNER] == inner, sliding, values) if known else sliding
-        return values
 
     # Costs.
 
@@ -255,6 +159,7 @@ class _Relaxation:
             np.array([[self.slides(j, c) for j in self.items] for c in range(len(self.tables))]),
             np.array([*turns, self.before]), np.array([*turns, unknown]),
             where.turns, where.turns_all, passing, where.tile_items,
+            np.concatenate([table[:, where.at_points + 4] > 1 for table in self.tables]),
         )  # fmt: skip
 
     def listed(self, found: Columns, f: int, feature: Feature) -> None:
@@ -280,19 +185,27 @@ class _Relaxation:
             # Of mappings that need but one footprint none has two loops above the item.
             single = self.where.doubles[j] == 1 and segment == 1 and j not in self.case.once
             found.by_loops(f, j, feature) if single else found.fixed(f, feature)
+        elif what == "several":
+            found.by_condition(f, 0, ("step", 0, 0), kind=IF_SEVERAL)
+        elif what == "once":
+            found.by_condition(f, j, ("reads", j, 0), kind=IF_ONCE)
         else:
-            moving = self.each(what, j, segment)
-            still = [(STILL + one, k, s) for one, k, s in moving] if self.slid(what, j) else moving
-            found.by_segment(f, j, moving, still)
-            found.plain[f] = what == "visits"
+            whole = what.removeprefix(LESS)
+            found.by_segment(f, j, *self.moving_and_still(whole, j, segment))
+            found.plain[f] = whole == "visits"
+            if what != whole:
+                moving, still = self.moving_and_still("reads", j, self.refilling[j])
+                found.one_less(f, j, moving, still, ("widest", j, 0))
+
+    def moving_and_still(self, what: str, j: int, segment: int) -> tuple[list[Feature], list[Feature]]:
+        """A feature of an item for every segment that may refill it, while its window slides and while it does not."""
+        moving = self.each(what, j, segment)
+        still = [(STILL + one, k, s) for one, k, s in moving] if self.slid(what, j) else moving
+        return moving, still
 
     def slid(self, what: str, j: int) -> bool:
         """Whether a feature counts less while a window slides."""
         return what in ("reads", "writes", "ending", "runs") and any(self.slides(j, c) for c in range(len(self.tables)))
-
-    def slides(self, j: int, c: int) -> bool:
-        """Whether the window of an item may slide along a component."""
-        return bool(self.where.window[c, j]) and self.case.may_slide(j, c) and not self.where.output[j]
 
     def each(self, what: str, j: int, segment: int) -> list[Feature]:
         """A feature of an item for every segment that may refill it."""
@@ -304,14 +217,10 @@ class _Relaxation:
     def apart(self, j: int) -> list[Feature]:
         return [("apart", j, s) for s in range(j + 1)]
 
-    def widest(self, j: int, c: int) -> Floats:
-        found: Floats = self.tables[c][:, self.where.at_item[j] + WIDEST]
-        return found
-
     def item_of(self, feature: Feature) -> int:
         """The keep on whose tiles a feature depends; the last one for what the multipliers do."""
         what, j, _ = feature
-        if what in ("steps", "first"):
+        if what in ("steps", "first", "several", "once") or what.startswith(LESS):
             return MIXED
         if what in ("points", "served", "ending served", "used") or j < 0:
             return len(self.items) - 1
@@ -430,11 +339,6 @@ class _Relaxation:
             run *= extent
         return max(run, 1.0), component  # nothing at all moves where all tiles lie in padding
 
-    def run_along(self, j: int, c: int) -> Floats:
-        """How far the runs of an item go along a component: as far as its tiles, or beyond if these cover all of it."""
-        (extent, rest), widest = self.beyond[j], np.maximum(self.widest(j, c), 1.0)
-        return np.where(widest < extent, widest, extent * max(rest, 1.0))
-
     def most_rest(self, j: int, last: int) -> float:
         """The longest that runs can still grow beyond an axis that some tiles cover whole."""
         where, run, full = self.where, 1.0, 1.0
@@ -512,27 +416,32 @@ class _Relaxation:
 
     def closing(self) -> list[Form]:
         """In the last step nothing is loaded, and what was stored last before: it takes what is computed in it, or
-        passes the scratchpad's port, and all other transfers come besides."""
+        passes the scratchpad's port, and all other transfers come besides. In the first of several steps nothing is
+        stored, and each item is loaded once at most: what is computed in both, and all transfers but these."""
         where, cost = self.where, self.cost
         moved = Form(constant=where.parameters * cost.setup + where.parameter_bytes / cost.dram_read_rate)
-        reads, writes = Form(), Form()
+        reads, writes, between = Form(), Form(), Form({("several", 0, 0): 1.0, ("final", 0, 0): 1.0})
         for j in self.items:
             if where.output[j]:
                 continue
             if where.parent[j] < 0 and where.memory[j] == where.pad:
                 moved.take(self.moves[j], 1.0)
+                for (what, i, segment), times in self.moves[j].terms.items():
+                    between.add((LESS + what, i, segment), times)
+            elif where.parent[j] < 0:  # what passes the scratchpad by moves in the first step, if it does so once
+                moved.add(("once", j, 0), where.bits[j] / 8 / cost.dram_read_rate)
             elif where.parent_memory[j] == where.pad and where.parent[j] >= 0:
                 reads.add(("ending", j, self.refilling[j]), where.bits[j] / 8 / cost.pad_read_rate)
         for o in range(where.operands):
             if where.innermost_memory[o] == where.pad and o != where.output_operand:
                 reads.add(("ending served", o, 0), where.operand_bits[o] / 8 / cost.pad_read_rate)
-        k = int(where.first_output)
+        k, stores = int(where.first_output), Form()
         if where.memory[k] == where.pad:
-            moved.take(self.opened[k], 1.0)
+            stores.take(self.opened[k], 1.0)
             stored = where.results * where.output_bits / 8 / cost.dram_write_rate
-            moved.add(("all but two", k, 0), stored)
+            stores.add(("all but two", k, 0), stored)
             if where.in_bounds[where.output_operand] > 0:  # every store is a run at least
-                moved.add(("all but two", k, 1), cost.setup)
+                stores.add(("all but two", k, 1), cost.setup)
             inner, written = int(where.next_output[k]), ("ending served", where.output_operand, 0)
             if inner >= 0:
                 written = ("ending", inner, self.refilling[inner])
@@ -543,6 +452,10 @@ class _Relaxation:
         ends += [port for port in ((reads,) if cost.pad_shared else (reads, writes)) if port.terms]
         for end in ends:
             end.take(moved, 1.0)
+        between.constant = moved.constant
+        ends.append(between)
+        for end in ends:
+            end.take(stores, 1.0)
         return ends
 
     def waits(self, edges: Form) -> list[Form]:

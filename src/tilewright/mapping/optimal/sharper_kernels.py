@@ -5,7 +5,17 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from tilewright.mapping.optimal.forms import BY_LOOPS, BY_REST, BY_SEGMENT, BY_SHARE, BY_STEPS, IF_STEPS, TINY
+from tilewright.mapping.optimal.forms import (
+    BY_LOOPS,
+    BY_REST,
+    BY_SEGMENT,
+    BY_SHARE,
+    BY_STEPS,
+    IF_ONCE,
+    IF_SEVERAL,
+    IF_STEPS,
+    TINY,
+)
 from tilewright.mapping.optimal.leaf import leaf
 
 MANY = 1 << 30
@@ -60,15 +70,21 @@ def sharpened(rows, starts, s, turn, along, out):
     _range(rows, starts, s.inner, inner, highest)
     _range(rows, starts, s.segments, segments, highest)
     _given_way(s, turn, segments, highest, known, later, may_later)
-    _shift(rows, starts, s, segments, highest, later, may_later, shift, slopes, columns, scratch)
     _place(rows, starts, s, along, later, segments, inner, loops, enough, own, kept, moves, two)
+    _shift(rows, starts, s, segments, highest, later, may_later, own, moves, shift, slopes, columns, scratch)
     _fill(rows, starts, s, shift, slopes, columns, own, kept, moves, two, out)
 
 
 @leaf
-def _shift(rows, starts, s, segments, highest, later, may_later, shift, slopes, columns, scratch):
+def _shift(rows, starts, s, segments, highest, later, may_later, own, moves, shift, slopes, columns, scratch):
     """What features are more by in the whole part, and of which of the ``columns`` what power they contain."""
+    several = _several(rows, starts, s)
     for f in range(len(s.kinds)):
+        if s.kinds[f] == IF_SEVERAL or s.kinds[f] == IF_ONCE:
+            holds = several and (s.kinds[f] == IF_SEVERAL or highest[s.items[f]] == -1)
+            shift[f] = 0.0 if holds else NOTHING
+        if s.less[f] >= 0:
+            shift[f] = _without_one(s.less[f], rows, starts, s, own, moves)
         if s.kinds[f] == BY_SHARE:
             shift[f] = _without_started(f, rows, starts, s, segments, highest, later, may_later)
         elif s.kinds[f] in (BY_STEPS, IF_STEPS, BY_REST):
@@ -198,6 +214,31 @@ def _wide(rows, starts, s, j, segments):
         if every:
             return True
     return False
+
+
+@leaf
+def _several(rows, starts, s):
+    """Whether all combinations of a part have several steps of tiles."""
+    for c in range(len(starts) - 1):
+        every = True
+        for k in range(starts[c], starts[c + 1]):
+            every = every and s.several[rows[k]]
+        if every:
+            return True
+    return False
+
+
+@leaf
+def _without_one(j, rows, starts, s, own, moves):
+    """The logarithm of the least share of an item's words that are not in one of its refills."""
+    share = 0.0
+    for c in range(len(starts) - 1):
+        most = -np.inf
+        for k in range(starts[c], starts[c + 1]):
+            column = s.words[j, own[j, k]] if moves[j, k] else s.still_words[j, own[j, k]]
+            most = max(most, s.logs[rows[k], s.widest[j]] - s.logs[rows[k], column])
+        share += most
+    return np.log(max(1.0 - np.exp(min(share, 0.0)), TINY))
 
 
 @leaf

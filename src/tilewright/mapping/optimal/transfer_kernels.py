@@ -237,11 +237,10 @@ def _refilled(rows, table, s, scratch, j, at):
 
 
 @leaf
-def idle_cycles(rows, table, s, cost, scratch, step, final, streamed, spilled):
-    """(idle, store, known): cycles at least without any transfer while the first or the last of several steps computes,
-    the most cycles of one store, and whether that holds for what passes the scratchpad by, too. Nothing is stored in
-    the first step, nothing loaded in the last. ``streamed`` are the bytes that pass the scratchpad by, ``spilled``
-    whether partial sums go to DRAM.
+def idle_cycles(rows, table, s, cost, scratch, step, final, passing, spilled):
+    """(idle, store): cycles at least without any transfer while the first or the last of several steps computes, less
+    ``passing``, what passes the scratchpad by, where it is not known when; and the most cycles of one store. Nothing is
+    stored in the first step, nothing loaded in the last. ``spilled`` says whether partial sums go to DRAM.
     """
     loads, stores, longest, refills, known = 0.0, 0.0, 0.0, 1.0, True
     items = len(s.parent)
@@ -265,9 +264,11 @@ def idle_cycles(rows, table, s, cost, scratch, step, final, streamed, spilled):
         elif visits > 1:
             loads += words * s.bits[j] / 8 / cost.dram_read_rate + 1.0 + cost.setup * runs
     if refills < 2:
-        return 0.0, longest, known
+        return 0.0 if known else -passing, longest
     # What passes the scratchpad by moves in the first step, if it does so once.
-    return max(0.0, final - stores) + (max(0.0, step - loads) if streamed == 0.0 else 0.0), longest, known
+    if known:
+        return max(0.0, final - stores) + max(0.0, step - loads - passing), longest
+    return max(0.0, final - stores) + max(0.0, step - loads) - passing, longest
 
 
 @leaf
@@ -372,6 +373,6 @@ def exposed_by_tiles(rows, table, s, cost, scratch):
         outgoing = (s.results * s.output_bits / 8 + back * wide) / cost.dram_write_rate
         if cost.setup > 0 and back == 0.0:
             outgoing += cost.setup * runs_of(rows, table, s, out, s.results, int(scratch[2 * len(s.parent) + out]))
-        _, store, _ = idle_cycles(rows, table, s, cost, scratch, step, 0.0, 0.0, back > 0.0)
+        _, store = idle_cycles(rows, table, s, cost, scratch, step, 0.0, 0.0, back > 0.0)
     whole = np.bool_(False)
     return exposed_cycles(rows, table, s, cost, scratch, points, step, steps, 0.0, np.inf, last, outgoing, store, whole)

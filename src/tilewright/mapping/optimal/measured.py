@@ -1,0 +1,120 @@
+"""What a case's candidates count for: one column of every feature that the costs of a structure are sums of."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tilewright.mapping.optimal.assumed import Case, segments_known
+from tilewright.mapping.optimal.chains import Floats
+from tilewright.mapping.optimal.costs import Costs, Layout, turns_taken
+from tilewright.mapping.optimal.forms import TINY, Feature
+from tilewright.mapping.optimal.transfer_kernels import FOOTPRINT, INNER, ITEM, OPENING, RING, WIDEST
+
+STILL = "still "  # before features of windows that do not slide
+HALF = "half "  # before those of half as much
+MANY = 1 << 10  # more than there are items: a segment and a component in one number
+
+
+class Measured:
+    """A case: what is known of it, and its features."""
+
+    def __init__(self, where: Layout, cost: Costs, tables: list[Floats], case: Case) -> None:
+        self.where, self.cost, self.tables, self.case = where, cost, tables, case
+        self.inner = segments_known(where, tables, case)
+        self.items = range(len(where.parent))
+        self.before = where.before if case.before is None else turns_taken(where, case.inner, case.before)[0].before
+        self.beyond: dict[int, tuple[float, float]] = {}  # an axis that runs may cover, how much further they may go
+
+    def column(self, feature: Feature, c: int) -> Floats:
+        """One feature of every candidate of a component, in logarithms."""
+        where, table = self.where, self.tables[c]
+        what, j, segment = feature
+        if what.startswith(HALF):
+            return self.column((what[len(HALF) :], j, segment), c) - (np.log(2) if c == 0 else 0.0)
+        if what == "one":
+            values = np.ones(len(table))
+        elif what == "points":
+            values = table[:, where.at_points]
+        elif what == "served":
+            values = table[:, where.at_points + 5 + j]
+        elif what == "last":
+            values = table[:, where.at_points + 1]
+        elif what == "step":
+            values = table[:, where.at_points + 2]
+        elif what == "used":
+            values = table[:, where.at_used + j]
+        elif what == "room":
+            # Of mappings that need but one footprint none has two loops above the item.
+            values = table[:, where.at_item[j] + (RING if j in self.case.once else FOOTPRINT)]
+            values = values * segment if c == 0 else values
+        elif what == "opening":
+            values = table[:, where.at_item[j] + OPENING]
+        elif what == "final":
+            values = table[:, where.at_points + 3]
+        elif what == "ending served":
+            values = table[:, where.at_points + 5 + 2 * where.operands + j]
+        elif what.endswith("ending"):
+            values = self.ending(j, segment, c, still=what.startswith(STILL))
+        elif what == "size":  # of an item's largest tile, of which a part of it all has at most so much
+            values = (where.results if c == 0 else 1.0) / table[:, where.at_item[j] + WIDEST]
+        elif what == "widest":
+            values = self.widest(j, c)
+        elif what == "visits":
+            values = table[:, where.at_visits[j] + segment]
+        elif what == "apart":
+            # All compute steps are those of so many times as many tile steps, the longest ones, as an item has refills.
+            values = table[:, where.at_points] / (
+                table[:, where.at_visits[j] + segment] * table[:, where.at_points + 2]
+            )
+        elif what in ("opening runs", "last runs"):
+            values = table[:, where.at_item[j] + OPENING if what == "opening runs" else where.at_points + 1]
+            values = values / self.run_along(j, c) if c == segment else values
+        elif what.endswith("runs"):
+            values = np.exp(self.column((what.replace("runs", "reads"), j, segment % MANY), c))
+            if c == segment // MANY:
+                values = values / self.run_along(j, c)
+        else:
+            values = self.moved(what.endswith("writes"), j, segment, c, still=what.startswith(STILL))
+        found: Floats = np.log(np.maximum(values, TINY))
+        return found
+
+    def moved(self, writes: bool, j: int, segment: int, c: int, *, still: bool) -> Floats:
+        where, table, at = self.where, self.tables[c], self.where.at_item[j]
+        inner, known = self.inner[j]
+        counted = segment
+        if known and 0 <= inner <= where.barrier[j]:
+            for i in self.items:
+                if self.before[i, j] and where.turns_all[i, j, c] and self.inner[i] == (inner, True):
+                    counted = min(inner + 1, j)
+        values = table[:, at + ITEM + (j + 1 if writes else 0) + counted]
+        if self.slides(j, c) and not still:
+            slides = at + ITEM + 2 * (j + 1) + (counted if where.repeated else 0)
+            sliding = table[:, slides + (j + 1 if where.repeated else 1) * writes]
+            if known:
+                sliding = np.where(table[:, at + INNER] == inner, sliding, values)
+            values = np.minimum(values, sliding)
+        return values
+
+    def ending(self, j: int, segment: int, c: int, *, still: bool) -> Floats:
+        """What an item takes from the scratchpad in the last step, or hands it: nothing for sure unless every step
+        refills it."""
+        where, table = self.where, self.tables[c]
+        at, (inner, known) = where.at_ending[j] + segment, self.inner[j]
+        values: Floats = table[:, at]
+        if self.slides(j, c) and not still:
+            sliding = table[:, at + j + 1]
+            values = np.where(table[:, where.at_item[j] + INNER] == inner, sliding, values) if known else sliding
+        return values
+
+    def run_along(self, j: int, c: int) -> Floats:
+        """How far the runs of an item go along a component: as far as its tiles, or beyond if these cover all of it."""
+        (extent, rest), widest = self.beyond[j], np.maximum(self.widest(j, c), 1.0)
+        return np.where(widest < extent, widest, extent * max(rest, 1.0))
+
+    def slides(self, j: int, c: int) -> bool:
+        """Whether the window of an item may slide along a component."""
+        return bool(self.where.window[c, j]) and self.case.may_slide(j, c) and not self.where.output[j]
+
+    def widest(self, j: int, c: int) -> Floats:
+        found: Floats = self.tables[c][:, self.where.at_item[j] + WIDEST]
+        return found
