@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from numba import njit, types
 from numba.core.dispatcher import Dispatcher
+from numba.core.errors import NumbaError
 
 import tilewright as tw
 from tilewright.mapping import optimal
-from tilewright.mapping.nests import conv2d
+from tilewright.mapping.nests import conv2d, default_problem
 from tilewright.mapping.optimal.leaf import leaf
-from tilewright.mapping.problem import default_problem
 from tilewright.mapping.search import map_nest
 
 
@@ -36,8 +36,8 @@ def holds_array(kind: types.Type) -> bool:
 
 def test_leaves_return_no_arrays() -> None:
     arch = tw.load_arch("eyeriss")
-    found = map_nest(default_problem(conv2d(K=8, C=4, Y=6, X=6, R=3, S=3), arch, arch.layout), "edp")
-    assert found.status == "optimal"
+    found = map_nest(default_problem(conv2d(K=8, C=4, Y=6, X=6, R=3, S=3), arch, arch.layout), "edp", effort="proof")
+    assert found.mapping is not None
     compiled = {name: one.nopython_signatures for name, one in leaves().items() if one.nopython_signatures}
     assert len(compiled) > 20
     for name, signatures in compiled.items():
@@ -49,7 +49,7 @@ def test_a_leaf_that_makes_an_array_does_not_compile() -> None:
     def squares(n):  # type: ignore[no-untyped-def]
         return np.arange(n)[-1] ** 2
 
-    with pytest.raises(Exception, match="NRT required but not enabled"):
+    with pytest.raises(NumbaError):
         squares(4)
 
 

@@ -175,11 +175,11 @@ def polish(search: Search, node: Node) -> None:
     """Look for better mappings in a node whose candidates all take the same positions."""
     parts = [node]
     if node.held and node.tangent is not None:
-        from tilewright.mapping.optimal.explore_kernels import SEGMENTS_FIRST
+        from tilewright.mapping.optimal.explore_kernels import TOGETHER
 
         limit = search.judge.limit()
         heads = Heads.of(node, led=True)
-        parts = heads.explored(limit, 1.0, DIP_STATES, POLISHING, SEGMENTS_FIRST).nodes
+        parts = heads.explored(limit, 1.0, DIP_STATES, POLISHING, TOGETHER).nodes
     dip(search, sorted(parts, key=lambda one: one.bound))
 
 

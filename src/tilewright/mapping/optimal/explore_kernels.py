@@ -18,8 +18,9 @@ from tilewright.mapping.optimal.transfer_kernels import scratch_of
 
 MORE = 30  # combinations that are looked at one by one for every row of a part: a tangent takes longer with it
 ROWS = 100  # that take as long to price as another tangent of few
-# What is told apart, and what first: positions after all else, after segments and windows, before them, or alone.
-SEGMENTS_FIRST, WINDOWS_FIRST, POSITIONS_FIRST, POSITIONS = 0, 1, 2, 3
+# What is told apart, and what first: all columns as they differ most; windows, positions after them; positions; or
+# these alone.
+TOGETHER, WINDOWS_FIRST, POSITIONS_FIRST, POSITIONS = 0, 1, 2, 3
 
 
 @njit(cache=True, nogil=True)
@@ -207,10 +208,10 @@ def explore(
     """Cut a case, bound the parts, drop what cannot stay below ``most``, and again, depth first.
 
     ``sharp`` has the features of every part (``forms.Sharper``). Candidates are told apart by the columns of ``used``:
-    those before ``segments``, of items' innermost loops and tiles, and the positions that they take on every axis
-    (logarithms), as ``wanted``; a part by its turns, once the segments are the same, and by what windows slide along.
-    ``twins`` are two components whose candidates can change places without any difference: of two mirrored parts one is
-    left out.
+    those before ``segments``, of footprints, items' innermost loops and tiles, and the positions that they take on
+    every axis (logarithms), as ``wanted``; a part by its turns, once the segments are the same, and by what windows
+    slide along. ``twins`` are two components whose candidates can change places without any difference: of two
+    mirrored parts one is left out.
 
     Where about ``few`` combinations have scores below ``most``, they are looked at one by one, and if no more than
     ``alone`` are left, bounded (``few_kernels``: ``led`` and ``ends`` say which rows of ``table`` follow a candidate,
@@ -324,7 +325,7 @@ def explore(
             size *= last[c] - first[c]
         c, f, middle = -1, -1, 0.0
         if wanted != POSITIONS:
-            c, f, middle = _opened(order, first, last, used, 0, segments)
+            c, f, middle = _opened(order, first, last, used, 0, columns if wanted == TOGETHER else segments)
         different, sliding = 1, -1
         if c < 0 and turn < 0 and wanted != POSITIONS:
             apart = turns_apart(here, starts, sharp)
@@ -338,7 +339,7 @@ def explore(
             other, column, half = _opened(order, first, last, used, segments, columns)
             if other >= 0:
                 c, f, middle = other, column, half
-        if slid and c < 0 and wanted in (SEGMENTS_FIRST, POSITIONS_FIRST):
+        if slid and c < 0 and wanted in (TOGETHER, POSITIONS_FIRST):
             sliding, ways = windows_apart(here, starts, sharp, along)
         settled = c < 0 and different == 1 and sliding < 0
         ready = settled and (wanted == POSITIONS or _states(order, first, last, node, numbers, stamps, stamp) <= states)

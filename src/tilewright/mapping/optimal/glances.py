@@ -57,7 +57,7 @@ def told_apart(
             return [(better, None)]  # others may be more promising now
         node = better
     heads = Heads.of(node, led=True)
-    wanted, work = heads.segments_or_positions(limit)
+    wanted, work = heads.told_first(limit)
     tally.nodes += work
     tangents = TANGENTS if not until else int(max(1.0, min(TANGENTS, (until - monotonic()) * TANGENTS_A_SECOND)))
     parts = heads.explored(limit, 1.0 if node.held else small, FEW_STATES, tangents, wanted)

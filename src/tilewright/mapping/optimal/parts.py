@@ -10,15 +10,16 @@ import numpy as np
 
 from tilewright.mapping.optimal.cases import SAME, Node
 from tilewright.mapping.optimal.chains import Floats, IntTable
-from tilewright.mapping.optimal.forms import MIXED, Relaxed, starts_of
+from tilewright.mapping.optimal.forms import MIXED, TINY, Relaxed, starts_of
 from tilewright.mapping.optimal.profiles import NONE, Cuts
 from tilewright.mapping.optimal.threads import aside
+from tilewright.mapping.optimal.transfer_kernels import FOOTPRINT
 from tilewright.workload.nest import LoopNest
 
 ROUNDS, STEPS = 8, 6  # of a tangent of a part: fewer than those of a case
 NODES_A_TANGENT, ROWS_A_NODE = 150, 8  # what a tangent costs, in bounds, and rows that it prices as one bound
 FEW, ALONE = 12_000, 64  # combinations that are looked at one by one, and that are bounded if no more are left
-FEW_TANGENTS = 60  # in which positions are told apart, or segments come first
+FEW_TANGENTS = 60  # in which positions are told apart, or all else comes no later
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,11 +81,31 @@ def _as_wide(tables: list[Floats]) -> list[Floats]:
     return [np.hstack([table, np.zeros((len(table), width - table.shape[1]))]) for table in tables]
 
 
+def _footprints(node: Node) -> Floats:
+    """Logarithms of what candidates take of the memories further in than the scratchpad, one component after the other.
+
+    These hold a few words: a mixture of footprints that leave room and of others that do not costs much less than any
+    of them. Nothing where every loop moves windows: there it makes no difference.
+    """
+    where = node.origin.where
+    near = [
+        j
+        for j, memory in enumerate(where.memory)
+        if memory != where.pad and np.isfinite(where.capacity[where.group[j]])
+    ]
+    if moved_by_all(node.origin.structure.problem.nest):
+        near = []
+    columns = where.at_item[np.array(near, dtype=np.int64)] + FOOTPRINT
+    found: Floats = np.log(np.maximum(np.concatenate([table[:, columns] for table in node.tables]), TINY))
+    return found
+
+
 @dataclass(frozen=True, eq=False)
 class Heads:
     """The candidates of a node that are told apart, and those that ``follow`` them; ``rows`` are their numbers, one
     component after the other, ``tiles`` their codes, ``used`` what tells them apart: first, in columns before
-    ``segments``, those of items' innermost loops and the tiles of one step, then the positions that they take."""
+    ``segments``, what they take of memories further in, those of items' innermost loops and the tiles of one step, then
+    the positions that they take."""
 
     node: Node
     follow: list[Led]
@@ -106,8 +127,9 @@ class Heads:
         each = Led.of if led else Led.alone
         follow = [each(log, share) for log, share in zip(sharp.comparable(offsets), shares, strict=True)]
         rows = np.concatenate([begin + one.heads for begin, one in zip(offsets[:-1], follow, strict=True)])
-        used = np.concatenate(_as_wide(shares))[rows]
-        return cls(node, follow, rows, node.codes()[rows], used, len(sharp.open) + tiles[0].shape[1])
+        taken = _footprints(node)
+        used = np.hstack([taken, np.concatenate(_as_wide(shares))])[rows]
+        return cls(node, follow, rows, node.codes()[rows], used, taken.shape[1] + len(sharp.open) + tiles[0].shape[1])
 
     @property
     def starts(self) -> IntTable:
@@ -134,14 +156,14 @@ class Heads:
         ends = [first + one.ends[:-1] for first, one in zip(offsets[:-1], self.follow, strict=True)]
         return np.concatenate(rows), np.concatenate([*ends, offsets[-1:]])
 
-    def segments_or_positions(self, limit: float) -> tuple[int, int]:
+    def told_first(self, limit: float) -> tuple[int, int]:
         """(what is to be told apart first, work): positions where that soon comes to an end."""
-        from tilewright.mapping.optimal.explore_kernels import POSITIONS, POSITIONS_FIRST, SEGMENTS_FIRST, WINDOWS_FIRST
+        from tilewright.mapping.optimal.explore_kernels import POSITIONS, POSITIONS_FIRST, TOGETHER, WINDOWS_FIRST
 
         if not self.node.held:
             return POSITIONS_FIRST, 0
         probe = self.explored(limit, 1.0, np.inf, FEW_TANGENTS, POSITIONS)
-        last = WINDOWS_FIRST if moved_by_all(self.node.origin.structure.problem.nest) else SEGMENTS_FIRST
+        last = WINDOWS_FIRST if moved_by_all(self.node.origin.structure.problem.nest) else TOGETHER
         return (POSITIONS_FIRST if probe.done > 1.0 - SAME else last), probe.work
 
     def explored(self, limit: float, small: float, states: float, budget: int, wanted: int) -> Parts:
