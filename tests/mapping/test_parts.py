@@ -11,7 +11,13 @@ from tilewright.mapping.nests import default_problem
 from tilewright.mapping.optimal.bound_kernels import bound
 from tilewright.mapping.optimal.cases import Node, solved
 from tilewright.mapping.optimal.costs import turns_taken
-from tilewright.mapping.optimal.explore_kernels import POSITIONS, POSITIONS_FIRST, TOGETHER, WINDOWS_FIRST
+from tilewright.mapping.optimal.explore_kernels import (
+    POSITIONS,
+    POSITIONS_FIRST,
+    SEGMENTS_FIRST,
+    TOGETHER,
+    WINDOWS_FIRST,
+)
 from tilewright.mapping.optimal.forms import LONGEST, ROOM, TOTAL, Relaxed
 from tilewright.mapping.optimal.parts import Heads, Led
 from tilewright.mapping.optimal.relaxation import relaxed
@@ -75,7 +81,7 @@ def test_features_of_a_part_stay_below_all_of_its_combinations(machine: str, obj
     assert sharper > judged // 20
 
 
-@pytest.mark.parametrize("wanted", [TOGETHER, WINDOWS_FIRST, POSITIONS_FIRST, POSITIONS])
+@pytest.mark.parametrize("wanted", [TOGETHER, SEGMENTS_FIRST, WINDOWS_FIRST, POSITIONS_FIRST, POSITIONS])
 @pytest.mark.parametrize("machine", ["eyeriss", "simba", "mobile-npu", "tpu"])
 def test_parts_hold_all_that_is_below_a_limit(machine: str, wanted: int) -> None:
     arch = load_arch(machine)

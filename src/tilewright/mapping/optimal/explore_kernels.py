@@ -18,9 +18,9 @@ from tilewright.mapping.optimal.transfer_kernels import scratch_of
 
 MORE = 30  # combinations that are looked at one by one for every row of a part: a tangent takes longer with it
 ROWS = 100  # that take as long to price as another tangent of few
-# What is told apart, and what first: all columns as they differ most; windows, positions after them; positions; or
-# these alone.
-TOGETHER, WINDOWS_FIRST, POSITIONS_FIRST, POSITIONS = 0, 1, 2, 3
+# What is told apart, and what first: all columns as they differ most; positions after those before ``segments``; these
+# and windows before positions; positions; or these alone.
+TOGETHER, SEGMENTS_FIRST, WINDOWS_FIRST, POSITIONS_FIRST, POSITIONS = range(5)
 
 
 @njit(cache=True, nogil=True)
@@ -339,7 +339,7 @@ def explore(
             other, column, half = _opened(order, first, last, used, segments, columns)
             if other >= 0:
                 c, f, middle = other, column, half
-        if slid and c < 0 and wanted in (TOGETHER, POSITIONS_FIRST):
+        if slid and c < 0 and wanted in (TOGETHER, SEGMENTS_FIRST, POSITIONS_FIRST):
             sliding, ways = windows_apart(here, starts, sharp, along)
         settled = c < 0 and different == 1 and sliding < 0
         ready = settled and (wanted == POSITIONS or _states(order, first, last, node, numbers, stamps, stamp) <= states)

@@ -14,7 +14,7 @@ from tilewright.mapping.optimal.forms import MIXED, TINY, Relaxed, starts_of
 from tilewright.mapping.optimal.profiles import NONE, Cuts
 from tilewright.mapping.optimal.threads import aside
 from tilewright.mapping.optimal.transfer_kernels import FOOTPRINT
-from tilewright.workload.nest import LoopNest
+from tilewright.workload.nest import LoopNest, Operand
 
 ROUNDS, STEPS = 8, 6  # of a tangent of a part: fewer than those of a case
 NODES_A_TANGENT, ROWS_A_NODE = 150, 8  # what a tangent costs, in bounds, and rows that it prices as one bound
@@ -63,6 +63,16 @@ class Led:
         return rows[order], np.repeat(scores, counts)[order]
 
 
+def windows_slide(nest: LoopNest) -> bool:
+    """Whether an operand is read in windows that overlap.
+
+    >>> from tilewright.mapping.nests import conv2d
+    >>> windows_slide(conv2d(K=8, C=8, Y=4, X=4, R=3, S=1)), windows_slide(conv2d(K=8, C=8, Y=4, X=4, R=1, S=1))
+    (True, False)
+    """
+    return bool(_windowed(nest))
+
+
 def moved_by_all(nest: LoopNest) -> bool:
     """Whether every loop moves an operand with windows, as in depthwise layers: then its transfers cost most, and how
     windows slide says more than where the multipliers are.
@@ -71,8 +81,13 @@ def moved_by_all(nest: LoopNest) -> bool:
     >>> moved_by_all(depthwise(G=8, Y=4, X=4, R=3, S=3)), moved_by_all(conv2d(K=8, C=8, Y=4, X=4, R=3, S=3))
     (True, False)
     """
-    windowed = [operand for operand in nest.inputs if any(axis.is_window for axis in operand.axes)]
-    return any(all(extent == 1 or dim in operand.dims for dim, extent in nest.dims) for operand in windowed)
+    return any(all(extent == 1 or dim in operand.dims for dim, extent in nest.dims) for operand in _windowed(nest))
+
+
+def _windowed(nest: LoopNest) -> list[Operand]:
+    """The inputs that several loops move along one axis."""
+    long = {dim for dim, extent in nest.dims if extent > 1}
+    return [one for one in nest.inputs if any(len(long.intersection(axis.dims)) > 1 for axis in one.axes)]
 
 
 def _as_wide(tables: list[Floats]) -> list[Floats]:
@@ -85,7 +100,7 @@ def _footprints(node: Node) -> Floats:
     """Logarithms of what candidates take of the memories further in than the scratchpad, one component after the other.
 
     These hold a few words: a mixture of footprints that leave room and of others that do not costs much less than any
-    of them. Nothing where every loop moves windows: there it makes no difference.
+    of them. Nothing where windows slide: there parts would be more, not fewer.
     """
     where = node.origin.where
     near = [
@@ -93,7 +108,7 @@ def _footprints(node: Node) -> Floats:
         for j, memory in enumerate(where.memory)
         if memory != where.pad and np.isfinite(where.capacity[where.group[j]])
     ]
-    if moved_by_all(node.origin.structure.problem.nest):
+    if windows_slide(node.origin.structure.problem.nest):
         near = []
     columns = where.at_item[np.array(near, dtype=np.int64)] + FOOTPRINT
     found: Floats = np.log(np.maximum(np.concatenate([table[:, columns] for table in node.tables]), TINY))
@@ -158,12 +173,20 @@ class Heads:
 
     def told_first(self, limit: float) -> tuple[int, int]:
         """(what is to be told apart first, work): positions where that soon comes to an end."""
-        from tilewright.mapping.optimal.explore_kernels import POSITIONS, POSITIONS_FIRST, TOGETHER, WINDOWS_FIRST
+        from tilewright.mapping.optimal.explore_kernels import (
+            POSITIONS,
+            POSITIONS_FIRST,
+            SEGMENTS_FIRST,
+            TOGETHER,
+            WINDOWS_FIRST,
+        )
 
         if not self.node.held:
             return POSITIONS_FIRST, 0
         probe = self.explored(limit, 1.0, np.inf, FEW_TANGENTS, POSITIONS)
-        last = WINDOWS_FIRST if moved_by_all(self.node.origin.structure.problem.nest) else TOGETHER
+        nest, last = self.node.origin.structure.problem.nest, TOGETHER
+        if windows_slide(nest):
+            last = WINDOWS_FIRST if moved_by_all(nest) else SEGMENTS_FIRST
         return (POSITIONS_FIRST if probe.done > 1.0 - SAME else last), probe.work
 
     def explored(self, limit: float, small: float, states: float, budget: int, wanted: int) -> Parts:
