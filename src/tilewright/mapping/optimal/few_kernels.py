@@ -40,7 +40,7 @@ def below(scores, starts, most, few, logs, groups, value, found):
         cursor[0] = starts[turn[0]]
         while depth >= 0:
             if depth == n - 1:
-                number = _count(tail, most - sums[depth])
+                number = np.searchsorted(tail, most - sums[depth])
                 tried += number
                 if tried > few:
                     return -1
@@ -52,13 +52,12 @@ def below(scores, starts, most, few, logs, groups, value, found):
                                 found[held, turn[i]] = order[cursor[i]] - starts[turn[i]]
                             found[held, turn[n - 1]] = order[start + k] - start
                             held += 1
-                depth -= 1
-                cursor[depth] += 1
-                continue
             at = cursor[depth]
-            if at == starts[turn[depth] + 1] or sums[depth] + scores[order[at]] + rest[depth + 1] >= most:
+            over = depth == n - 1 or at == starts[turn[depth] + 1]
+            if over or sums[depth] + scores[order[at]] + rest[depth + 1] >= most:
                 depth -= 1
-                cursor[depth] += 1
+                if depth >= 0:
+                    cursor[depth] += 1
                 continue
             sums[depth + 1] = sums[depth] + scores[order[at]]
             if not counting:
@@ -72,19 +71,6 @@ def below(scores, starts, most, few, logs, groups, value, found):
                 for f in range(features):
                     columns[f, k] = raised[f, order[start + k]]
     return held
-
-
-@leaf
-def _count(ascending, limit):
-    """How many of some numbers are below a limit."""
-    low, high = 0, len(ascending)
-    while low < high:
-        middle = (low + high) // 2
-        if ascending[middle] < limit:
-            low = middle + 1
-        else:
-            high = middle
-    return low
 
 
 @leaf

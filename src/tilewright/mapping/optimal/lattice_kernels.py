@@ -474,7 +474,7 @@ def _leaves(
             value = min(value, max(own, _objective(energy, max(cycles, least), s)))
         done += len(befores)
         if value < limit:
-            at = held if held < len(values) else _most(values)
+            at = held if held < len(values) else values.argmax()
             if held < len(values):
                 held += 1
             else:
@@ -484,7 +484,7 @@ def _leaves(
                 for c in range(components):
                     found[at, c] = rows[c]
             if held == len(values):
-                worst = min(limit, values[_most(values)])
+                worst = min(limit, values.max())
         c = components - 1
         while c >= 0:
             cursor[c] += 1
@@ -495,13 +495,3 @@ def _leaves(
         if c < 0:
             break
     return held, worst, rest, done, key
-
-
-@leaf
-def _most(values):
-    """Where the first of the largest values is."""
-    at = 0
-    for k in range(1, len(values)):
-        if values[k] > values[at]:
-            at = k
-    return at

@@ -71,22 +71,22 @@ def sharpened(rows, starts, s, turn, along, out):
     _range(rows, starts, s.segments, segments, highest)
     _given_way(s, turn, segments, highest, known, later, may_later)
     _place(rows, starts, s, along, later, segments, inner, loops, enough, own, kept, moves, two)
-    _shift(rows, starts, s, segments, highest, later, may_later, own, moves, shift, slopes, columns, scratch)
+    _shift(rows, starts, s, segments, highest, may_later, own, moves, shift, slopes, columns, scratch)
     _fill(rows, starts, s, shift, slopes, columns, own, kept, moves, two, out)
 
 
 @leaf
-def _shift(rows, starts, s, segments, highest, later, may_later, own, moves, shift, slopes, columns, scratch):
+def _shift(rows, starts, s, segments, highest, may_later, own, moves, shift, slopes, columns, scratch):
     """What features are more by in the whole part, and of which of the ``columns`` what power they contain."""
     several = _several(rows, starts, s)
     for f in range(len(s.kinds)):
-        if s.kinds[f] == IF_SEVERAL or s.kinds[f] == IF_ONCE:
+        if s.kinds[f] in (IF_SEVERAL, IF_ONCE):
             holds = several and (s.kinds[f] == IF_SEVERAL or highest[s.items[f]] == -1)
             shift[f] = 0.0 if holds else NOTHING
         if s.less[f] >= 0:
             shift[f] = _without_one(s.less[f], rows, starts, s, own, moves)
         if s.kinds[f] == BY_SHARE:
-            shift[f] = _without_started(f, rows, starts, s, segments, highest, later, may_later)
+            shift[f] = _without_started(f, rows, starts, s, highest, may_later, own)
         elif s.kinds[f] in (BY_STEPS, IF_STEPS, BY_REST):
             shift[f] = _without_moving(f, rows, starts, s, highest, may_later, slopes, columns, scratch)
             if s.kinds[f] == IF_STEPS:
@@ -192,14 +192,8 @@ def _refilled_before(segment, j, gives_way):
 
 
 @leaf
-def _segment(own, j, c, segments, later):
-    """The segment before which loops that an item does not use refill it, at least, with a candidate of a component."""
-    return _refilled_before(_beside(own, j, c, segments), j, later[c, j])
-
-
-@leaf
 def _most_segment(c, j, highest, may_later):
-    """The same at most."""
+    """The segment before which loops that an item does not use refill it, at most, with a candidate of a component."""
     return _refilled_before(highest[j], j, may_later[c, j])
 
 
@@ -242,7 +236,7 @@ def _without_one(j, rows, starts, s, own, moves):
 
 
 @leaf
-def _without_started(f, rows, starts, s, segments, highest, later, may_later):
+def _without_started(f, rows, starts, s, highest, may_later, own):
     """The logarithm of the least share of words that do not start from zero."""
     j, k = s.items[f], s.sources[f, 0]
     share = 0.0
@@ -250,8 +244,7 @@ def _without_started(f, rows, starts, s, segments, highest, later, may_later):
         started, most = s.apart[f, 0, _most_segment(c, k, highest, may_later)], -np.inf
         for at in range(starts[c], starts[c + 1]):
             row = rows[at]
-            column = s.still[f, _segment(s.segments[row, j], j, c, segments, later)]
-            most = max(most, s.logs[row, started] - s.logs[row, column])
+            most = max(most, s.logs[row, started] - s.logs[row, s.still[f, own[j, at]]])
         share += most
     return np.log(max(1.0 - np.exp(min(share, 0.0)), TINY))
 
