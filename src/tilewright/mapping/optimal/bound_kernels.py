@@ -29,8 +29,8 @@ from tilewright.mapping.optimal.transfer_kernels import (
     exposed_cycles,
     fewest_runs,
     idle_cycles,
+    moved_runs,
     noted_at,
-    runs_of,
     words_moved,
 )
 
@@ -127,7 +127,7 @@ def bound(rows, table, s, cost, scratch):
             dram_read += bytes_read
             own_runs = 0.0
             if cost.setup > 0:
-                own_runs = runs_of(rows, table, s, j, scratch[j], int(scratch[2 * items + j]))
+                own_runs = moved_runs(rows, table, s, scratch, j, scratch[j])
                 runs += own_runs
             if s.memory[j] == s.pad:
                 moved_in += bytes_read
@@ -135,7 +135,7 @@ def bound(rows, table, s, cost, scratch):
                 for c in range(n):
                     words *= table[rows[c], s.at_item[j] + OPENING]
                 opening += words * size
-                opening_runs += fewest_runs(rows, table, s, j, words) if cost.setup > 0 else 0.0
+                opening_runs += fewest_runs(rows, table, s, j, s.at_item[j] + OPENING) if cost.setup > 0 else 0.0
             else:
                 streamed += bytes_read
                 passing += bytes_read / cost.dram_read_rate + cost.setup * own_runs
@@ -167,7 +167,7 @@ def bound(rows, table, s, cost, scratch):
             moved_in += back * wide if s.memory[k] == s.pad else 0.0
             outgoing, spilled = (stored + back * wide) / cost.dram_write_rate, back > 0.0
             if cost.setup > 0:
-                results_runs = runs_of(rows, table, s, k, s.results + 2 * back, int(scratch[2 * items + k]))
+                results_runs = moved_runs(rows, table, s, scratch, k, s.results + 2 * back)
                 runs += results_runs
                 outgoing += cost.setup * results_runs if back == 0.0 else 0.0
             child_back = 0.0
@@ -220,7 +220,7 @@ def bound(rows, table, s, cost, scratch):
             edges = np.ceil(opening / cost.dram_read_rate + cost.setup * opening_runs - 1e-6)
             if s.memory[s.first_output] == s.pad:
                 edges += np.ceil(last * s.output_bits / 8 / cost.dram_write_rate - 1e-6)
-                edges += cost.setup * fewest_runs(rows, table, s, s.first_output, last) if cost.setup > 0 else 0.0
+                edges += cost.setup * fewest_runs(rows, table, s, s.first_output, s.at_points + 1) if cost.setup > 0 else 0.0
             cycles = max(tile + edges, dma)
             if chosen and not _enough(s, energy + cycles * cost.leakage_pj, cycles):
                 # Without what comes again: of that it is not known in which steps it does.

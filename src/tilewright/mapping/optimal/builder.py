@@ -205,8 +205,7 @@ class Builder:
             refills = self.step_refills(numbers, item, shared)
             most = np.minimum(whole[..., 0], refills * whole[..., 1])
             loops = sum(self.spread(number, self.parts[number].loops(item)) for number in numbers)
-            tops = [_top(self.spread(n, self.parts[n].segments(item))) for n in numbers]
-            for number, mine, other in ((numbers[0], tops[0], tops[1]), (numbers[1], tops[1], tops[0])):
+            for number, mine, other in self.tops(numbers, item):
                 words = self.window(axis, numbers, item, DRAM, shared, every=False, sliding=number)
                 single = (loops == 1) & (mine < self.structure.tile_items)
                 moved = np.where(single, refills * np.maximum(words[..., 2], words[..., 3]), most)
@@ -227,9 +226,9 @@ class Builder:
         sliding: int | None = None,
         ends: bool = False,
     ) -> Floats:
-        """Sum, most, first, and most after the first in a sweep, of the words on an axis of two dimensions; ``sliding``
-        is the dimension that moves."""
-        from tilewright.mapping.optimal.kernels import window_table
+        """Sum, most, first, and most after the first in a sweep, of the words on an axis of two dimensions, and how
+        often there are any; ``sliding`` is the dimension that moves."""
+        from tilewright.mapping.optimal.kernels import WINDOW_COUNTS, window_table
 
         one, two = (self.parts[number] for number in numbers)
         steps = dict(axis.terms)
@@ -269,13 +268,53 @@ class Builder:
         )  # fmt: skip
         out = self.memo.get(key)
         if out is None:
-            out = np.empty((len(firsts[0]), len(firsts[1]), 4))
+            out = np.empty((len(firsts[0]), len(firsts[1]), WINDOW_COUNTS))
             window_table(*sides[0], *sides[1], steps[one.dim], steps[two.dim], axis.offset, axis.size, out)
             self.memo[key] = out
         counts: Floats = out[numbers_of[0]][:, numbers_of[1]]
-        shape = [1] * len(self.parts) + [4]
+        shape = [1] * len(self.parts) + [counts.shape[-1]]
         shape[numbers[0]], shape[numbers[1]] = counts.shape[0], counts.shape[1]
         return (counts if numbers[0] < numbers[1] else counts.transpose(1, 0, 2)).reshape(shape)
+
+    def filled(self, operand: Operand, at: Crossing) -> tuple[Floats, Floats]:
+        """Of an item's refills the share that brings anything, at least: of all, and of those where the innermost loop
+        of the operand moves a window of this component, if one can."""
+        plain: Floats = np.ones((1,) * len(self.parts))
+        moving: list[Floats] = []
+        for axis, numbers in self.windows(operand):
+            refills = prod((self.refills(n, operand, at.until, 0) for n in numbers), start=np.ones_like(plain))
+            touched = touched_indices(axis, self.nest.extents)
+            if len(numbers) == 2:
+                some = self.window(axis, numbers, **at._asdict())[..., 4]
+                for number, mine, other in self.tops(numbers, at.until):
+                    sliding = self.window(axis, numbers, **at._asdict(), sliding=number)[..., 4]
+                    moving.append(np.where(mine >= other, sliding / np.maximum(some, 1), 1.0))
+            elif len(numbers) == 1 and touched == self.parts[numbers[0]].extent:
+                some = refills
+            else:
+                some = np.minimum(refills, 1.0)
+            plain = plain * some / np.maximum(refills, 1)
+        least = plain * np.minimum.reduce(np.broadcast_arrays(np.ones_like(plain), *moving))
+        return plain, least
+
+    def refills(self, number: int, operand: Operand, item: int, refilling: int) -> Floats:
+        """How often loops of a dimension refill one instance of an item: all that its operand uses, and others of
+        segments before ``refilling``."""
+        part = self.parts[number]
+        until = self.items + 1 if part.dim in operand.dims else refilling
+        axes = tuple(axis for axis, _ in self.structure.problem.arch.array.axes)
+        modes = part.modes(item, until, item, axes, points=False, every=False)
+        modes = tuple(
+            FIRST if k < len(part.splits) and part.splits[k].axis >= 0 and mode == ALL else mode
+            for k, mode in enumerate(modes)
+        )
+        return self.spread(number, part.count(modes, NUMBER))
+
+    def tops(self, numbers: tuple[int, ...], until: int) -> tuple[tuple[int, Floats, Floats], ...]:
+        """Two dimensions, each with the segments of its own innermost loop and of the other's. Only the innermost of the
+        two can be the loop that moves a window; in one segment either can."""
+        one, two = (_top(self.spread(number, self.parts[number].segments(until))) for number in numbers)
+        return (numbers[0], one, two), (numbers[1], two, one)
 
     def sliding_words(self, operand: Operand, refilling: int, at: Crossing) -> Floats | None:
         """``words`` while the innermost loop of the operand moves a window of this component; None if none can."""
@@ -285,11 +324,9 @@ class Builder:
             if len(numbers) != 2:
                 continue
             beside = prod(along[:k] + along[k + 1 :], start=repeats)
-            highest = [self.spread(n, self.parts[n].segments(at.until)) for n in numbers]
-            for number, mine, other in ((numbers[0], highest[0], highest[1]), (numbers[1], highest[1], highest[0])):
+            for number, mine, other in self.tops(numbers, at.until):
                 words = self.window(axis, numbers, **at._asdict(), sliding=number)[..., 0]
-                # Only the innermost of the two can be the loop that moves; in one segment either can.
-                words = np.where(_top(mine) >= _top(other), words * beside, np.inf)
+                words = np.where(mine >= other, words * beside, np.inf)
                 best = words if best is None else np.minimum(best, words)
         return best
 

@@ -107,7 +107,7 @@ class Costs(NamedTuple):
     most_pj: float
 
 
-ITEM_FIELDS = 8
+ITEM_FIELDS = 10
 
 
 class Packing(NamedTuple):
@@ -160,7 +160,7 @@ def packed(structure: Structure, part: Component) -> tuple[Floats, Any]:
     for j, item in enumerate(structure.items):
         at = place.at_item[j]
         columns = (part.footprint, part.widest, part.loops, _highest(part.above), part.beside, part.first)
-        for k, column in enumerate((*columns, part.ring, part.streams_share)):
+        for k, column in enumerate((*columns, part.ring, part.streams_share, *np.moveaxis(part.filled, 2, 0))):
             table[:, at + k] = column[:, j]
         kinds[at + 1], kinds[at + 4] = MOST, COMMON
         at += ITEM_FIELDS
@@ -226,6 +226,7 @@ def traits(structure: Structure, part: Component, where: Layout, machine: Costs)
             add(sliding[:, j, first : j + 1] if where.repeated else sliding[:, j], 1.0)
         if stepwise and structure.items[j].parent < 0:
             add(part.visits[:, j, first : j + 1], 0.5)
+            add(part.filled[:, j], 0.0)
             add(part.first[:, j], 0.5)
             add(-part.widest[:, j], 0.0)  # a wider tile makes longer runs
         add(part.footprint[:, j], 1.0)

@@ -8,6 +8,7 @@ component, and its features are its factors in these products.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,6 @@ from tilewright.mapping.optimal.components import repeated_windows
 from tilewright.mapping.optimal.dimension import ALL, CUT, FIRST, LAST, NUMBER
 from tilewright.mapping.optimal.rooms import room
 from tilewright.mapping.optimal.structure import Structure
-from tilewright.workload.nest import Operand
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,8 @@ class Component:
     most the same in one tile step, and its part ``streams_share`` while a window moves; ``ending`` is at least the same
     in the last step, ``streams_served`` and ``ending_served`` are those of the multipliers;
     ``reads_sliding`` and ``writes_sliding`` are the same while a window moves (one segment for all, unless
-    ``repeated_windows``). ``served[:, o]`` are
+    ``repeated_windows``). Of ``visits`` the share that brings anything is ``filled[:, j, 0]`` at least, ``filled[:, j,
+    1]`` while a window moves. ``served[:, o]`` are
     the words that the multipliers take of operand o. ``footprint`` and ``first`` are the most and the first words at an
     item, or less where padding hides how many they are; ``widest`` is never below the most, ``ring`` are those that an
     item loaded ahead has room for if no other component has loops above it. ``last`` are the words of
@@ -53,6 +54,7 @@ class Component:
     served: Floats
     streams_served: Floats
     streams_share: Floats
+    filled: Floats
     ending: Floats
     ending_sliding: Floats
     ending_served: Floats
@@ -117,6 +119,7 @@ def component(
     served, streams_served, ending_served = (np.ones((size, len(nest.operands))) for _ in range(3))
     spread = any(split.axis >= 0 for part in parts for split in part.splits)
     share = np.ones((size, items))
+    filled = np.ones((size, items, 2))
     ending, ending_sliding = (np.zeros_like(streams) for _ in range(2))
     for item, (entry, operand) in enumerate(zip(structure.items, structure.operands, strict=True)):
         shared = arch.array.reduce if operand.role == "output" else arch.array.multicast
@@ -135,10 +138,13 @@ def component(
             else:
                 writes[:, item, refilling] = reads[:, item, refilling]
         for refilling in range(item + 1):
-            visits[:, item, refilling] = flat(_refills(build, operand, item, refilling))
+            often = (build.refills(number, operand, item, refilling) for number in range(len(parts)))
+            visits[:, item, refilling] = flat(prod(often))
             if structure.steps_count(item):
                 streams[:, item, refilling] = flat(build.step_words(operand, item, refilling, shared))
         window[:, item] = any(len(numbers) == 2 for _, numbers in build.windows(operand))
+        if entry.parent < 0 and arch.dram.setup_cycles > 0:
+            filled[:, item] = np.stack([flat(own) for own in build.filled(operand, at)], axis=1)
         if structure.steps_count(item) and window[:, item].any():
             share[:, item] = flat(build.sliding_share(operand, item, shared))
         below = structure.steps_count(item) and item >= structure.tile_items  # else it may stay over several steps
@@ -203,28 +209,8 @@ def component(
     tables = tuple(part.table for part in parts)
     return Component(
         dims, tables, rows, reads, writes, streams, reads_sliding, writes_sliding, visits, served,
-        streams_served, share, ending, ending_sliding, ending_served, footprint, first,
+        streams_served, share, filled, ending, ending_sliding, ending_served, footprint, first,
         widest, ring, flat(last), flat(points), flat(step), flat(final), flat(steps), used_positions, above, beside,
         loops, window,
     )  # fmt: skip
 
-
-def _refills(build: Builder, operand: Operand, item: int, refilling: int) -> Floats:
-    """Refills of one instance: loops that the operand uses, and others of segments before ``refilling``."""
-    total: Floats = np.ones((1,) * len(build.parts))
-    for number, part in enumerate(build.parts):
-        until = build.items + 1 if part.dim in operand.dims else refilling
-        modes = part.modes(
-            item,
-            until,
-            item,
-            tuple(axis for axis, _ in build.structure.problem.arch.array.axes),
-            points=False,
-            every=False,
-        )
-        modes = tuple(
-            FIRST if k < len(part.splits) and part.splits[k].axis >= 0 and mode == ALL else mode
-            for k, mode in enumerate(modes)
-        )
-        total = total * build.spread(number, part.count(modes, NUMBER))
-    return total

@@ -114,6 +114,10 @@ class Sharper(NamedTuple):
     ``windows[c, j]`` whether that can be); features are ``still[f, s]`` elsewhere. ``open`` are the items of which it
     is open what segment refills them.
 
+    Those with an item as ``runs[f]`` are numbers of runs of its words, whose tiles are ``widest[j]``: along components
+    that a run may go on along, those of refills that bring anything (``filled[f, s]``, or ``still_filled[f, s]``). The
+    ``axis_`` arrays are those of ``Layout``.
+
     Those with an item as ``widths[f]`` are ``wider`` (a logarithm) if loops of other dimensions, in segments that are
     bits of ``beside``, stand before what refills it: then it holds partial sums.
 
@@ -156,6 +160,13 @@ class Sharper(NamedTuple):
     words: Any
     still_words: Any
     widest: Any
+    runs: Any
+    filled: Any
+    still_filled: Any
+    axis_count: Any
+    axis_component: Any
+    axis_stride: Any
+    axis_size: Any
 
     def only(self, rows: Any) -> Sharper:
         """The same for some rows."""
@@ -176,11 +187,26 @@ class Sharper(NamedTuple):
         shares = np.unique(self.apart[self.kinds == BY_SHARE][:, 0])
         lower[shares] = False
         one_less = np.unique(self.widest[self.less[self.less >= 0]])
+        lower[one_less] = lower[self.widest[self.runs[self.runs >= 0]]] = False
         # Where windows slide it is the candidate itself that gains by an innermost loop further in.
         windows = -self.inner[:, self.windows.any(axis=0)]
         known = self.segments, self.inner, windows, self.loops, ~self.slides, self.fewer_beside, self.several[:, None]
         whole = np.hstack([self.logs[:, lower], -self.logs[:, shares], -self.logs[:, one_less], *known])
-        return np.split(whole, offsets[1:-1])
+        return [
+            np.hstack([own, -own_logs[:, self.along_runs(c)]])
+            for c, (own, own_logs) in enumerate(
+                zip(np.split(whole, offsets[1:-1]), np.split(self.logs, offsets[1:-1]), strict=True)
+            )
+        ]
+
+    def along_runs(self, c: int) -> Any:
+        """The columns of tiles that runs go along a component of."""
+        found = [
+            self.widest[j]
+            for j in np.unique(self.runs[self.runs >= 0])
+            if c in self.axis_component[j, : self.axis_count[j]]
+        ]
+        return np.array(found, np.int64)
 
     def at(self, offsets: Any, rows: list[Any], turn: int = -1, along: Any = None) -> tuple[Floats, ...]:
         """The features of a part, given by some rows of every component, one of the ``turns``, and the components along
@@ -210,6 +236,8 @@ class Columns:
         self.widths, self.plain = np.full(max(1, features), -1), np.zeros(max(1, features), bool)
         self.less, self.widest = np.full(max(1, features), -1), np.zeros(items, np.int64)
         self.words, self.still_words = np.zeros((2, items, items + 1), np.int64)
+        self.runs = np.full(max(1, features), -1)
+        self.filled, self.still_filled = np.zeros((2, *self.columns.shape), np.int64)
 
     def column(self, feature: Feature) -> int:
         if feature not in self.held:
@@ -244,6 +272,10 @@ class Columns:
         self.less[f], self.widest[j] = j, self.column(widest)
         self.words[j], self.still_words[j] = self.each(words), self.each(still)
 
+    def in_runs(self, f: int, j: int, widest: Feature, filled: list[Feature], still: list[Feature]) -> None:
+        self.runs[f], self.widest[j] = j, self.column(widest)
+        self.filled[f], self.still_filled[f] = self.each(filled), self.each(still)
+
     def by_condition(self, f: int, j: int, feature: Feature, *, kind: int) -> None:
         self.kinds[f], self.items[f], self.columns[f] = kind, j, self.column(feature)
 
@@ -254,7 +286,9 @@ class Columns:
         for i, (source, apart) in enumerate(sources):
             self.sources[f, i], self.apart[f, i] = source, self.each(apart)
 
-    def sharper(self, segments: Any, inner: Any, loops: Any, slides: Any, beside: Any, *others: Any) -> Sharper:
+    def sharper(
+        self, segments: Any, inner: Any, loops: Any, slides: Any, beside: Any, *others: Any, axes: tuple[Any, ...]
+    ) -> Sharper:
         width = max(1, len(self.whole))
         logs = np.zeros((len(segments), width))
         for column, parts in enumerate(self.whole):
@@ -262,5 +296,5 @@ class Columns:
         fewer: tuple[Any, ...] = self.less, self.words, self.still_words, self.widest
         return Sharper(
             logs, self.columns, self.still, self.kinds, self.items, self.sources, self.apart, segments, inner, loops,
-            slides, beside, self.widths, self.plain, *others, *fewer,
+            slides, beside, self.widths, self.plain, *others, *fewer, self.runs, self.filled, self.still_filled, *axes,
         )  # fmt: skip

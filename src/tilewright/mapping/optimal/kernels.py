@@ -14,6 +14,7 @@ from numba import float64, int64, njit, types, void
 FIRST, ALL, TOGETHER, CUT, ENDS = range(5)
 _MOST_LENGTHS = 64
 _MOST_KNOWN = 1 << 16
+WINDOW_COUNTS = 5  # of ``window_words``
 
 
 @njit(int64(int64[::1], int64[::1], int64, int64, int64), cache=True)
@@ -145,9 +146,9 @@ def _new_indices(y, ny, py, pny, r, nr, pr, pnr, y_step, r_step, offset, size):
 @njit(void(_MEMBERS, _MEMBERS, int64, int64, int64, int64, int64[::1], int64[::1]), cache=True)
 def window_words(ys, rs, y_step, r_step, offset, size, marks, out):
     """Distinct in-bounds indices on one axis that the members of each pair of groups need newly: their sum, the most
-    of any pair, those of the first pair, and the most of any pair that follows another one in a sweep. ``marks`` has a
-    cell per index and one more for the last stamp used."""
-    total, most, first_pair, later, pairs = 0, 0, 0, 0, 0
+    of any pair, those of the first pair, the most of any pair that follows another one in a sweep, and how many pairs
+    need any. ``marks`` has a cell per index and one more for the last stamp used."""
+    total, most, first_pair, later, pairs, filled = 0, 0, 0, 0, 0, 0
     i = 0
     while i < len(ys[0]):
         i_end = i
@@ -177,6 +178,7 @@ def window_words(ys, rs, y_step, r_step, offset, size, marks, out):
                             words += 1
                         index += step
             total += words
+            filled += words > 0
             most = max(most, words)
             if ys[4][i] > 0 or rs[4][j] > 0:
                 later = max(later, words)
@@ -185,23 +187,23 @@ def window_words(ys, rs, y_step, r_step, offset, size, marks, out):
             pairs += 1
             j = j_end
         i = i_end
-    out[0], out[1], out[2], out[3] = total, most, first_pair, later
+    out[0], out[1], out[2], out[3], out[4] = total, most, first_pair, later, filled
 
 
 @njit(cache=True)
 def _words_beside(y, ny, py, pny, rs, y_step, r_step, offset, size):
-    """The words that one chunk needs newly with every chunk of the other dimension: their sum, the most, and the most
-    of those that follow another one in a sweep."""
-    total, most, later = 0, 0, 0
+    """The words that one chunk needs newly with every chunk of the other dimension: their sum, the most, the most of
+    those that follow another one in a sweep, and with how many it needs any."""
+    total, most, later, filled = 0, 0, 0, 0
     for b in range(len(rs[0])):
         first, last, step = _new_indices(
             y, ny, py, pny, rs[1][b], rs[2][b], rs[3][b], rs[4][b], y_step, r_step, offset, size
         )
         words = max(0, (last - first) // step + 1)
-        total, most = total + words, max(most, words)
+        total, most, filled = total + words, max(most, words), filled + (words > 0)
         if pny > 0 or rs[4][b] > 0:
             later = max(later, words)
-    return total, most, later
+    return total, most, later, filled
 
 
 @njit(
@@ -217,7 +219,7 @@ def window_table(
     """``window_words`` for every chain of one dimension with every chain of the other; ``slides`` gives for each chain
     the place of its sliding loop, -1 for none."""
     marks = np.zeros(size + 1, np.int64)
-    words = np.zeros(4, np.int64)
+    words = np.zeros(WINDOW_COUNTS, np.int64)
     taps = [chain_members(r_extent, r_tiles[b], r_modes, r_slides[b]) for b in range(len(r_tiles))]
     apart = len(y_tiles) > 2 * y_extent and y_extent * y_extent <= _MOST_KNOWN
     for mode in y_modes:
@@ -227,28 +229,30 @@ def window_table(
     # What a chunk by itself brings is the same in every chain: by its start and length, and by how long the chunk right
     # before it was (nothing, one, or more).
     sums = np.full((len(r_tiles), y_extent, y_extent + 1, 3) if apart else (0, 0, 0, 0), -1, np.int64)
-    tops, laters = np.zeros_like(sums), np.zeros_like(sums)
+    tops, laters, numbers = np.zeros_like(sums), np.zeros_like(sums), np.zeros_like(sums)
     for a in range(len(y_tiles)):
         ys = chain_members(y_extent, y_tiles[a], y_modes, y_slides[a])
         for b in range(len(r_tiles)):
             if not apart:
                 window_words(ys, taps[b], y_step, r_step, offset, size, marks, words)
-                for k in range(4):
+                for k in range(WINDOW_COUNTS):
                     out[a, b, k] = words[k]
                 continue
-            total, most, later = 0, 0, 0
+            total, most, later, filled = 0, 0, 0, 0
             for i in range(len(ys[0])):
                 y, ny, py, pny = ys[1][i], ys[2][i], ys[3][i], ys[4][i]
                 kind = min(pny, 2)
                 known = pny == 0 or py + pny == y
                 if not known or sums[b, y, ny, kind] < 0:
-                    one, top, after = _words_beside(y, ny, py, pny, taps[b], y_step, r_step, offset, size)
+                    one, top, after, number = _words_beside(y, ny, py, pny, taps[b], y_step, r_step, offset, size)
                     if known:
-                        sums[b, y, ny, kind], tops[b, y, ny, kind], laters[b, y, ny, kind] = one, top, after
+                        sums[b, y, ny, kind], tops[b, y, ny, kind] = one, top
+                        laters[b, y, ny, kind], numbers[b, y, ny, kind] = after, number
                 else:
-                    one, top, after = sums[b, y, ny, kind], tops[b, y, ny, kind], laters[b, y, ny, kind]
-                total, most, later = total + one, max(most, top), max(later, after)
-            out[a, b, 0], out[a, b, 1], out[a, b, 3] = total, most, later
+                    one, top = sums[b, y, ny, kind], tops[b, y, ny, kind]
+                    after, number = laters[b, y, ny, kind], numbers[b, y, ny, kind]
+                total, most, later, filled = total + one, max(most, top), max(later, after), filled + number
+            out[a, b, 0], out[a, b, 1], out[a, b, 3], out[a, b, 4] = total, most, later, filled
             first, last, step = _new_indices(
                 ys[1][0], ys[2][0], ys[3][0], ys[4][0],
                 taps[b][1][0], taps[b][2][0], taps[b][3][0], taps[b][4][0], y_step, r_step, offset, size,

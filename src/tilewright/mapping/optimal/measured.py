@@ -8,11 +8,10 @@ from tilewright.mapping.optimal.assumed import Case, segments_known
 from tilewright.mapping.optimal.chains import Floats
 from tilewright.mapping.optimal.costs import Costs, Layout, turns_taken
 from tilewright.mapping.optimal.forms import TINY, Feature
-from tilewright.mapping.optimal.transfer_kernels import FOOTPRINT, INNER, ITEM, OPENING, RING, WIDEST
+from tilewright.mapping.optimal.transfer_kernels import FILLED, FILLED_SLIDING, FOOTPRINT, INNER, ITEM, OPENING, RING, WIDEST
 
 STILL = "still "  # before features of windows that do not slide
 HALF = "half "  # before those of half as much
-MANY = 1 << 10  # more than there are items: a segment and a component in one number
 
 
 class Measured:
@@ -23,7 +22,6 @@ class Measured:
         self.inner = segments_known(where, tables, case)
         self.items = range(len(where.parent))
         self.before = where.before if case.before is None else turns_taken(where, case.inner, case.before)[0].before
-        self.beyond: dict[int, tuple[float, float]] = {}  # an axis that runs may cover, how much further they may go
 
     def column(self, feature: Feature, c: int) -> Floats:
         """One feature of every candidate of a component, in logarithms."""
@@ -53,6 +51,8 @@ class Measured:
             values = table[:, where.at_points + 3]
         elif what == "ending served":
             values = table[:, where.at_points + 5 + 2 * where.operands + j]
+        elif what.endswith("filled"):
+            values = self.filled(j, segment, c, still=what.startswith(STILL))
         elif what.endswith("ending"):
             values = self.ending(j, segment, c, still=what.startswith(STILL))
         elif what == "size":  # of an item's largest tile, of which a part of it all has at most so much
@@ -66,13 +66,10 @@ class Measured:
             values = table[:, where.at_points] / (
                 table[:, where.at_visits[j] + segment] * table[:, where.at_points + 2]
             )
-        elif what in ("opening runs", "last runs"):
-            values = table[:, where.at_item[j] + OPENING if what == "opening runs" else where.at_points + 1]
-            values = values / self.run_along(j, c) if c == segment else values
-        elif what.endswith("runs"):
-            values = np.exp(self.column((what.replace("runs", "reads"), j, segment % MANY), c))
-            if c == segment // MANY:
-                values = values / self.run_along(j, c)
+        elif what == "opening runs":
+            values = table[:, where.at_item[j] + OPENING]
+        elif what == "last runs":
+            values = table[:, where.at_points + 1]
         else:
             values = self.moved(what.endswith("writes"), j, segment, c, still=what.startswith(STILL))
         found: Floats = np.log(np.maximum(values, TINY))
@@ -80,12 +77,7 @@ class Measured:
 
     def moved(self, writes: bool, j: int, segment: int, c: int, *, still: bool) -> Floats:
         where, table, at = self.where, self.tables[c], self.where.at_item[j]
-        inner, known = self.inner[j]
-        counted = segment
-        if known and 0 <= inner <= where.barrier[j]:
-            for i in self.items:
-                if self.before[i, j] and where.turns_all[i, j, c] and self.inner[i] == (inner, True):
-                    counted = min(inner + 1, j)
+        (inner, known), counted = self.inner[j], self.counted(j, segment, c)
         values = table[:, at + ITEM + (j + 1 if writes else 0) + counted]
         if self.slides(j, c) and not still:
             slides = at + ITEM + 2 * (j + 1) + (counted if where.repeated else 0)
@@ -94,6 +86,26 @@ class Measured:
                 sliding = np.where(table[:, at + INNER] == inner, sliding, values)
             values = np.minimum(values, sliding)
         return values
+
+    def counted(self, j: int, segment: int, c: int) -> int:
+        """The segment before which loops of a component refill an item, where it may give way to others."""
+        where, (inner, known) = self.where, self.inner[j]
+        if known and 0 <= inner <= where.barrier[j]:
+            for i in self.items:
+                if self.before[i, j] and where.turns_all[i, j, c] and self.inner[i] == (inner, True):
+                    return int(min(inner + 1, j))
+        return segment
+
+    def filled(self, j: int, segment: int, c: int, *, still: bool) -> Floats:
+        """The refills of an item that bring anything."""
+        where, table, at = self.where, self.tables[c], self.where.at_item[j]
+        share: Floats = table[:, at + FILLED]
+        if self.slides(j, c) and not still:
+            inner, known = self.inner[j]
+            sliding: Floats = table[:, at + FILLED_SLIDING]
+            share = np.where(table[:, at + INNER] == inner, sliding, share) if known else np.minimum(share, sliding)
+        found: Floats = table[:, where.at_visits[j] + self.counted(j, segment, c)] * share
+        return found
 
     def ending(self, j: int, segment: int, c: int, *, still: bool) -> Floats:
         """What an item takes from the scratchpad in the last step, or hands it: nothing for sure unless every step
@@ -105,11 +117,6 @@ class Measured:
             sliding = table[:, at + j + 1]
             values = np.where(table[:, where.at_item[j] + INNER] == inner, sliding, values) if known else sliding
         return values
-
-    def run_along(self, j: int, c: int) -> Floats:
-        """How far the runs of an item go along a component: as far as its tiles, or beyond if these cover all of it."""
-        (extent, rest), widest = self.beyond[j], np.maximum(self.widest(j, c), 1.0)
-        return np.where(widest < extent, widest, extent * max(rest, 1.0))
 
     def slides(self, j: int, c: int) -> bool:
         """Whether the window of an item may slide along a component."""

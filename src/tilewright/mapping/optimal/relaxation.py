@@ -31,7 +31,7 @@ from tilewright.mapping.optimal.forms import (
     Sharper,
     starts_of,
 )
-from tilewright.mapping.optimal.measured import HALF, MANY, STILL, Measured
+from tilewright.mapping.optimal.measured import HALF, STILL, Measured
 from tilewright.mapping.optimal.transfer_kernels import BESIDE, DOUBLE, INNER, LOOPS, OPENING, ROOFLINE, SINGLE
 
 LATENCY, ENERGY, EDP, TRAFFIC = (OBJECTIVE_CODES[name] for name in ("latency", "energy", "edp", "traffic"))
@@ -74,7 +74,7 @@ class _Relaxation(Measured):
             energy.add(writes, size * (cost.write_pj[where.memory[j]] + linked))
             if where.parent[j] < 0:
                 read.add(reads, size)
-                own = self.runs(j, 1.0, 0.0)
+                own = self.runs(j)
                 runs.take(own, 1.0)
                 self.moves[j] = own.scaled(cost.setup)
                 self.moves[j].add(reads, size / cost.dram_read_rate)
@@ -160,6 +160,7 @@ class _Relaxation(Measured):
             np.array([*turns, self.before]), np.array([*turns, unknown]),
             where.turns, where.turns_all, passing, where.tile_items,
             np.concatenate([table[:, where.at_points + 4] > 1 for table in self.tables]),
+            axes=(where.axis_count, where.axis_component, where.axis_stride, where.axis_size),
         )  # fmt: skip
 
     def listed(self, found: Columns, f: int, feature: Feature) -> None:
@@ -189,9 +190,15 @@ class _Relaxation(Measured):
             found.by_condition(f, 0, ("step", 0, 0), kind=IF_SEVERAL)
         elif what == "once":
             found.by_condition(f, j, ("reads", j, 0), kind=IF_ONCE)
+        elif what in ("opening runs", "last runs"):
+            found.fixed(f, feature)
+            found.in_runs(f, j, ("widest", j, 0), *([("one", j, 0)],) * 2)
         else:
             whole = what.removeprefix(LESS)
-            found.by_segment(f, j, *self.moving_and_still(whole, j, segment))
+            moved = "reads" if whole == "runs" else whole
+            found.by_segment(f, j, *self.moving_and_still(moved, j, segment))
+            if whole == "runs":
+                found.in_runs(f, j, ("widest", j, 0), *self.moving_and_still("filled", j, segment))
             found.plain[f] = whole == "visits"
             if what != whole:
                 moving, still = self.moving_and_still("reads", j, self.refilling[j])
@@ -205,14 +212,14 @@ class _Relaxation(Measured):
 
     def slid(self, what: str, j: int) -> bool:
         """Whether a feature counts less while a window slides."""
-        return what in ("reads", "writes", "ending", "runs") and any(self.slides(j, c) for c in range(len(self.tables)))
+        return what in ("reads", "writes", "filled", "ending") and any(self.slides(j, c) for c in range(len(self.tables)))
 
     def each(self, what: str, j: int, segment: int) -> list[Feature]:
         """A feature of an item for every segment that may refill it."""
         is_open = self.case.inner[j] is None and self.where.barrier[j] >= 0
-        if what not in ("reads", "writes", "visits", "ending", "runs") or not is_open:
+        if what not in ("reads", "writes", "visits", "filled", "ending") or not is_open:
             return [(what, j, segment)]
-        return [(what, j, segment - segment % MANY + s) for s in range(j + 1)]
+        return [(what, j, s) for s in range(j + 1)]
 
     def apart(self, j: int) -> list[Feature]:
         return [("apart", j, s) for s in range(j + 1)]
@@ -253,7 +260,7 @@ class _Relaxation(Measured):
                     moved_out.constant += stored
                     moved_out.take(back, wide)
                     moved_in.take(back, wide)
-                runs.take(self.runs(k, 2.0, -where.results), 1.0)
+                runs.take(self.runs(k), 1.0)
                 child_back = Form()
             else:
                 child_back = Form() if where.may_scatter[k] else back
@@ -291,72 +298,18 @@ class _Relaxation(Measured):
         self.started[item] = words, started
         return Form({("again", item, held + 1): 1.0})
 
-    def runs(self, j: int, times: float, constant: float) -> Form:
-        """The DRAM runs of an item whose words move so many times."""
-        where, runs = self.where, Form()
+    def runs(self, j: int) -> Form:
+        """The DRAM runs of an item, those of words that come back not counted."""
+        where = self.where
         if self.cost.setup == 0 or where.padded[j]:
-            return runs
-        if where.packed[j]:
-            runs.add(("visits", j, self.refilling[j]), 1.0)
-            return runs
-        run, component = self.run_of(j)
-        if component >= 0:
-            runs.add(("runs", j, self.refilling[j] + MANY * component), 1.0 / run)
-        else:
-            # Words of an output that come back move twice.
-            runs.add(("reads", j, self.refilling[j]), times / run)
-            runs.constant += constant / run
-        return runs
+            return Form()
+        return Form({("visits" if where.packed[j] else "runs", j, self.refilling[j]): 1.0})
 
     def first_runs(self, what: str, j: int) -> Form:
         """The cycles that the runs of an item's first load or last store take to be set up."""
-        where, setup = self.where, self.cost.setup
-        if setup == 0:
-            return Form()
-        run, component = (1.0, -1) if where.padded[j] or where.packed[j] else self.run_of(j)
-        if component < 0:
-            return Form(constant=setup)
-        return Form({(what + " runs", j, component): setup / run})
-
-    def run_of(self, j: int) -> tuple[float, int]:
-        """The words that a run of an item has at most, times ``run_along`` of a component if that is not -1."""
-        where, run, component = self.where, 1.0, -1
-        for k in range(where.axis_count[j]):
-            c, stride, extent = (
-                int(where.axis_component[j, k]),
-                where.axis_stride[j, k],
-                float(where.axis_size[j, k]),
-            )
-            if run != stride:
-                break
-            if c < 0:
-                run *= extent
-                continue
-            if self.widest(j, c).min() < extent:
-                component = c
-                self.beyond[j] = extent, self.most_rest(j, k)
-                break
-            run *= extent
-        return max(run, 1.0), component  # nothing at all moves where all tiles lie in padding
-
-    def most_rest(self, j: int, last: int) -> float:
-        """The longest that runs can still grow beyond an axis that some tiles cover whole."""
-        where, run, full = self.where, 1.0, 1.0
-        for k in range(where.axis_count[j]):
-            c, stride, extent = (
-                int(where.axis_component[j, k]),
-                where.axis_stride[j, k],
-                float(where.axis_size[j, k]),
-            )
-            if full != stride:
-                break
-            widest = extent if c < 0 else min(extent, self.widest(j, c).max())
-            if k > last:
-                run *= widest
-            full *= extent
-            if widest < extent:
-                break
-        return run
+        if self.where.padded[j] or self.where.packed[j] or self.cost.setup == 0:
+            return Form(constant=self.cost.setup)
+        return Form({(what + " runs", j, 0): self.cost.setup})
 
     def open(self, j: int, size: float) -> None:
         """The first transfer of an item, unless some of its candidates begin with padding alone."""

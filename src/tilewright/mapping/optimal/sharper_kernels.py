@@ -20,6 +20,7 @@ from tilewright.mapping.optimal.leaf import leaf
 
 MANY = 1 << 30
 NOTHING = np.log(TINY)
+EQUAL = 1e-9  # logarithms of whole numbers that differ by less are equal
 LEAST_LEFT = 0.02  # the share of steps without transfers that makes a difference
 
 
@@ -145,6 +146,79 @@ def _fill(rows, starts, s, shift, slopes, columns, own, kept, moves, two, out):
                     if slopes[f, i] != 0.0:
                         for k in range(starts[c], starts[c + 1]):
                             out[f, k] += slopes[f, i] * s.logs[rows[k], columns[c, f, i]]
+        if s.runs[f] >= 0:
+            _in_runs(f, rows, starts, s, shift[f], own, moves, out)
+
+
+@leaf
+def _in_runs(f, rows, starts, s, shift, own, moves, out):
+    """Turn an item's words, the f-th feature, into its runs, or less: along the components that a run may go on along
+    only refills count. These are those of axes from the innermost on up to the first that tiles do not cover: that none
+    of them covers, or not all, if it is taken for a longer run where tiles do. What is more of the two."""
+    j = s.runs[f]
+    near, far, last, rest = _stretched(j, rows, starts, s)
+    if near != far:
+        longer = _runs(f, far, -1, 0.0, rows, starts, s, shift, own, moves, out, False)
+        if longer >= _runs(f, near, last, rest, rows, starts, s, shift, own, moves, out, False):
+            near, last, rest = far, -1, 0.0
+    _runs(f, near, last, rest, rows, starts, s, shift, own, moves, out, True)
+
+
+@leaf
+def _runs(f, stretched, last, rest, rows, starts, s, shift, own, moves, out, fill):
+    """The least runs of a part, or the numbers of runs themselves instead of words (``fill``): those of components
+    ``stretched`` are its refills, fewer by ``rest`` where they cover what there is along component ``last``."""
+    j, total = s.runs[f], 0.0
+    for c in range(len(starts) - 1):
+        least = np.inf
+        for k in range(starts[c], starts[c + 1]):
+            value = out[f, k]
+            if stretched >> c & 1:
+                column = s.filled[f, own[j, k]] if moves[j, k] else s.still_filled[f, own[j, k]]
+                value = s.logs[rows[k], column] + (shift if c == 0 else 0.0)
+            if c == last and s.logs[rows[k], s.widest[j]] >= _extent(c, j, s) - EQUAL:
+                value -= rest
+            if fill:
+                out[f, k] = value
+            least = min(least, value)
+        total += least
+    return total
+
+
+@leaf
+def _extent(c, j, s):
+    """The logarithm of what there is of an item along a component."""
+    for axis in range(s.axis_count[j]):
+        if s.axis_component[j, axis] == c:
+            return np.log(s.axis_size[j, axis])
+    return 0.0
+
+
+@leaf
+def _stretched(j, rows, starts, s):
+    """(near, far, last, rest): bits of the components along which refills of an item are single runs, up to the first
+    axis that not every tile of a part covers and up to the first that none does; the component of the former, and how
+    many times longer (a logarithm) runs may be where a tile covers it."""
+    near, far, last, full, rest = 0, 0, -1, 1.0, 0.0
+    for axis in range(s.axis_count[j]):
+        if full != s.axis_stride[j, axis]:
+            break
+        c, extent = s.axis_component[j, axis], s.axis_size[j, axis]
+        if c < 0:
+            return -1, -1, -1, 0.0
+        full *= extent
+        far |= 1 << c
+        least, most = np.inf, 0.0
+        for k in range(starts[c], starts[c + 1]):
+            tile = s.logs[rows[k], s.widest[j]]
+            least, most = min(least, tile), max(most, tile)
+        if last >= 0:
+            rest += min(most, np.log(extent))
+        elif least < np.log(extent) - EQUAL:
+            near, last = far, c
+        if most < np.log(extent) - EQUAL:
+            break
+    return (near, far, last, rest) if last >= 0 else (far, far, -1, 0.0)
 
 
 @leaf

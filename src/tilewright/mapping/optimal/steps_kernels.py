@@ -33,7 +33,7 @@ def _flowing(rows, table, s, cost, every, average):
                 words *= table[rows[c], s.at_item[i] + ITEM + inner]
             flow = words * s.bits[i] / 8 / cost.dram_read_rate
             if cost.setup > 0:
-                flow += cost.setup * runs_of(rows, table, s, i, words, inner)
+                flow += cost.setup * runs_of(rows, table, s, i, words, inner, -1, 0)
             average[at] = np.floor(flow / steps - 1e-6)
         at += 1
 

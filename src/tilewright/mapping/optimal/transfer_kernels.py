@@ -16,7 +16,7 @@ ROOFLINE, DOUBLE, SINGLE = 0, 1, 2
 
 # Where an item's features stand, from its first on; after ITEM its reads for every refilling segment, then its writes.
 # Words while a window slides follow: for one segment, or for every one (``repeated_windows``).
-FOOTPRINT, WIDEST, LOOPS, INNER, BESIDE, OPENING, RING, SHARE, ITEM = range(9)
+FOOTPRINT, WIDEST, LOOPS, INNER, BESIDE, OPENING, RING, SHARE, FILLED, FILLED_SLIDING, ITEM = range(11)
 
 
 @njit(cache=True, nogil=True)
@@ -99,7 +99,7 @@ def exposed_cycles(rows, table, s, cost, scratch, points, step, steps, port, bus
     drained = 0.0
     if to_pad:
         drained = last * s.output_bits / 8 / cost.dram_write_rate
-        drained += cost.setup * fewest_runs(rows, table, s, out, last) if cost.setup > 0 else 0.0
+        drained += cost.setup * fewest_runs(rows, table, s, out, s.at_points + 1) if cost.setup > 0 else 0.0
     flow, flowing, most_flowing = 0.0, 0.0, 0.0  # what passes the scratchpad by, refilled between steps
     for i in range(items):
         if s.output[i] or s.parent[i] >= 0:
@@ -118,7 +118,7 @@ def exposed_cycles(rows, table, s, cost, scratch, points, step, steps, port, bus
                 most_flowing = max(most_flowing, scratch[at])
                 flow += loaded
                 if cost.setup > 0:
-                    flow += cost.setup * runs_of(rows, table, s, i, scratch[i], refilling)
+                    flow += cost.setup * moved_runs(rows, table, s, scratch, i, scratch[i])
             continue
         often, words, opening = 1.0, 1.0, 1.0
         for c in range(len(rows)):
@@ -130,8 +130,8 @@ def exposed_cycles(rows, table, s, cost, scratch, points, step, steps, port, bus
         scratch[at + 2] = opening * size
         scratch[at + 3] = words * size
         if cost.setup > 0:
-            scratch[at + 2] += cost.setup * fewest_runs(rows, table, s, i, opening)
-            scratch[at + 1] += cost.setup * runs_of(rows, table, s, i, scratch[i], refilling)
+            scratch[at + 2] += cost.setup * fewest_runs(rows, table, s, i, s.at_item[i] + OPENING)
+            scratch[at + 1] += cost.setup * moved_runs(rows, table, s, scratch, i, scratch[i])
             scratch[at + 3] += cost.setup * np.ceil(_most_runs(rows, table, s, i, words))
     best = 0.0
     for k in range(-1, items):
@@ -329,26 +329,77 @@ def _most_runs(rows, table, s, j, words):
 
 
 @leaf
-def fewest_runs(rows, table, s, j, words):
-    """The fewest DRAM runs of one transfer of an item that moves so many words."""
-    if words <= 0:
-        return 0.0
-    if s.packed[j] or s.padded[j]:
-        return 1.0
-    return max(1.0, np.ceil(words / _run(rows, table, s, j, WIDEST, True) - 1e-9))
+def _stretched(rows, table, s, j):
+    """Bits of the components along which a refill of an item may be a single run: up to the first axis, from the one
+    on along which addresses lie next to each other, that a tile does not cover."""
+    found, full = 0, 1.0
+    for k in range(s.axis_count[j]):
+        if full != s.axis_stride[j, k]:
+            break
+        c, extent = s.axis_component[j, k], s.axis_size[j, k]
+        if c < 0:
+            return -1
+        found |= 1 << c
+        if table[rows[c], s.at_item[j] + WIDEST] < extent:
+            break
+        full *= extent
+    return found
 
 
 @leaf
-def runs_of(rows, table, s, j, words, refilling):
-    """A lower bound of the DRAM runs of an item's transfers."""
+def fewest_runs(rows, table, s, j, column):
+    """The fewest DRAM runs of one transfer of an item; ``column`` has its words by component."""
+    runs, stretched = 1.0, _stretched(rows, table, s, j)
+    for c in range(len(rows)):
+        words = table[rows[c], column]
+        if words <= 0:
+            return 0.0
+        if not stretched >> c & 1:
+            runs *= words
+    return 1.0 if s.packed[j] or s.padded[j] else runs
+
+
+@leaf
+def runs_of(rows, table, s, j, words, refilling, inner, later):
+    """A lower bound of the DRAM runs of an item's transfers: every refill that brings anything is one, of each of its
+    rows that do not lie next to each other. ``inner`` is the segment of the innermost loop (-1: none), ``later`` are
+    bits of the components of which loops stand before it."""
     if s.padded[j]:  # refills that lie in padding are no runs
         return 1.0 if words > 0 else 0.0
-    refills = 0.0
-    if s.packed[j] or (s.output[j] and s.in_bounds[s.output_operand] > 0):  # each is a run at least
-        refills = 1.0
-        for c in range(len(rows)):
-            refills *= table[rows[c], s.at_visits[j] + refilling]
-    return refills if s.packed[j] else max(refills, words / _run(rows, table, s, j, WIDEST, True))
+    at, stretched, total, share = s.at_item[j], _stretched(rows, table, s, j), 1.0, 1.0
+    for c in range(len(rows)):
+        row = table[rows[c]]
+        counted = min(inner + 1, j) if later >> c & 1 else refilling
+        if s.packed[j]:
+            total *= row[s.at_visits[j] + counted]
+            continue
+        if stretched >> c & 1:
+            own = row[s.at_visits[j] + counted] * row[at + FILLED]
+            sliding = row[s.at_visits[j] + counted] * row[at + FILLED_SLIDING]
+        else:
+            own, sliding = row[at + ITEM + counted], row[at + ITEM + 2 * (j + 1) + (counted if s.repeated else 0)]
+        total *= own
+        if s.window[c, j] and row[s.at_free] > 0:
+            total *= sliding / max(own, 1e-300)
+        elif s.window[c, j] and inner >= 0 and row[at + INNER] == inner:
+            share = min(share, sliding / max(own, 1e-300))
+    if s.packed[j]:
+        return total
+    return max(total * share, words / _run(rows, table, s, j, WIDEST, True))
+
+
+@leaf
+def moved_runs(rows, table, s, scratch, j, words):
+    """``runs_of`` an item, from what ``words_moved`` has noted."""
+    items, later = len(s.parent), 0
+    inner_at = 3 * items + s.operands
+    inner = int(scratch[inner_at + j])
+    if 0 <= inner <= s.barrier[j] and not s.packed[j]:
+        for i in range(items):
+            if s.before[i, j] and scratch[inner_at + i] == inner:
+                for c in range(len(rows)):
+                    later |= int(s.turns_all[i, j, c]) << c
+    return runs_of(rows, table, s, j, words, int(scratch[2 * items + j]), inner, later)
 
 
 @leaf
@@ -372,7 +423,7 @@ def exposed_by_tiles(rows, table, s, cost, scratch):
         back = max(0.0, scratch[out] - s.results)
         outgoing = (s.results * s.output_bits / 8 + back * wide) / cost.dram_write_rate
         if cost.setup > 0 and back == 0.0:
-            outgoing += cost.setup * runs_of(rows, table, s, out, s.results, int(scratch[2 * len(s.parent) + out]))
+            outgoing += cost.setup * moved_runs(rows, table, s, scratch, out, s.results)
         _, store = idle_cycles(rows, table, s, cost, scratch, step, 0.0, 0.0, back > 0.0)
     whole = np.bool_(False)
     return exposed_cycles(rows, table, s, cost, scratch, points, step, steps, 0.0, np.inf, last, outgoing, store, whole)
