@@ -9,7 +9,7 @@ import numpy as np
 
 from tilewright.mapping.floor import touched_indices
 from tilewright.mapping.optimal.chains import Choice, Floats
-from tilewright.mapping.optimal.dimension import ALL, CUT, FIRST, NUMBER, TOGETHER, Dimension
+from tilewright.mapping.optimal.dimension import ALL, CUT, ENDS, FIRST, NUMBER, TOGETHER, Dimension
 from tilewright.mapping.optimal.rooms import DRAM
 from tilewright.mapping.optimal.structure import Structure
 from tilewright.workload.nest import Axis, Operand
@@ -309,6 +309,17 @@ class Builder:
             for k, mode in enumerate(modes)
         )
         return self.spread(number, part.count(modes, NUMBER))
+
+    def lasting(self, number: int, operand: Operand, item: int, refilling: int) -> Floats:
+        """How many of the chunks that tile loops of a dimension make are in the last visit of an item, where loops of
+        segments before ``refilling`` that its operand does not use end it, too."""
+        part = self.parts[number]
+        inside, last = item + 1 if part.dim in operand.dims else refilling, self.structure.tile_items
+        modes = (
+            CUT if split.axis >= 0 or split.segment >= last else (ENDS if split.segment < inside else ALL)
+            for split in part.splits
+        )
+        return self.spread(number, part.count((*modes, CUT), NUMBER))
 
     def tops(self, numbers: tuple[int, ...], until: int) -> tuple[tuple[int, Floats, Floats], ...]:
         """Two dimensions, each with the segments of its own innermost loop and of the other's. Only the innermost of the

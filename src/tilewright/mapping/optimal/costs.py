@@ -32,6 +32,7 @@ class Layout(NamedTuple):
     at_used: int
     at_free: int
     at_score: int
+    at_lasting: int
     window: Any  # per component and item
     repeated: bool  # whether words while windows slide are told apart by segments
     parent: Any
@@ -122,6 +123,7 @@ class Packing(NamedTuple):
     at_used: int
     at_free: int
     at_score: int
+    at_lasting: int
     width: int
 
 
@@ -144,7 +146,7 @@ def packing(structure: Structure) -> Packing:
     at_free = at_used + 2 * axes
     return Packing(
         np.array(at_item), np.array(at_visits), np.array(at_streams), np.array(at_ending), at_points, at_used,
-        at_free, at_free + 2, at_free + 3,
+        at_free, at_free + 2, at_free + 3, at_free + 3 + items,
     )  # fmt: skip
 
 
@@ -189,6 +191,7 @@ def packed(structure: Structure, part: Component) -> tuple[Floats, Any]:
     table[:, place.at_free + 1] = (part.used > 1) @ (1 << np.arange(axes))
     kinds[place.at_free], kinds[place.at_free + 1] = MOST, COMMON
     table[:, place.at_score] = NO_SCORE
+    table[:, place.at_lasting : place.at_lasting + part.lasting.shape[1]] = part.lasting
     return table, kinds
 
 
@@ -241,6 +244,7 @@ def traits(structure: Structure, part: Component, where: Layout, machine: Costs)
             add(part.beside[:, j] >> bit & 1, 0.5)
     if stepwise:
         add(part.last, 0.5)
+        add(np.minimum(part.lasting, 2), 0.0)
     if machine.link_pj > 0:
         add(part.used > 1, 0.0)
     joined = np.hstack(columns)
@@ -417,6 +421,7 @@ def layout(structure: Structure, parts: list[tuple[str, ...]], objective: str | 
         at_used=packed_as.at_used,
         at_free=packed_as.at_free,
         at_score=packed_as.at_score,
+        at_lasting=packed_as.at_lasting,
         window=np.array(
             [
                 [o.role != "output" and any(len(set(dims) & set(axis.dims)) == 2 for axis in o.axes) for o in operands]

@@ -37,8 +37,8 @@ class Component:
     item, or less where padding hides how many they are; ``widest`` is never below the most, ``ring`` are those that an
     item loaded ahead has room for if no other component has loops above it. ``last`` are the words of
     the output's last tile, ``points`` the compute steps, ``step`` those of the largest tile step, ``final`` those of
-    the last one at least, ``steps`` the tile steps, ``used`` the positions per axis. ``visits[:, j, s]`` counts the
-    refills of item j. ``above[:, j]`` has a bit for every segment with a loop that item j's operand uses, ``beside``
+    the last one at least, ``steps`` the tile steps, ``used`` the positions per axis. ``lasting[:, s]`` are the tile steps of the
+    output's last visit, where loops of segments before s end it. ``visits[:, j, s]`` counts the refills of item j. ``above[:, j]`` has a bit for every segment with a loop that item j's operand uses, ``beside``
     one it does not.
     """
 
@@ -67,6 +67,7 @@ class Component:
     step: Floats
     final: Floats
     steps: Floats
+    lasting: Floats
     used: IntTable
     above: IntTable
     beside: IntTable
@@ -189,6 +190,10 @@ def component(
     final: Floats = np.ones((1,) * len(parts))
     steps: Floats = np.ones((1,) * len(parts))
     outermost = next(k for k, item in enumerate(structure.items) if item.operand == nest.output.name)
+    lasting = np.ones((size, outermost + 1))
+    for refilling in range(outermost + 1):
+        steps_each = (build.lasting(number, nest.output, outermost, refilling) for number in range(len(parts)))
+        lasting[:, refilling] = flat(prod(steps_each))
     for number, part in enumerate(parts):
         plain = tuple(FIRST if split.axis >= 0 else ALL for split in part.splits)
         points = points * build.spread(number, part.count((*plain, ALL), NUMBER))
@@ -210,7 +215,7 @@ def component(
     return Component(
         dims, tables, rows, reads, writes, streams, reads_sliding, writes_sliding, visits, served,
         streams_served, share, filled, ending, ending_sliding, ending_served, footprint, first,
-        widest, ring, flat(last), flat(points), flat(step), flat(final), flat(steps), used_positions, above, beside,
+        widest, ring, flat(last), flat(points), flat(step), flat(final), flat(steps), lasting, used_positions, above, beside,
         loops, window,
     )  # fmt: skip
 

@@ -89,6 +89,7 @@ class Relaxed:
 
 
 FIXED, BY_SEGMENT, BY_LOOPS, BY_SHARE, BY_STEPS, IF_STEPS, BY_REST, IF_SEVERAL, IF_ONCE = range(9)
+ALWAYS, IF_BRIEF, UNLESS_BRIEF = range(3)
 MOST_TOGETHER = 3  # sources of transfers that a feature knows
 
 
@@ -117,6 +118,9 @@ class Sharper(NamedTuple):
     Those with an item as ``runs[f]`` are numbers of runs of its words, whose tiles are ``widest[j]``: along components
     that a run may go on along, those of refills that bring anything (``filled[f, s]``, or ``still_filled[f, s]``). The
     ``axis_`` arrays are those of ``Layout``.
+
+    Some features are there only ``when`` the last visit of item ``stored`` may be one of a single step, or when it is
+    surely not: ``lasting[s]`` are the columns of how many it has, where segment s refills it.
 
     Those with an item as ``widths[f]`` are ``wider`` (a logarithm) if loops of other dimensions, in segments that are
     bits of ``beside``, stand before what refills it: then it holds partial sums.
@@ -163,6 +167,9 @@ class Sharper(NamedTuple):
     runs: Any
     filled: Any
     still_filled: Any
+    when: Any
+    stored: int
+    lasting: Any
     axis_count: Any
     axis_component: Any
     axis_stride: Any
@@ -238,6 +245,7 @@ class Columns:
         self.words, self.still_words = np.zeros((2, items, items + 1), np.int64)
         self.runs = np.full(max(1, features), -1)
         self.filled, self.still_filled = np.zeros((2, *self.columns.shape), np.int64)
+        self.when, self.stored, self.lasting = np.full(max(1, features), ALWAYS), -1, np.zeros(items + 1, np.int64)
 
     def column(self, feature: Feature) -> int:
         if feature not in self.held:
@@ -272,6 +280,9 @@ class Columns:
         self.less[f], self.widest[j] = j, self.column(widest)
         self.words[j], self.still_words[j] = self.each(words), self.each(still)
 
+    def conditional(self, f: int, when: int, k: int, lasting: list[Feature]) -> None:
+        self.when[f], self.stored, self.lasting = when, k, self.each(lasting)
+
     def in_runs(self, f: int, j: int, widest: Feature, filled: list[Feature], still: list[Feature]) -> None:
         self.runs[f], self.widest[j] = j, self.column(widest)
         self.filled[f], self.still_filled[f] = self.each(filled), self.each(still)
@@ -296,5 +307,6 @@ class Columns:
         fewer: tuple[Any, ...] = self.less, self.words, self.still_words, self.widest
         return Sharper(
             logs, self.columns, self.still, self.kinds, self.items, self.sources, self.apart, segments, inner, loops,
-            slides, beside, self.widths, self.plain, *others, *fewer, self.runs, self.filled, self.still_filled, *axes,
+            slides, beside, self.widths, self.plain, *others, *fewer, self.runs, self.filled, self.still_filled, self.when,
+            self.stored, self.lasting, *axes,
         )  # fmt: skip

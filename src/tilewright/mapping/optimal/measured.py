@@ -37,6 +37,8 @@ class Measured:
             values = table[:, where.at_points + 5 + j]
         elif what == "last":
             values = table[:, where.at_points + 1]
+        elif what == "lasting":
+            values = np.minimum(table[:, where.at_lasting + segment], 2)
         elif what == "step":
             values = table[:, where.at_points + 2]
         elif what == "used":

@@ -13,12 +13,13 @@ from tilewright.mapping.optimal.chains import Floats, IntTable
 from tilewright.mapping.optimal.forms import MIXED, TINY, Relaxed, starts_of
 from tilewright.mapping.optimal.profiles import NONE, Cuts
 from tilewright.mapping.optimal.threads import aside
-from tilewright.mapping.optimal.transfer_kernels import FOOTPRINT
+from tilewright.mapping.optimal.transfer_kernels import DOUBLE, FOOTPRINT
 from tilewright.workload.nest import LoopNest, Operand
 
 ROUNDS, STEPS = 8, 6  # of a tangent of a part: fewer than those of a case
 NODES_A_TANGENT, ROWS_A_NODE = 150, 8  # what a tangent costs, in bounds, and rows that it prices as one bound
 FEW, ALONE = 12_000, 64  # combinations that are looked at one by one, and that are bounded if no more are left
+FAR_APART = 100.0  # more than any logarithm of tiles or positions
 FEW_TANGENTS = 60  # in which positions are told apart, or all else comes no later
 
 
@@ -115,6 +116,14 @@ def _footprints(node: Node) -> Floats:
     return found
 
 
+def _lasting(node: Node) -> Floats:
+    """Whether the last visit of results on the scratchpad lasts for several steps with a candidate, so that nothing is
+    stored in the last one: far apart, since it says more than all else."""
+    where = node.origin.where
+    flags: Floats = np.concatenate([table[:, [where.at_lasting + int(where.first_output)]] for table in node.tables])
+    return np.where(flags > 1, FAR_APART, 0.0) if where.timing == DOUBLE else flags[:, :0]
+
+
 @dataclass(frozen=True, eq=False)
 class Heads:
     """The candidates of a node that are told apart, and those that ``follow`` them; ``rows`` are their numbers, one
@@ -142,7 +151,7 @@ class Heads:
         each = Led.of if led else Led.alone
         follow = [each(log, share) for log, share in zip(sharp.comparable(offsets), shares, strict=True)]
         rows = np.concatenate([begin + one.heads for begin, one in zip(offsets[:-1], follow, strict=True)])
-        taken = _footprints(node)
+        taken = np.hstack([_footprints(node), _lasting(node)])
         used = np.hstack([taken, np.concatenate(_as_wide(shares))])[rows]
         return cls(node, follow, rows, node.codes()[rows], used, taken.shape[1] + len(sharp.open) + tiles[0].shape[1])
 

@@ -16,6 +16,7 @@ from tilewright.mapping.optimal.chains import Floats
 from tilewright.mapping.optimal.costs import OBJECTIVE_CODES, WITHIN, Costs, Layout, turns_taken
 from tilewright.mapping.optimal.forms import (
     BY_REST,
+    IF_BRIEF,
     IF_ONCE,
     IF_SEVERAL,
     IF_STEPS,
@@ -24,6 +25,7 @@ from tilewright.mapping.optimal.forms import (
     ROOM,
     TINY,
     TOTAL,
+    UNLESS_BRIEF,
     Columns,
     Feature,
     Form,
@@ -36,6 +38,7 @@ from tilewright.mapping.optimal.transfer_kernels import BESIDE, DOUBLE, INNER, L
 
 LATENCY, ENERGY, EDP, TRAFFIC = (OBJECTIVE_CODES[name] for name in ("latency", "energy", "edp", "traffic"))
 LESS = "less "  # before those of all refills of an item but one
+BRIEF, LASTING = "brief ", "lasting "  # before those that count if the last visit of results may be a single step, or not
 
 
 def relaxed(where: Layout, cost: Costs, tables: list[Floats], case: Case) -> Relaxed:
@@ -166,6 +169,11 @@ class _Relaxation(Measured):
     def listed(self, found: Columns, f: int, feature: Feature) -> None:
         """Note the columns of a feature."""
         what, j, segment = feature
+        for when, prefix in ((IF_BRIEF, BRIEF), (UNLESS_BRIEF, LASTING)):
+            if what.startswith(prefix):
+                k = int(self.where.first_output)
+                found.conditional(f, when, k, [("lasting", k, s) for s in range(k + 1)])
+                what = what.removeprefix(prefix)
         if what == "steps":
             found.by_steps(f, ("points", 0, 0), [(i, self.apart(i)) for i in self.together[j]])
         elif what == "again":
@@ -185,13 +193,13 @@ class _Relaxation(Measured):
         elif what == "room":
             # Of mappings that need but one footprint none has two loops above the item.
             single = self.where.doubles[j] == 1 and segment == 1 and j not in self.case.once
-            found.by_loops(f, j, feature) if single else found.fixed(f, feature)
+            found.by_loops(f, j, (what, j, segment)) if single else found.fixed(f, (what, j, segment))
         elif what == "several":
             found.by_condition(f, 0, ("step", 0, 0), kind=IF_SEVERAL)
         elif what == "once":
             found.by_condition(f, j, ("reads", j, 0), kind=IF_ONCE)
         elif what in ("opening runs", "last runs"):
-            found.fixed(f, feature)
+            found.fixed(f, (what, j, segment))
             found.in_runs(f, j, ("widest", j, 0), *([("one", j, 0)],) * 2)
         else:
             whole = what.removeprefix(LESS)
@@ -226,7 +234,7 @@ class _Relaxation(Measured):
 
     def item_of(self, feature: Feature) -> int:
         """The keep on whose tiles a feature depends; the last one for what the multipliers do."""
-        what, j, _ = feature
+        what, j = feature[0].removeprefix(BRIEF).removeprefix(LASTING), feature[1]
         if what in ("steps", "first", "several", "once") or what.startswith(LESS):
             return MIXED
         if what in ("points", "served", "ending served", "used") or j < 0:
@@ -390,11 +398,16 @@ class _Relaxation(Measured):
                 reads.add(("ending served", o, 0), where.operand_bits[o] / 8 / cost.pad_read_rate)
         k, stores = int(where.first_output), Form()
         if where.memory[k] == where.pad:
-            stores.take(self.opened[k], 1.0)
             stored = where.results * where.output_bits / 8 / cost.dram_write_rate
-            stores.add(("all but two", k, 0), stored)
+            stores.add((BRIEF + "one", k, 0), self.opened[k].constant)
+            for (what, j, segment), times in self.opened[k].terms.items():
+                stores.add((BRIEF + what, j, segment), times)
+            stores.add((BRIEF + "all but two", k, 0), stored)
             if where.in_bounds[where.output_operand] > 0:  # every store is a run at least
-                stores.add(("all but two", k, 1), cost.setup)
+                stores.add((BRIEF + "all but two", k, 1), cost.setup)
+            stores.add((LASTING + "one", k, 0), stored)
+            for (what, j, segment), times in self.runs(k).terms.items():
+                stores.add((LASTING + what, j, segment), times * cost.setup)
             inner, written = int(where.next_output[k]), ("ending served", where.output_operand, 0)
             if inner >= 0:
                 written = ("ending", inner, self.refilling[inner])

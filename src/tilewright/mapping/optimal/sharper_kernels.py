@@ -6,11 +6,13 @@ import numpy as np
 from numba import njit
 
 from tilewright.mapping.optimal.forms import (
+    ALWAYS,
     BY_LOOPS,
     BY_REST,
     BY_SEGMENT,
     BY_SHARE,
     BY_STEPS,
+    IF_BRIEF,
     IF_ONCE,
     IF_SEVERAL,
     IF_STEPS,
@@ -79,7 +81,7 @@ def sharpened(rows, starts, s, turn, along, out):
 @leaf
 def _shift(rows, starts, s, segments, highest, may_later, own, moves, shift, slopes, columns, scratch):
     """What features are more by in the whole part, and of which of the ``columns`` what power they contain."""
-    several = _several(rows, starts, s)
+    several, brief = _several(rows, starts, s), _brief(rows, starts, s, highest, may_later)
     for f in range(len(s.kinds)):
         if s.kinds[f] in (IF_SEVERAL, IF_ONCE):
             holds = several and (s.kinds[f] == IF_SEVERAL or highest[s.items[f]] == -1)
@@ -94,6 +96,10 @@ def _shift(rows, starts, s, segments, highest, may_later, own, moves, shift, slo
                 for i in range(s.sources.shape[1]):
                     slopes[f, i] = 0.0
                 shift[f] = NOTHING if shift[f] == NOTHING else 0.0
+        if s.when[f] != ALWAYS and (s.when[f] == IF_BRIEF) != brief:
+            shift[f] = NOTHING
+            for i in range(s.sources.shape[1]):
+                slopes[f, i] = 0.0
         if s.widths[f] >= 0 and _wide(rows, starts, s, s.widths[f], segments):
             shift[f] += s.wider
 
@@ -282,6 +288,20 @@ def _wide(rows, starts, s, j, segments):
         if every:
             return True
     return False
+
+
+@leaf
+def _brief(rows, starts, s, highest, may_later):
+    """Whether the last visit of what is stored may be one of a single step."""
+    if s.stored < 0:
+        return True
+    for c in range(len(starts) - 1):
+        least, column = np.inf, s.lasting[_most_segment(c, s.stored, highest, may_later)]
+        for k in range(starts[c], starts[c + 1]):
+            least = min(least, s.logs[rows[k], column])
+        if least > EQUAL:
+            return False
+    return True
 
 
 @leaf

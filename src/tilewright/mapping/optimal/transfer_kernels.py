@@ -259,7 +259,7 @@ def idle_cycles(rows, table, s, cost, scratch, step, final, passing, spilled):
         if s.output[j]:
             bits = s.accumulator_bits if spilled else s.output_bits
             longest = words * bits / 8 / cost.dram_write_rate + 1.0 + cost.setup * runs
-            stores += longest if visits > 1 else 0.0
+            stores += longest if visits > 1 and _brief(rows, table, s, scratch, j) else 0.0
             loads += words * bits / 8 / cost.dram_read_rate + 1.0 + cost.setup * runs if spilled and visits > 1 else 0.0
         elif visits > 1:
             loads += words * s.bits[j] / 8 / cost.dram_read_rate + 1.0 + cost.setup * runs
@@ -389,17 +389,35 @@ def runs_of(rows, table, s, j, words, refilling, inner, later):
 
 
 @leaf
-def moved_runs(rows, table, s, scratch, j, words):
-    """``runs_of`` an item, from what ``words_moved`` has noted."""
+def _later(s, scratch, j, components):
+    """Bits of the components of which loops stand before those of an item in its last segment."""
     items, later = len(s.parent), 0
     inner_at = 3 * items + s.operands
     inner = int(scratch[inner_at + j])
-    if 0 <= inner <= s.barrier[j] and not s.packed[j]:
+    if 0 <= inner <= s.barrier[j]:
         for i in range(items):
             if s.before[i, j] and scratch[inner_at + i] == inner:
-                for c in range(len(rows)):
+                for c in range(components):
                     later |= int(s.turns_all[i, j, c]) << c
+    return later
+
+
+@leaf
+def moved_runs(rows, table, s, scratch, j, words):
+    """``runs_of`` an item, from what ``words_moved`` has noted."""
+    items = len(s.parent)
+    inner, later = int(scratch[3 * items + s.operands + j]), _later(s, scratch, j, len(rows))
     return runs_of(rows, table, s, j, words, int(scratch[2 * items + j]), inner, later)
+
+
+@leaf
+def _brief(rows, table, s, scratch, j):
+    """Whether the last visit of the output's outermost item is one of a single tile step."""
+    inner, later, steps = int(scratch[3 * len(s.parent) + s.operands + j]), _later(s, scratch, j, len(rows)), 1.0
+    for c in range(len(rows)):
+        counted = min(inner + 1, j) if later >> c & 1 else int(scratch[2 * len(s.parent) + j])
+        steps *= table[rows[c], s.at_lasting + counted]
+    return steps < 2
 
 
 @leaf
