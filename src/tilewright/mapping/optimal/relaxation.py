@@ -197,7 +197,7 @@ class _Relaxation(Measured):
         elif what == "several":
             found.by_condition(f, 0, ("step", 0, 0), kind=IF_SEVERAL)
         elif what == "once":
-            found.by_condition(f, j, ("reads", j, 0), kind=IF_ONCE)
+            found.by_condition(f, j, ("one" if segment else "reads", j, 0), kind=IF_ONCE)
         elif what in ("opening runs", "last runs"):
             found.fixed(f, (what, j, segment))
             found.in_runs(f, j, ("widest", j, 0), *([("one", j, 0)],) * 2)
@@ -391,6 +391,8 @@ class _Relaxation(Measured):
                     between.add((LESS + what, i, segment), times)
             elif where.parent[j] < 0:  # what passes the scratchpad by moves in the first step, if it does so once
                 moved.add(("once", j, 0), where.bits[j] / 8 / cost.dram_read_rate)
+                if self.runs(j).terms:  # a run at least
+                    moved.add(("once", j, 1), cost.setup)
             elif where.parent_memory[j] == where.pad and where.parent[j] >= 0:
                 reads.add(("ending", j, self.refilling[j]), where.bits[j] / 8 / cost.pad_read_rate)
         for o in range(where.operands):
