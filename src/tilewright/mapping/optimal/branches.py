@@ -12,7 +12,8 @@ from tilewright.mapping.optimal.assumed import Case, moves_window
 from tilewright.mapping.optimal.cases import TIMED, Node
 from tilewright.mapping.optimal.chains import Floats
 from tilewright.mapping.optimal.costs import Layout
-from tilewright.mapping.optimal.transfer_kernels import INNER, ITEM, LOOPS, WIDEST
+from tilewright.mapping.optimal.structure import Structure
+from tilewright.mapping.optimal.transfer_kernels import BESIDE, INNER, ITEM, LOOPS, WIDEST
 
 Inner = tuple[int | None, ...]
 Part = tuple[Case, list[Any]]  # what is assumed, and which candidates of every component are left
@@ -104,6 +105,45 @@ def _slides(where: Layout, table: Floats, j: int) -> bool:
     moved, sliding = table[:, at : at + 2 * (j + 1)], table[:, at + 2 * (j + 1) : at + 2 * (j + 1) + 2 * many]
     reads = (sliding[:, :many] < moved[:, : j + 1]).any()
     return bool(reads or (sliding[:, many:] < moved[:, j + 1 :]).any())
+
+
+def told_once(node: Node) -> list[Node]:
+    """A node without combinations whose mappings another order of keeps has as well, in parts.
+
+    Two neighbours on the scratchpad without a loop between them, and without one above both that the second does not
+    use, may stand the other way round: the order with the operands in the nest's order is kept.
+    """
+    structure, barriers = node.origin.structure, node.origin.where.barrier
+    place = {operand.name: k for k, operand in enumerate(structure.problem.nest.operands)}
+    parts = [node]
+    for j in range(structure.tile_items - 1):
+        one, other = structure.items[j], structure.items[j + 1]
+        free = one.memory == other.memory and barriers[j] < 0 and barriers[j + 1] < 0
+        if place[one.operand] > place[other.operand] and free and _may_swap(structure, j):
+            parts = [apart for part in parts for apart in _with_loops(part, j)]
+    return parts
+
+
+def _may_swap(structure: Structure, j: int) -> bool:
+    other = structure.swapped(j)
+    return other.axis_places == structure.axis_places and other.barriers[j] < 0 and other.barriers[j + 1] < 0
+
+
+def _with_loops(node: Node, j: int) -> list[Node]:
+    """The combinations with a loop between two neighbours, or with one above both that the second does not use."""
+    where, found = node.origin.where, []
+    at = where.at_item[j + 1]
+    above = [table[:, at + BESIDE].astype(np.int64) >> j & 1 for table in node.tables]
+    apart = [(table[:, at + INNER] == j + 1) | (bit > 0) for table, bit in zip(node.tables, above, strict=True)]
+    masks = [np.ones(len(mask), bool) for mask in apart]
+    for c, mask in enumerate(apart):
+        if mask.any():
+            part = node.only([*masks[:c], mask, *masks[c + 1 :]])
+            found.append(part if part.rows == node.rows else replace(part, form=None, tangent=None))
+        if mask.all():
+            break
+        masks[c] = ~mask
+    return found
 
 
 def said_elsewhere(node: Node) -> bool:

@@ -258,11 +258,12 @@ def idle_cycles(rows, table, s, cost, scratch, step, final, passing, spilled):
         runs = np.ceil(_most_runs(rows, table, s, j, words))
         if s.output[j]:
             bits = s.accumulator_bits if spilled else s.output_bits
-            longest = words * bits / 8 / cost.dram_write_rate + 1.0 + cost.setup * runs
-            stores += longest if visits > 1 and _brief(rows, table, s, scratch, j) else 0.0
-            loads += words * bits / 8 / cost.dram_read_rate + 1.0 + cost.setup * runs if spilled and visits > 1 else 0.0
+            store = words * bits / 8 / cost.dram_write_rate + cost.setup * runs
+            longest = store + 1.0  # a whole number
+            stores += store if visits > 1 and _brief(rows, table, s, scratch, j) else 0.0
+            loads += words * bits / 8 / cost.dram_read_rate + cost.setup * runs if spilled and visits > 1 else 0.0
         elif visits > 1:
-            loads += words * s.bits[j] / 8 / cost.dram_read_rate + 1.0 + cost.setup * runs
+            loads += words * s.bits[j] / 8 / cost.dram_read_rate + cost.setup * runs
     if refills < 2:
         return 0.0 if known else -passing, longest
     # What passes the scratchpad by moves in the first step, if it does so once.
