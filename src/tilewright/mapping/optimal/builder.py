@@ -311,12 +311,13 @@ class Builder:
         return self.spread(number, part.count(modes, NUMBER))
 
     def lasting(self, number: int, operand: Operand, item: int, refilling: int) -> Floats:
-        """How many of the chunks that tile loops of a dimension make are in the last visit of an item, where loops of
-        segments before ``refilling`` that its operand does not use end it, too."""
+        """How many of the chunks that tile loops of a dimension make are in the last visit of an output's item, or in
+        the first one of another's, where loops of segments before ``refilling`` that its operand does not use end it."""
         part = self.parts[number]
         inside, last = item + 1 if part.dim in operand.dims else refilling, self.structure.tile_items
+        outer = ENDS if operand.role == "output" else FIRST
         modes = (
-            CUT if split.axis >= 0 or split.segment >= last else (ENDS if split.segment < inside else ALL)
+            CUT if split.axis >= 0 or split.segment >= last else (outer if split.segment < inside else ALL)
             for split in part.splits
         )
         return self.spread(number, part.count((*modes, CUT), NUMBER))

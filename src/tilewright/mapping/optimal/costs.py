@@ -32,7 +32,7 @@ class Layout(NamedTuple):
     at_used: int
     at_free: int
     at_score: int
-    at_lasting: int
+    at_lasting: Any
     window: Any  # per component and item
     repeated: bool  # whether words while windows slide are told apart by segments
     parent: Any
@@ -123,7 +123,7 @@ class Packing(NamedTuple):
     at_used: int
     at_free: int
     at_score: int
-    at_lasting: int
+    at_lasting: Any
     width: int
 
 
@@ -136,7 +136,7 @@ def packing(structure: Structure) -> Packing:
         at_item.append(at)
         at += ITEM_FIELDS + 2 * (j + 1) + 2 * (j + 1 if repeated else 1)
         at_visits.append(at)
-        at += (j + 1) if structure.items[j].parent < 0 else 0
+        at += 2 * (j + 1) if structure.items[j].parent < 0 else 0
         at_streams.append(at)
         at += (j + 1) if structure.steps_count(j) else 0
         at_ending.append(at)
@@ -146,7 +146,7 @@ def packing(structure: Structure) -> Packing:
     at_free = at_used + 2 * axes
     return Packing(
         np.array(at_item), np.array(at_visits), np.array(at_streams), np.array(at_ending), at_points, at_used,
-        at_free, at_free + 2, at_free + 3, at_free + 3 + items,
+        at_free, at_free + 2, np.array(at_visits) + np.arange(1, items + 1), at_free + 3,
     )  # fmt: skip
 
 
@@ -173,7 +173,8 @@ def packed(structure: Structure, part: Component) -> tuple[Floats, Any]:
         table[:, at : at + many] = part.reads_sliding[:, j, :many]
         table[:, at + many : at + 2 * many] = part.writes_sliding[:, j, :many]
         if item.parent < 0:
-            table[:, place.at_visits[j] : place.at_visits[j] + j + 1] = part.visits[:, j, : j + 1]
+            at = place.at_visits[j]
+            table[:, at : at + 2 * (j + 1)] = np.hstack([one[:, j, : j + 1] for one in (part.visits, part.lasting)])
         if structure.steps_count(j):
             table[:, place.at_streams[j] : place.at_streams[j] + j + 1] = part.streams[:, j, : j + 1]
             at = place.at_ending[j]
@@ -191,7 +192,6 @@ def packed(structure: Structure, part: Component) -> tuple[Floats, Any]:
     table[:, place.at_free + 1] = (part.used > 1) @ (1 << np.arange(axes))
     kinds[place.at_free], kinds[place.at_free + 1] = MOST, COMMON
     table[:, place.at_score] = NO_SCORE
-    table[:, place.at_lasting : place.at_lasting + part.lasting.shape[1]] = part.lasting
     return table, kinds
 
 
@@ -230,6 +230,7 @@ def traits(structure: Structure, part: Component, where: Layout, machine: Costs)
         if stepwise and structure.items[j].parent < 0:
             add(part.visits[:, j, first : j + 1], 0.5)
             add(part.filled[:, j], 0.0)
+            add(np.minimum(part.lasting[:, j, first : j + 1], 2), 0.0)
             add(part.first[:, j], 0.5)
             add(-part.widest[:, j], 0.0)  # a wider tile makes longer runs
         add(part.footprint[:, j], 1.0)
@@ -244,7 +245,6 @@ def traits(structure: Structure, part: Component, where: Layout, machine: Costs)
             add(part.beside[:, j] >> bit & 1, 0.5)
     if stepwise:
         add(part.last, 0.5)
-        add(np.minimum(part.lasting, 2), 0.0)
     if machine.link_pj > 0:
         add(part.used > 1, 0.0)
     joined = np.hstack(columns)

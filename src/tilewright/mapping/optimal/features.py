@@ -37,8 +37,8 @@ class Component:
     item, or less where padding hides how many they are; ``widest`` is never below the most, ``ring`` are those that an
     item loaded ahead has room for if no other component has loops above it. ``last`` are the words of
     the output's last tile, ``points`` the compute steps, ``step`` those of the largest tile step, ``final`` those of
-    the last one at least, ``steps`` the tile steps, ``used`` the positions per axis. ``lasting[:, s]`` are the tile steps of the
-    output's last visit, where loops of segments before s end it. ``visits[:, j, s]`` counts the refills of item j. ``above[:, j]`` has a bit for every segment with a loop that item j's operand uses, ``beside``
+    the last one at least, ``steps`` the tile steps, ``used`` the positions per axis. ``visits[:, j, s]`` counts the refills of item j. ``lasting[:, j, s]`` are the tile
+    steps of its first visit, or of its last one if it is the output's. ``above[:, j]`` has a bit for every segment with a loop that item j's operand uses, ``beside``
     one it does not.
     """
 
@@ -112,7 +112,7 @@ def component(
     reads, writes = np.ones((size, items, items + 1)), np.ones((size, items, items + 1))
     apart = repeated_windows(nest)
     reads_sliding, writes_sliding = (np.ones((size, items, items + 1 if apart else 1)) for _ in range(2))
-    visits = np.ones((size, items, items + 1))
+    visits, lasting = np.ones((size, items, items + 1)), np.ones((size, items, items + 1))
     streams = np.ones((size, items, items + 1) if any(map(structure.steps_count, range(items))) else (size, 0, 0))
     window = np.zeros((size, items), dtype=np.int64)
     footprint, first, widest, ring = (np.ones((size, items)) for _ in range(4))
@@ -141,6 +141,9 @@ def component(
         for refilling in range(item + 1):
             often = (build.refills(number, operand, item, refilling) for number in range(len(parts)))
             visits[:, item, refilling] = flat(prod(often))
+            if entry.parent < 0:
+                often = (build.lasting(number, operand, item, refilling) for number in range(len(parts)))
+                lasting[:, item, refilling] = flat(prod(often))
             if structure.steps_count(item):
                 streams[:, item, refilling] = flat(build.step_words(operand, item, refilling, shared))
         window[:, item] = any(len(numbers) == 2 for _, numbers in build.windows(operand))
@@ -190,10 +193,6 @@ def component(
     final: Floats = np.ones((1,) * len(parts))
     steps: Floats = np.ones((1,) * len(parts))
     outermost = next(k for k, item in enumerate(structure.items) if item.operand == nest.output.name)
-    lasting = np.ones((size, outermost + 1))
-    for refilling in range(outermost + 1):
-        steps_each = (build.lasting(number, nest.output, outermost, refilling) for number in range(len(parts)))
-        lasting[:, refilling] = flat(prod(steps_each))
     for number, part in enumerate(parts):
         plain = tuple(FIRST if split.axis >= 0 else ALL for split in part.splits)
         points = points * build.spread(number, part.count((*plain, ALL), NUMBER))

@@ -89,7 +89,7 @@ class Relaxed:
 
 
 FIXED, BY_SEGMENT, BY_LOOPS, BY_SHARE, BY_STEPS, IF_STEPS, BY_REST, IF_SEVERAL, IF_ONCE = range(9)
-ALWAYS, IF_BRIEF, UNLESS_BRIEF = range(3)
+ALWAYS, BRIEF_LAST, LONG_LAST, LATER = range(4)
 MOST_TOGETHER = 3  # sources of transfers that a feature knows
 
 
@@ -120,7 +120,8 @@ class Sharper(NamedTuple):
     ``axis_`` arrays are those of ``Layout``.
 
     Some features are there only ``when`` the last visit of item ``stored`` may be one of a single step, or when it is
-    surely not: ``lasting[s]`` are the columns of how many it has, where segment s refills it.
+    surely not, or when there are surely several steps. ``lasting[j, s]`` are the columns of how many steps the last
+    visit of item j has, or the first one where that is loaded, if segment s refills it (-1: not fed by DRAM).
 
     Those with an item as ``widths[f]`` are ``wider`` (a logarithm) if loops of other dimensions, in segments that are
     bits of ``beside``, stand before what refills it: then it holds partial sums.
@@ -245,7 +246,8 @@ class Columns:
         self.words, self.still_words = np.zeros((2, items, items + 1), np.int64)
         self.runs = np.full(max(1, features), -1)
         self.filled, self.still_filled = np.zeros((2, *self.columns.shape), np.int64)
-        self.when, self.stored, self.lasting = np.full(max(1, features), ALWAYS), -1, np.zeros(items + 1, np.int64)
+        self.when, self.stored = np.full(max(1, features), ALWAYS), -1
+        self.lasting = np.full((items, items + 1), -1)
 
     def column(self, feature: Feature) -> int:
         if feature not in self.held:
@@ -280,8 +282,8 @@ class Columns:
         self.less[f], self.widest[j] = j, self.column(widest)
         self.words[j], self.still_words[j] = self.each(words), self.each(still)
 
-    def conditional(self, f: int, when: int, k: int, lasting: list[Feature]) -> None:
-        self.when[f], self.stored, self.lasting = when, k, self.each(lasting)
+    def visited(self, j: int, lasting: list[Feature]) -> None:
+        self.lasting[j] = self.each(lasting)
 
     def in_runs(self, f: int, j: int, widest: Feature, filled: list[Feature], still: list[Feature]) -> None:
         self.runs[f], self.widest[j] = j, self.column(widest)

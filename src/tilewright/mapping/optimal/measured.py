@@ -38,7 +38,7 @@ class Measured:
         elif what == "last":
             values = table[:, where.at_points + 1]
         elif what == "lasting":
-            values = np.minimum(table[:, where.at_lasting + segment], 2)
+            values = np.minimum(table[:, where.at_lasting[j] + segment], 2)
         elif what == "step":
             values = table[:, where.at_points + 2]
         elif what == "used":

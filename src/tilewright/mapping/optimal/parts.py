@@ -117,11 +117,13 @@ def _footprints(node: Node) -> Floats:
 
 
 def _lasting(node: Node) -> Floats:
-    """Whether the last visit of results on the scratchpad lasts for several steps with a candidate, so that nothing is
-    stored in the last one: far apart, since it says more than all else."""
+    """Whether the first visit of what is loaded to the scratchpad lasts for several steps with a candidate, or the last
+    one of results, so that nothing moves besides: far apart, since it says more than all else."""
     where = node.origin.where
-    flags: Floats = np.concatenate([table[:, [where.at_lasting + int(where.first_output)]] for table in node.tables])
-    return np.where(flags > 1, FAR_APART, 0.0) if where.timing == DOUBLE else flags[:, :0]
+    several = [j for j in range(where.tile_items - 1) if where.parent[j] < 0 and where.timing == DOUBLE]
+    columns = np.array([where.at_lasting[j] + j for j in several], dtype=np.int64)
+    flags: Floats = np.concatenate([table[:, columns] for table in node.tables])
+    return np.where(flags > 1, FAR_APART, 0.0)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,17 +15,18 @@ from tilewright.mapping.optimal.assumed import Case, moves_window
 from tilewright.mapping.optimal.chains import Floats
 from tilewright.mapping.optimal.costs import OBJECTIVE_CODES, WITHIN, Costs, Layout, turns_taken
 from tilewright.mapping.optimal.forms import (
+    BRIEF_LAST,
     BY_REST,
-    IF_BRIEF,
     IF_ONCE,
     IF_SEVERAL,
     IF_STEPS,
+    LATER,
+    LONG_LAST,
     LONGEST,
     MIXED,
     ROOM,
     TINY,
     TOTAL,
-    UNLESS_BRIEF,
     Columns,
     Feature,
     Form,
@@ -38,7 +39,8 @@ from tilewright.mapping.optimal.transfer_kernels import BESIDE, DOUBLE, INNER, L
 
 LATENCY, ENERGY, EDP, TRAFFIC = (OBJECTIVE_CODES[name] for name in ("latency", "energy", "edp", "traffic"))
 LESS = "less "  # before those of all refills of an item but one
-BRIEF, LASTING = "brief ", "lasting "  # before those that count if the last visit of results may be a single step, or not
+# Before those that count if the last visit of results may be a single step, if not, and if there are several steps.
+BRIEF, LONG, EARLIER = "brief ", "long ", "earlier "
 
 
 def relaxed(where: Layout, cost: Costs, tables: list[Floats], case: Case) -> Relaxed:
@@ -151,6 +153,11 @@ class _Relaxation(Measured):
         found = Columns(lambda feature: [self.column(feature, c) for c in range(len(self.tables))], many, len(features))
         for f, feature in enumerate(features):
             self.listed(found, f, feature)
+        if where.timing == DOUBLE and where.memory[where.first_output] == where.pad:
+            found.stored = int(where.first_output)
+        for j in self.items if where.timing == DOUBLE else ():
+            if where.parent[j] < 0:
+                found.visited(j, [("lasting", j, s) for s in range(j + 1)])
         turns = [turn.before for turn in turns_taken(where, case.inner, case.before)]
         unknown = np.logical_or.reduce(turns)
         passing = np.array([where.parent[j] < 0 and where.memory[j] != where.pad for j in self.items])
@@ -169,11 +176,9 @@ class _Relaxation(Measured):
     def listed(self, found: Columns, f: int, feature: Feature) -> None:
         """Note the columns of a feature."""
         what, j, segment = feature
-        for when, prefix in ((IF_BRIEF, BRIEF), (UNLESS_BRIEF, LASTING)):
+        for when, prefix in ((BRIEF_LAST, BRIEF), (LONG_LAST, LONG), (LATER, EARLIER)):
             if what.startswith(prefix):
-                k = int(self.where.first_output)
-                found.conditional(f, when, k, [("lasting", k, s) for s in range(k + 1)])
-                what = what.removeprefix(prefix)
+                what, found.when[f] = what.removeprefix(prefix), when
         if what == "steps":
             found.by_steps(f, ("points", 0, 0), [(i, self.apart(i)) for i in self.together[j]])
         elif what == "again":
@@ -234,7 +239,7 @@ class _Relaxation(Measured):
 
     def item_of(self, feature: Feature) -> int:
         """The keep on whose tiles a feature depends; the last one for what the multipliers do."""
-        what, j = feature[0].removeprefix(BRIEF).removeprefix(LASTING), feature[1]
+        what, j = feature[0].removeprefix(BRIEF).removeprefix(LONG).removeprefix(EARLIER), feature[1]
         if what in ("steps", "first", "several", "once") or what.startswith(LESS):
             return MIXED
         if what in ("points", "served", "ending served", "used") or j < 0:
@@ -382,13 +387,14 @@ class _Relaxation(Measured):
         where, cost = self.where, self.cost
         moved = Form(constant=where.parameters * cost.setup + where.parameter_bytes / cost.dram_read_rate)
         reads, writes, between = Form(), Form(), Form({("several", 0, 0): 1.0, ("final", 0, 0): 1.0})
+        less = Form(constant=moved.constant)
         for j in self.items:
             if where.output[j]:
                 continue
             if where.parent[j] < 0 and where.memory[j] == where.pad:
                 moved.take(self.moves[j], 1.0)
                 for (what, i, segment), times in self.moves[j].terms.items():
-                    between.add((LESS + what, i, segment), times)
+                    less.add((LESS + what, i, segment), times)
             elif where.parent[j] < 0:  # what passes the scratchpad by moves in the first step, if it does so once
                 moved.add(("once", j, 0), where.bits[j] / 8 / cost.dram_read_rate)
                 if self.runs(j).terms:  # a run at least
@@ -407,9 +413,9 @@ class _Relaxation(Measured):
             stores.add((BRIEF + "all but two", k, 0), stored)
             if where.in_bounds[where.output_operand] > 0:  # every store is a run at least
                 stores.add((BRIEF + "all but two", k, 1), cost.setup)
-            stores.add((LASTING + "one", k, 0), stored)
+            stores.add((LONG + "one", k, 0), stored)
             for (what, j, segment), times in self.runs(k).terms.items():
-                stores.add((LASTING + what, j, segment), times * cost.setup)
+                stores.add((LONG + what, j, segment), times * cost.setup)
             inner, written = int(where.next_output[k]), ("ending served", where.output_operand, 0)
             if inner >= 0:
                 written = ("ending", inner, self.refilling[inner])
@@ -417,11 +423,20 @@ class _Relaxation(Measured):
         ends = [Form({("final", 0, 0): 1.0})]
         if cost.pad_shared:
             reads.take(writes, 1.0)
-        ends += [port for port in ((reads,) if cost.pad_shared else (reads, writes)) if port.terms]
+        ports = [port for port in ((reads,) if cost.pad_shared else (reads, writes)) if port.terms]
+        firsts = [between]
+        for port in ports:  # in the first step no less passes it than in the last one
+            both = Form()
+            both.take(port, 1.0)
+            for (what, j, segment), times in port.terms.items():
+                both.add((EARLIER + what, j, segment), times)
+            firsts.append(both)
+        ends += ports
         for end in ends:
             end.take(moved, 1.0)
-        between.constant = moved.constant
-        ends.append(between)
+        for first in firsts:
+            first.take(less, 1.0)
+        ends += firsts
         for end in ends:
             end.take(stores, 1.0)
         return ends

@@ -6,16 +6,17 @@ import numpy as np
 from numba import njit
 
 from tilewright.mapping.optimal.forms import (
-    ALWAYS,
+    BRIEF_LAST,
     BY_LOOPS,
     BY_REST,
     BY_SEGMENT,
     BY_SHARE,
     BY_STEPS,
-    IF_BRIEF,
     IF_ONCE,
     IF_SEVERAL,
     IF_STEPS,
+    LATER,
+    LONG_LAST,
     TINY,
 )
 from tilewright.mapping.optimal.leaf import leaf
@@ -81,12 +82,12 @@ def sharpened(rows, starts, s, turn, along, out):
 @leaf
 def _shift(rows, starts, s, segments, highest, may_later, own, moves, shift, slopes, columns, scratch):
     """What features are more by in the whole part, and of which of the ``columns`` what power they contain."""
-    several, brief = _several(rows, starts, s), _brief(rows, starts, s, highest, may_later)
+    several, brief = _several(rows, starts, s), _brief(s.stored, rows, starts, s, highest, may_later)
     for f in range(len(s.kinds)):
         if s.kinds[f] in (IF_SEVERAL, IF_ONCE):
             holds = several and (s.kinds[f] == IF_SEVERAL or highest[s.items[f]] == -1)
             shift[f] = 0.0 if holds else NOTHING
-        if s.less[f] >= 0:
+        if s.less[f] >= 0 and _brief(s.less[f], rows, starts, s, highest, may_later):
             shift[f] = _without_one(s.less[f], rows, starts, s, own, moves)
         if s.kinds[f] == BY_SHARE:
             shift[f] = _without_started(f, rows, starts, s, highest, may_later, own)
@@ -96,7 +97,9 @@ def _shift(rows, starts, s, segments, highest, may_later, own, moves, shift, slo
                 for i in range(s.sources.shape[1]):
                     slopes[f, i] = 0.0
                 shift[f] = NOTHING if shift[f] == NOTHING else 0.0
-        if s.when[f] != ALWAYS and (s.when[f] == IF_BRIEF) != brief:
+        missing = s.when[f] == BRIEF_LAST and not brief
+        missing = missing or (s.when[f] == LONG_LAST and brief) or (s.when[f] == LATER and not several)
+        if missing:
             shift[f] = NOTHING
             for i in range(s.sources.shape[1]):
                 slopes[f, i] = 0.0
@@ -291,12 +294,12 @@ def _wide(rows, starts, s, j, segments):
 
 
 @leaf
-def _brief(rows, starts, s, highest, may_later):
-    """Whether the last visit of what is stored may be one of a single step."""
-    if s.stored < 0:
+def _brief(j, rows, starts, s, highest, may_later):
+    """Whether the first visit of an item, or the last one of what is stored, may be one of a single step."""
+    if j < 0 or s.lasting[j, 0] < 0:
         return True
     for c in range(len(starts) - 1):
-        least, column = np.inf, s.lasting[_most_segment(c, s.stored, highest, may_later)]
+        least, column = np.inf, s.lasting[j, _most_segment(c, j, highest, may_later)]
         for k in range(starts[c], starts[c + 1]):
             least = min(least, s.logs[rows[k], column])
         if least > EQUAL:

@@ -262,7 +262,7 @@ def idle_cycles(rows, table, s, cost, scratch, step, final, passing, spilled):
             longest = store + 1.0  # a whole number
             stores += store if visits > 1 and _brief(rows, table, s, scratch, j) else 0.0
             loads += words * bits / 8 / cost.dram_read_rate + cost.setup * runs if spilled and visits > 1 else 0.0
-        elif visits > 1:
+        elif visits > 1 and _brief(rows, table, s, scratch, j):
             loads += words * s.bits[j] / 8 / cost.dram_read_rate + cost.setup * runs
     if refills < 2:
         return 0.0 if known else -passing, longest
@@ -413,11 +413,11 @@ def moved_runs(rows, table, s, scratch, j, words):
 
 @leaf
 def _brief(rows, table, s, scratch, j):
-    """Whether the last visit of the output's outermost item is one of a single tile step."""
+    """Whether the first visit of an item that DRAM feeds, or the last one of the output's, is a single tile step."""
     inner, later, steps = int(scratch[3 * len(s.parent) + s.operands + j]), _later(s, scratch, j, len(rows)), 1.0
     for c in range(len(rows)):
         counted = min(inner + 1, j) if later >> c & 1 else int(scratch[2 * len(s.parent) + j])
-        steps *= table[rows[c], s.at_lasting + counted]
+        steps *= table[rows[c], s.at_lasting[j] + counted]
     return steps < 2
 
 
