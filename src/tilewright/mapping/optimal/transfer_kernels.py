@@ -263,6 +263,9 @@ def idle_cycles(rows, table, s, cost, scratch, step, final, passing, spilled):
             stores += store if visits > 1 and _brief(rows, table, s, scratch, j) else 0.0
             loads += words * bits / 8 / cost.dram_read_rate + cost.setup * runs if spilled and visits > 1 else 0.0
         elif visits > 1 and _brief(rows, table, s, scratch, j):
+            if cost.setup > 0:  # of all runs that are counted no larger part than of all words
+                share = min(1.0, words / max(scratch[j], 1e-300))
+                runs = min(runs, moved_runs(rows, table, s, scratch, j, scratch[j]) * share)
             loads += words * s.bits[j] / 8 / cost.dram_read_rate + cost.setup * runs
     if refills < 2:
         return 0.0 if known else -passing, longest
