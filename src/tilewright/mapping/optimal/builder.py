@@ -312,7 +312,8 @@ class Builder:
 
     def lasting(self, number: int, operand: Operand, item: int, refilling: int) -> Floats:
         """How many of the chunks that tile loops of a dimension make are in the last visit of an output's item, or in
-        the first one of another's, where loops of segments before ``refilling`` that its operand does not use end it."""
+        the first one of another's, where loops of segments before ``refilling`` that its operand does not use end it.
+        """
         part = self.parts[number]
         inside, last = item + 1 if part.dim in operand.dims else refilling, self.structure.tile_items
         outer = ENDS if operand.role == "output" else FIRST
@@ -323,8 +324,8 @@ class Builder:
         return self.spread(number, part.count((*modes, CUT), NUMBER))
 
     def tops(self, numbers: tuple[int, ...], until: int) -> tuple[tuple[int, Floats, Floats], ...]:
-        """Two dimensions, each with the segments of its own innermost loop and of the other's. Only the innermost of the
-        two can be the loop that moves a window; in one segment either can."""
+        """Two dimensions, each with the segments of its own innermost loop and of the other's. Only the innermost of
+        the two can be the loop that moves a window; in one segment either can."""
         one, two = (_top(self.spread(number, self.parts[number].segments(until))) for number in numbers)
         return (numbers[0], one, two), (numbers[1], two, one)
 

@@ -29,17 +29,17 @@ class Component:
     item j's parent hands over, ``writes[:, j, s]`` those that all instances of item j receive, when loops of segments
     before s refill; for what passes the scratchpad by or comes from it (``Structure.steps_count``) ``streams`` is at
     most the same in one tile step, and its part ``streams_share`` while a window moves; ``ending`` is at least the same
-    in the last step, ``streams_served`` and ``ending_served`` are those of the multipliers;
-    ``reads_sliding`` and ``writes_sliding`` are the same while a window moves (one segment for all, unless
-    ``repeated_windows``). Of ``visits`` the share that brings anything is ``filled[:, j, 0]`` at least, ``filled[:, j,
-    1]`` while a window moves. ``served[:, o]`` are
-    the words that the multipliers take of operand o. ``footprint`` and ``first`` are the most and the first words at an
-    item, or less where padding hides how many they are; ``widest`` is never below the most, ``ring`` are those that an
-    item loaded ahead has room for if no other component has loops above it. ``last`` are the words of
-    the output's last tile, ``points`` the compute steps, ``step`` those of the largest tile step, ``final`` those of
-    the last one at least, ``steps`` the tile steps, ``used`` the positions per axis. ``visits[:, j, s]`` counts the refills of item j. ``lasting[:, j, s]`` are the tile
-    steps of its first visit, or of its last one if it is the output's. ``above[:, j]`` has a bit for every segment with a loop that item j's operand uses, ``beside``
-    one it does not.
+    in the last step, ``streams_served`` and ``ending_served`` are those of the multipliers; ``reads_sliding`` and
+    ``writes_sliding`` are the same while a window moves (one segment for all, unless ``repeated_windows``). Of
+    ``visits`` the share that brings anything is ``filled[:, j, 0]`` at least, ``filled[:, j, 1]`` while a window moves.
+    ``served[:, o]`` are the words that the multipliers take of operand o. ``footprint`` and ``first`` are the most and
+    the first words at an item, or less where padding hides how many they are; ``widest`` is never below the most,
+    ``ring`` are those that an item loaded ahead has room for if no other component has loops above it. ``last`` are the
+    words of the output's last tile, ``points`` the compute steps, ``step`` those of the largest tile step, ``final``
+    those of the last one at least, ``steps`` the tile steps, ``used`` the positions per axis. ``visits[:, j, s]``
+    counts the refills of item j. ``lasting[:, j, s]`` are the tile steps of its first visit, or of its last one if it
+    is the output's. ``above[:, j]`` has a bit for every segment with a loop that item j's operand uses, ``beside`` one
+    it does not.
     """
 
     dims: tuple[str, ...]
@@ -214,7 +214,6 @@ def component(
     return Component(
         dims, tables, rows, reads, writes, streams, reads_sliding, writes_sliding, visits, served,
         streams_served, share, filled, ending, ending_sliding, ending_served, footprint, first,
-        widest, ring, flat(last), flat(points), flat(step), flat(final), flat(steps), lasting, used_positions, above, beside,
-        loops, window,
+        widest, ring, flat(last), flat(points), flat(step), flat(final), flat(steps), lasting, used_positions, above,
+        beside, loops, window,
     )  # fmt: skip
-

@@ -307,8 +307,8 @@ class Columns:
         for column, parts in enumerate(self.whole):
             logs[:, column] = np.concatenate(parts)
         fewer: tuple[Any, ...] = self.less, self.words, self.still_words, self.widest
+        counted: tuple[Any, ...] = self.runs, self.filled, self.still_filled, self.when, self.stored, self.lasting
         return Sharper(
             logs, self.columns, self.still, self.kinds, self.items, self.sources, self.apart, segments, inner, loops,
-            slides, beside, self.widths, self.plain, *others, *fewer, self.runs, self.filled, self.still_filled, self.when,
-            self.stored, self.lasting, *axes,
+            slides, beside, self.widths, self.plain, *others, *fewer, *counted, *axes,
         )  # fmt: skip

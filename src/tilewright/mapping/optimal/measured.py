@@ -8,7 +8,16 @@ from tilewright.mapping.optimal.assumed import Case, segments_known
 from tilewright.mapping.optimal.chains import Floats
 from tilewright.mapping.optimal.costs import Costs, Layout, turns_taken
 from tilewright.mapping.optimal.forms import TINY, Feature
-from tilewright.mapping.optimal.transfer_kernels import FILLED, FILLED_SLIDING, FOOTPRINT, INNER, ITEM, OPENING, RING, WIDEST
+from tilewright.mapping.optimal.transfer_kernels import (
+    FILLED,
+    FILLED_SLIDING,
+    FOOTPRINT,
+    INNER,
+    ITEM,
+    OPENING,
+    RING,
+    WIDEST,
+)
 
 STILL = "still "  # before features of windows that do not slide
 HALF = "half "  # before those of half as much

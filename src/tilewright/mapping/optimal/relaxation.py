@@ -225,7 +225,9 @@ class _Relaxation(Measured):
 
     def slid(self, what: str, j: int) -> bool:
         """Whether a feature counts less while a window slides."""
-        return what in ("reads", "writes", "filled", "ending") and any(self.slides(j, c) for c in range(len(self.tables)))
+        return what in ("reads", "writes", "filled", "ending") and any(
+            self.slides(j, c) for c in range(len(self.tables))
+        )
 
     def each(self, what: str, j: int, segment: int) -> list[Feature]:
         """A feature of an item for every segment that may refill it."""
