@@ -220,9 +220,8 @@ def bound(rows, table, s, cost, scratch):
             edges = np.ceil(opening / cost.dram_read_rate + cost.setup * opening_runs - 1e-6)
             if s.memory[s.first_output] == s.pad:
                 edges += np.ceil(last * s.output_bits / 8 / cost.dram_write_rate - 1e-6)
-                edges += (
-                    cost.setup * fewest_runs(rows, table, s, s.first_output, s.at_points + 1) if cost.setup > 0 else 0.0
-                )
+                if cost.setup > 0:
+                    edges += cost.setup * fewest_runs(rows, table, s, s.first_output, s.at_points + 1)
             cycles = max(tile + edges, dma)
             if chosen and not _enough(s, energy + cycles * cost.leakage_pj, cycles):
                 # Without what comes again: of that it is not known in which steps it does.

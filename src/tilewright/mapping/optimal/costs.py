@@ -32,7 +32,7 @@ class Layout(NamedTuple):
     at_used: int
     at_free: int
     at_score: int
-    at_lasting: Any
+    at_lasting: Any  # of items that DRAM feeds
     window: Any  # per component and item
     repeated: bool  # whether words while windows slide are told apart by segments
     parent: Any

@@ -130,8 +130,8 @@ def _lasting(node: Node) -> Floats:
 class Heads:
     """The candidates of a node that are told apart, and those that ``follow`` them; ``rows`` are their numbers, one
     component after the other, ``tiles`` their codes, ``used`` what tells them apart: first, in columns before
-    ``segments``, what they take of memories further in, those of items' innermost loops and the tiles of one step, then
-    the positions that they take."""
+    ``segments``, what they take of memories further in, which visits last, the segments of items' innermost loops and
+    the tiles of one step, then the positions that they take."""
 
     node: Node
     follow: list[Led]

@@ -179,13 +179,13 @@ def _runs(f, stretched, last, rest, rows, starts, s, shift, own, moves, out, fil
     ``stretched`` are its refills, fewer by ``rest`` where they cover what there is along component ``last``."""
     j, total = s.runs[f], 0.0
     for c in range(len(starts) - 1):
-        least = np.inf
+        least, whole = np.inf, _extent(c, j, s) - EQUAL
         for k in range(starts[c], starts[c + 1]):
             value = out[f, k]
             if stretched >> c & 1:
                 column = s.filled[f, own[j, k]] if moves[j, k] else s.still_filled[f, own[j, k]]
                 value = s.logs[rows[k], column] + (shift if c == 0 else 0.0)
-            if c == last and s.logs[rows[k], s.widest[j]] >= _extent(c, j, s) - EQUAL:
+            if c == last and s.logs[rows[k], s.widest[j]] >= whole:
                 value -= rest
             if fill:
                 out[f, k] = value
