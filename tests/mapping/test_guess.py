@@ -35,7 +35,7 @@ def errors(machine: str, nest: LoopNest) -> list[tuple[float, float]]:
             continue
         starts = np.concatenate([[0], np.cumsum([len(rows) for rows in node.numbers])])[:-1]
         table, machine_costs = np.concatenate(node.tables), node.origin.machine
-        for seed in range(2):
+        for seed in range(5):
             rows, _ = walk(node, 3000, seed)
             exact = [
                 evaluate(problem, one).cycles

@@ -205,9 +205,3 @@ def test_an_interrupt_keeps_the_best_so_far_and_a_bound_that_holds(method: str, 
     assert found.interrupted
     assert not whole.interrupted
     assert found.bound <= whole.cost.edp <= found.cost.edp
-
-
-def test_refills_of_a_dimension_on_two_axes_may_bring_nothing() -> None:
-    arch = MACHINES["two levels, double buffers"]
-    problem = default_problem(einsum("O[y] += I[y+r,y] * W[r]", y=4, r=3), arch, arch.layout)
-    assert not agree(problem, ("latency", "edp"))

@@ -281,10 +281,6 @@ class Builder:
         of the operand moves a window of this component, if one can."""
         plain: Floats = np.ones((1,) * len(self.parts))
         moving: list[Floats] = []
-        used = [number for _, numbers in self.windows(operand) for number in numbers]
-        if len(used) > len(set(used)):  # of a dimension on two axes it is not known how often both bring anything
-            often = prod((self.refills(n, operand, at.until, 0) for n in set(used)), start=plain)
-            return 1 / often, 1 / often
         for axis, numbers in self.windows(operand):
             refills = prod((self.refills(n, operand, at.until, 0) for n in numbers), start=np.ones_like(plain))
             touched = touched_indices(axis, self.nest.extents)
