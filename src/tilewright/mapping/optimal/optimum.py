@@ -291,7 +291,7 @@ class Search:
         """Orders of keeps with their candidates, in cases; on the way better mappings, if there should be some."""
         nodes = [node for node in self.roots([(one, choice) for one in orders]) if node is not None]
         if self.free and "tangent" in self.rules:
-            nodes = [part for node in nodes for part in told_once(node)]
+            nodes = [part for node in nodes for part in (told_once(node) if node.origin.structure.deep else [node])]
         if plunging:
             self.plunge([node for node in nodes if not node.held])
         return nodes
