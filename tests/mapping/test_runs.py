@@ -59,7 +59,7 @@ def test_runs_are_no_more_than_there_are_and_as_many_without_read_backs(machine:
     rng = np.random.default_rng(3)
     judged = equal = 0
     for root in roots(problem, "latency", 4):
-        for _ in range(150):
+        for _ in range(60):
             rows = [int(len(numbers) * rng.random() ** 2) for numbers in root.numbers]
             found = islice(every_mapping(root.origin.structure, root.tiles(rows)), 200)
             costs = [evaluate(problem, mapping) for mapping in found if not problems(problem, mapping)]
@@ -70,7 +70,7 @@ def test_runs_are_no_more_than_there_are_and_as_many_without_read_backs(machine:
             if not any(traffic.cause == "readback" for traffic in costs[0].traffic):  # those of read-backs are left out
                 judged += 1
                 equal += runs > real - 0.5
-    assert judged > 20
+    assert judged > 10
     assert equal >= 0.95 * judged
 
 
@@ -100,7 +100,7 @@ def test_what_is_left_out_another_order_of_keeps_has(machine: str, layer: LoopNe
         parts, structure = told_once(root), root.origin.structure
         # No combination is in two parts.
         masks = [[np.isin(a, b) for a, b in zip(root.numbers, part.numbers, strict=True)] for part in parts]
-        for _ in range(300):
+        for _ in range(150):
             rows = [int(len(numbers) * rng.random()) for numbers in root.numbers]
             held = sum(all(mask[row] for mask, row in zip(own, rows, strict=True)) for own in masks)
             assert held <= 1
@@ -114,7 +114,7 @@ def test_what_is_left_out_another_order_of_keeps_has(machine: str, layer: LoopNe
                 if place[structure.items[j].operand] > place[structure.items[j + 1].operand]
             ]
             assert any(same(structure, structure.swapped(j), tiles, j) for j in pairs)
-    assert judged > 50
+    assert judged > 30
 
 
 def same(one: Structure, other: Structure, tiles: dict[str, tuple[int, ...]], j: int) -> bool:
