@@ -113,20 +113,26 @@ def told_once(node: Node) -> list[Node]:
     Two neighbours on the scratchpad without a loop between them, and without one above both that the second does not
     use, may stand the other way round: the order with the operands in the nest's order is kept.
     """
-    structure, barriers = node.origin.structure, node.origin.where.barrier
-    place = {operand.name: k for k, operand in enumerate(structure.problem.nest.operands)}
-    parts = [node]
+    structure, parts = node.origin.structure, [node]
     for j in range(structure.tile_items - 1):
-        one, other = structure.items[j], structure.items[j + 1]
-        free = one.memory == other.memory and barriers[j] < 0 and barriers[j + 1] < 0
-        if place[one.operand] > place[other.operand] and free and _may_swap(structure, j):
+        alike = structure.items[j].memory == structure.items[j + 1].memory
+        if alike and _free(structure, j) and _exchanged(structure, j) and _free(structure.swapped(j), j):
             parts = [apart for part in parts for apart in _with_loops(part, j)]
     return parts
 
 
-def _may_swap(structure: Structure, j: int) -> bool:
-    other = structure.swapped(j)
-    return other.axis_places == structure.axis_places and other.barriers[j] < 0 and other.barriers[j + 1] < 0
+def _free(structure: Structure, j: int) -> bool:
+    """Whether nothing holds the j-th item and the next one in place."""
+    return max(structure.barriers[j : j + 2]) < 0
+
+
+def _exchanged(structure: Structure, j: int) -> bool:
+    """Whether the j-th item and the next one stand against the nest's order, and could stand in it: then the order of
+    keeps that has them so says the same of what does not tell them apart."""
+    place = [operand.name for operand in structure.problem.nest.operands].index
+    if place(structure.items[j].operand) <= place(structure.items[j + 1].operand):
+        return False
+    return structure.swapped(j).axis_places == structure.axis_places
 
 
 def _with_loops(node: Node, j: int) -> list[Node]:
@@ -149,15 +155,14 @@ def _with_loops(node: Node, j: int) -> list[Node]:
 def said_elsewhere(node: Node) -> bool:
     """Whether two neighbours without any loop between them, nor above the first, stand the other way round in another
     order: the same mappings. The one with the operands in the nest's order is kept."""
-    structure, barriers, inner = node.origin.structure, node.origin.where.barrier, node.case.inner
-    place = {operand.name: k for k, operand in enumerate(structure.problem.nest.operands)}
-    items = structure.items
-    for j in range(len(items) - 1):
+    structure, inner = node.origin.structure, node.case.inner
+    barriers = structure.barriers
+    for j in range(len(structure.items) - 1):
         first, second = inner[j], inner[j + 1]
-        if first is None or second is None or place[items[j].operand] <= place[items[j + 1].operand]:
+        if first is None or second is None:
             continue
         empty = first < min(j, barriers[j] + 1) and second < min(j + 1, barriers[j + 1] + 1)
-        if empty and structure.swapped(j).axis_places == structure.axis_places:
+        if empty and _exchanged(structure, j):
             return True
     return False
 

@@ -200,12 +200,8 @@ class Sharper(NamedTuple):
         windows = -self.inner[:, self.windows.any(axis=0)]
         known = self.segments, self.inner, windows, self.loops, ~self.slides, self.fewer_beside, self.several[:, None]
         whole = np.hstack([self.logs[:, lower], -self.logs[:, shares], -self.logs[:, one_less], *known])
-        return [
-            np.hstack([own, -own_logs[:, self.along_runs(c)]])
-            for c, (own, own_logs) in enumerate(
-                zip(np.split(whole, offsets[1:-1]), np.split(self.logs, offsets[1:-1]), strict=True)
-            )
-        ]
+        parts = zip(np.split(whole, offsets[1:-1]), np.split(self.logs, offsets[1:-1]), strict=True)
+        return [np.hstack([own, -logs[:, self.along_runs(c)]]) for c, (own, logs) in enumerate(parts)]
 
     def along_runs(self, c: int) -> Any:
         """The columns of tiles that runs go along a component of."""

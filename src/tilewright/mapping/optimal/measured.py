@@ -77,10 +77,6 @@ class Measured:
             values = table[:, where.at_points] / (
                 table[:, where.at_visits[j] + segment] * table[:, where.at_points + 2]
             )
-        elif what == "opening runs":
-            values = table[:, where.at_item[j] + OPENING]
-        elif what == "last runs":
-            values = table[:, where.at_points + 1]
         else:
             values = self.moved(what.endswith("writes"), j, segment, c, still=what.startswith(STILL))
         found: Floats = np.log(np.maximum(values, TINY))

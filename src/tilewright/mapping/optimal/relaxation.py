@@ -204,7 +204,7 @@ class _Relaxation(Measured):
         elif what == "once":
             found.by_condition(f, j, ("one" if segment else "reads", j, 0), kind=IF_ONCE)
         elif what in ("opening runs", "last runs"):
-            found.fixed(f, (what, j, segment))
+            found.fixed(f, (what.removesuffix(" runs"), j, segment))
             found.in_runs(f, j, ("widest", j, 0), *([("one", j, 0)],) * 2)
         else:
             whole = what.removeprefix(LESS)
