@@ -29,7 +29,7 @@ from tilewright.mapping.text import format_mapping, parse_mapping
 if TYPE_CHECKING:
     from tilewright.mapping.optimal.compiling import Progress
 
-MODEL_VERSION = 19  # raise it with every change of the model or of what the search promises
+MODEL_VERSION = 20  # raise it with every change of the model or of what the search promises
 MOST_ROWS = 50_000
 _TABLE = "create table if not exists mappings (key text primary key, used real not null, document text not null)"
 

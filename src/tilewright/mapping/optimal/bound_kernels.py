@@ -16,6 +16,7 @@ from tilewright.mapping.optimal.transfer_kernels import (
     EDP,
     ENERGY,
     FOOTPRINT,
+    INNER,
     LATENCY,
     LOOPS,
     OPENING,
@@ -80,7 +81,10 @@ def bound(rows, table, s, cost, scratch):
                 # With one loop there is a ring, or two footprints, in one component alone. While candidates are not
                 # single there may be more loops, and then there are two footprints of all.
                 words = min(ahead, 2 * words)
-            size = np.ceil(words * s.narrow_bits[j] / 8 - 1e-9)
+            bits = s.narrow_bits[j]
+            if s.next_output[j] >= 0 and _partial(rows, table, s, s.next_output[j]):
+                bits = s.accumulator_bits
+            size = np.ceil(words * bits / 8 - 1e-9)
             total += np.ceil(size / s.aligned[j]) * s.aligned[j]
         if total > s.capacity[group]:
             return np.inf, np.inf, np.inf
@@ -177,11 +181,7 @@ def bound(rows, table, s, cost, scratch):
                 energy += child_back * wide * cost.link_pj
         following = s.next_output[k]
         if following >= 0:
-            held = s.output_bits / 8
-            refilling = int(scratch[2 * items + following])
-            for c in range(n):
-                if int(table[rows[c], s.at_item[following] + BESIDE]) & ((1 << refilling) - 1):
-                    held = wide
+            held = wide if _partial(rows, table, s, following) else s.output_bits / 8
             coming = scratch[following]
         else:
             held, coming = wide, scratch[served + s.output_operand]
@@ -252,6 +252,18 @@ def bound(rows, table, s, cost, scratch):
     if s.objective == WITHIN:
         return max(scored, max(energy / s.most_energy, cycles / s.most_cycles)), energy, cycles
     return max(scored, np.ceil(traffic - 1e-6) + 0.49 * energy / cost.most_pj), energy, cycles
+
+
+@leaf
+def _partial(rows, table, s, j):
+    """Whether visits of the results' item j leave partial sums: loops of other dimensions stand before what refills it,
+    so that the item that it drains into is as wide as they are."""
+    inner, beside = -1, 0
+    for c in range(len(rows)):
+        row = table[rows[c]]
+        inner, beside = max(inner, int(row[s.at_item[j] + INNER])), beside | int(row[s.at_item[j] + BESIDE])
+    refilling = max(inner, 0) if inner <= s.barrier[j] else j
+    return beside & ((1 << refilling) - 1) != 0
 
 
 @leaf

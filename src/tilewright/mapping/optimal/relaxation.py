@@ -199,6 +199,8 @@ class _Relaxation(Measured):
             # Of mappings that need but one footprint none has two loops above the item.
             single = self.where.doubles[j] == 1 and segment == 1 and j not in self.case.once
             found.by_loops(f, j, (what, j, segment)) if single else found.fixed(f, (what, j, segment))
+            if self.where.output[j] and self.where.narrow_bits[j] < self.where.accumulator_bits:
+                found.widths[f] = self.where.next_output[j]
         elif what == "several":
             found.by_condition(f, 0, ("step", 0, 0), kind=IF_SEVERAL)
         elif what == "once":
