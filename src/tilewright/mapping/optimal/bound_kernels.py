@@ -16,7 +16,6 @@ from tilewright.mapping.optimal.transfer_kernels import (
     EDP,
     ENERGY,
     FOOTPRINT,
-    INNER,
     LATENCY,
     LOOPS,
     OPENING,
@@ -26,9 +25,11 @@ from tilewright.mapping.optimal.transfer_kernels import (
     TRAFFIC,
     WITHIN,
     busiest_words,
+    counted_before,
     ending_words,
     exposed_cycles,
     fewest_runs,
+    gives_way_to,
     idle_cycles,
     moved_runs,
     noted_at,
@@ -60,6 +61,7 @@ def bound(rows, table, s, cost, scratch):
         taken *= table[rows[c], s.at_points + 4]
     if taken > s.most_steps:
         return np.inf, np.inf, np.inf
+    words_moved(rows, table, s, scratch)
     # Room.
     for group in range(len(s.capacity)):
         if s.capacity[group] == np.inf:
@@ -82,13 +84,12 @@ def bound(rows, table, s, cost, scratch):
                 # single there may be more loops, and then there are two footprints of all.
                 words = min(ahead, 2 * words)
             bits = s.narrow_bits[j]
-            if s.next_output[j] >= 0 and _partial(rows, table, s, s.next_output[j]):
+            if s.next_output[j] >= 0 and _partial(rows, table, s, scratch, s.next_output[j]):
                 bits = s.accumulator_bits
             size = np.ceil(words * bits / 8 - 1e-9)
             total += np.ceil(size / s.aligned[j]) * s.aligned[j]
         if total > s.capacity[group]:
             return np.inf, np.inf, np.inf
-    words_moved(rows, table, s, scratch)
     points, last, step, final, steps = 1.0, 1.0, 1.0, 1.0, 1.0
     parallel, chosen = 0, True
     served = 3 * items
@@ -181,7 +182,7 @@ def bound(rows, table, s, cost, scratch):
                 energy += child_back * wide * cost.link_pj
         following = s.next_output[k]
         if following >= 0:
-            held = wide if _partial(rows, table, s, following) else s.output_bits / 8
+            held = wide if _partial(rows, table, s, scratch, following) else s.output_bits / 8
             coming = scratch[following]
         else:
             held, coming = wide, scratch[served + s.output_operand]
@@ -255,15 +256,15 @@ def bound(rows, table, s, cost, scratch):
 
 
 @leaf
-def _partial(rows, table, s, j):
+def _partial(rows, table, s, scratch, j):
     """Whether visits of the results' item j leave partial sums: loops of other dimensions stand before what refills it,
     so that the item that it drains into is as wide as they are."""
-    inner, beside = -1, 0
+    gives_way = gives_way_to(s, scratch, j)
     for c in range(len(rows)):
-        row = table[rows[c]]
-        inner, beside = max(inner, int(row[s.at_item[j] + INNER])), beside | int(row[s.at_item[j] + BESIDE])
-    refilling = max(inner, 0) if inner <= s.barrier[j] else j
-    return beside & ((1 << refilling) - 1) != 0
+        counted = counted_before(s, scratch, j, c, gives_way)
+        if int(table[rows[c], s.at_item[j] + BESIDE]) & ((1 << counted) - 1):
+            return True
+    return False
 
 
 @leaf

@@ -75,12 +75,12 @@ def sharpened(rows, starts, s, turn, along, out):
     _range(rows, starts, s.segments, segments, highest)
     _given_way(s, turn, segments, highest, known, later, may_later)
     _place(rows, starts, s, along, later, segments, inner, loops, enough, own, kept, moves, two)
-    _shift(rows, starts, s, segments, highest, may_later, own, moves, shift, slopes, columns, scratch)
+    _shift(rows, starts, s, segments, highest, later, may_later, own, moves, shift, slopes, columns, scratch)
     _fill(rows, starts, s, shift, slopes, columns, own, kept, moves, two, out)
 
 
 @leaf
-def _shift(rows, starts, s, segments, highest, may_later, own, moves, shift, slopes, columns, scratch):
+def _shift(rows, starts, s, segments, highest, later, may_later, own, moves, shift, slopes, columns, scratch):
     """What features are more by in the whole part, and of which of the ``columns`` what power they contain."""
     several, brief = _several(rows, starts, s), _brief(s.stored, rows, starts, s, highest, may_later)
     for f in range(len(s.kinds)):
@@ -103,7 +103,7 @@ def _shift(rows, starts, s, segments, highest, may_later, own, moves, shift, slo
             shift[f] = NOTHING
             for i in range(s.sources.shape[1]):
                 slopes[f, i] = 0.0
-        if s.widths[f] >= 0 and _wide(rows, starts, s, s.widths[f], segments):
+        if s.widths[f] >= 0 and _wide(rows, starts, s, s.widths[f], segments, later):
             shift[f] += s.wider
 
 
@@ -281,13 +281,13 @@ def _most_segment(c, j, highest, may_later):
 
 
 @leaf
-def _wide(rows, starts, s, j, segments):
+def _wide(rows, starts, s, j, segments, later):
     """Whether an item surely holds partial sums."""
     for c in range(len(starts) - 1):
         every = True
         for k in range(starts[c], starts[c + 1]):
-            own = _beside(s.segments[rows[k], j], j, c, segments)
-            every = every and s.beside[rows[k], j] & ((1 << max(own, 0)) - 1) != 0
+            before = _refilled_before(_beside(s.segments[rows[k], j], j, c, segments), j, later[c, j])
+            every = every and s.beside[rows[k], j] & ((1 << before) - 1) != 0
         if every:
             return True
     return False

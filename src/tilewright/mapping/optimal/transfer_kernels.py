@@ -47,19 +47,12 @@ def words_moved(rows, table, s, scratch):
         # above it counts. Held in place it cannot move up, and loops further in than its last leave it alone.
         stays = inner <= s.barrier[j]
         refilling = max(inner, 0) if stays else j
+        scratch[2 * items + j] = refilling
         r, w, best_r, best_w = 1.0, 1.0, 1.0, 1.0
-        gives_way = False
-        if stays and inner >= 0:
-            for i in range(items):
-                gives_way |= s.before[i, j] and scratch[3 * items + s.operands + i] == inner
+        gives_way = gives_way_to(s, scratch, j)
         for c in range(n):
             row = table[rows[c]]
-            counted = refilling
-            if gives_way:
-                # In its last segment, loops of items that are to stay longer stand before its own.
-                for i in range(items):
-                    if s.before[i, j] and s.turns_all[i, j, c] and scratch[3 * items + s.operands + i] == inner:
-                        counted = min(inner + 1, j)
+            counted = counted_before(s, scratch, j, c, gives_way)
             mine, my_writes = row[at + ITEM + counted], row[at + ITEM + j + 1 + counted]
             r *= mine
             w *= my_writes
@@ -72,7 +65,31 @@ def words_moved(rows, table, s, scratch):
                 elif inner >= 0 and row[at + INNER] == inner:
                     best_r = min(best_r, reads_sliding / max(mine, 1e-300))
                     best_w = min(best_w, writes_sliding / max(my_writes, 1e-300))
-        scratch[j], scratch[items + j], scratch[2 * items + j] = r * best_r, w * best_w, refilling
+        scratch[j], scratch[items + j] = r * best_r, w * best_w
+
+
+@leaf
+def gives_way_to(s, scratch, j):
+    """Whether items that are to stay in place longer have their innermost loops in the segment of an item's own."""
+    items = len(s.parent)
+    inner, gives_way = scratch[3 * items + s.operands + j], False
+    if 0 <= inner <= s.barrier[j]:
+        for i in range(items):
+            gives_way |= s.before[i, j] and scratch[3 * items + s.operands + i] == inner
+    return gives_way
+
+
+@leaf
+def counted_before(s, scratch, j, c, gives_way):
+    """The segment before which loops of a component count as refills of an item: in its last segment, loops of items
+    that it gives way to stand before its own."""
+    items = len(s.parent)
+    inner, counted = int(scratch[3 * items + s.operands + j]), int(scratch[2 * items + j])
+    if gives_way:
+        for i in range(items):
+            if s.before[i, j] and s.turns_all[i, j, c] and scratch[3 * items + s.operands + i] == inner:
+                counted = min(inner + 1, j)
+    return counted
 
 
 @leaf
