@@ -87,21 +87,6 @@ def fewer_tiles(chunk: int, split: Split) -> tuple[int, ...]:
     return few_tiles(chunk, split)[::2] if chunk > 16 else few_tiles(chunk, split)
 
 
-@lru_cache(maxsize=4096)
-def near_tiles(chunk: int, split: Split, tile: int, reach: int) -> tuple[int, ...]:
-    """As many even tiles to either side of a given one, that one if it can be, and the chunk itself.
-
-    >>> near_tiles(64, Split(0, -1, 0, True), 16, 1)
-    (64, 22, 16, 13)
-    """
-    options = even_tiles(chunk, split)
-    place = min(range(len(options)), key=lambda k: abs(options[k] - tile))
-    some = {chunk, *options[max(0, place - reach) : place + reach + 1]}
-    if tile < chunk and tile in every_tile(chunk, split):
-        some.add(tile)
-    return tuple(sorted(some, reverse=True))
-
-
 @dataclass(frozen=True)
 class Choice:
     """Which tiles are tried at a place, how many loops a dimension may have in all, and what chains have to be like."""
@@ -114,13 +99,9 @@ class Choice:
     most_cycles: float = float("inf")  # leave out what takes longer to compute, whatever other dimensions do
     given: tuple[tuple[str, int, int], ...] = ()  # dimension, segment and tile of loops that are not to be chosen
     spread: tuple[tuple[str, int, int], ...] = ()  # dimension, axis and the positions that it takes
-    near: tuple[tuple[str, int, int, int, int], ...] = ()  # dimension, segment, axis, tile and reach: of all places
 
     def tiles_of(self, dim: str) -> Callable[[int, Split], tuple[int, ...]]:
-        """The tiles that are tried of a dimension: those that are asked for as well, unless only near ones are."""
-        around = {(segment, axis): where for name, segment, axis, *where in self.near if name == dim}
-        if around:
-            return lambda chunk, split: near_tiles(chunk, split, *around[split.segment, split.axis])
+        """The tiles that are tried of a dimension: those that are asked for as well."""
         wanted = self.constraints.tiles(dim)
         given = {segment: tile for name, segment, tile in self.given if name == dim}
         if given:

@@ -13,7 +13,7 @@ from tilewright.mapping.optimal.cases import TIMED, Node
 from tilewright.mapping.optimal.chains import EVEN, FEW, FEWER, WHOLE, Choice
 from tilewright.mapping.optimal.judge import Proof
 from tilewright.mapping.optimal.lattice import shortest_paths
-from tilewright.mapping.optimal.pairs import by_pairs
+from tilewright.mapping.optimal.neighbours import Improved, improved
 from tilewright.mapping.optimal.parts import Heads
 from tilewright.mapping.optimal.structure import Structure
 from tilewright.mapping.optimal.threads import THREADS, side_by_side
@@ -35,6 +35,7 @@ MOST_ORDERS = 48  # of loops, in which a combination is evaluated at once
 PAIRED, MOST_PAIRED = 2, 12  # orders of keeps whose pairs of components are searched: without success, at most
 WORTH, ALIKE, SHARE = 0.995, 1.02, 0.2  # what a success is, what is the same; the share of the time for one way
 NEARLY = 0.97  # a guess as a share of the best that may be better yet
+LONGEST = 3.0  # seconds for one way
 POLISHED, POLISHED_FLAT, POLISHING = 8, 2, 2000  # finds whose positions are tried with other tiles; tangents for that
 
 Find = tuple[float, Structure, dict[str, tuple[int, ...]]]  # bound, order of keeps, tiles
@@ -144,12 +145,12 @@ def pair_all(search: Search, proving: bool) -> None:
 def _share(search: Search) -> float:
     """Until when (of ``monotonic``) to look for better mappings in one way."""
     now = monotonic()
-    return np.inf if search.deadline is None else now + SHARE * (search.deadline - now)
+    return np.inf if search.deadline is None else now + min(SHARE * (search.deadline - now), LONGEST)
 
 
-def _paired(node: Node) -> tuple[Node, Any, float, int]:
+def _paired(node: Node) -> Improved:
     rows, value = walk(node, GLANCE, 0)
-    return by_pairs(node.guessing, rows, value)
+    return improved(node.guessing, rows, value)
 
 
 def polish_all(search: Search) -> None:

@@ -27,9 +27,7 @@ from tilewright.mapping.optimal.cases import Node, solved
 from tilewright.mapping.optimal.chains import EVEN, EVERY, Choice, Floats, chain_number
 from tilewright.mapping.optimal.compiling import Progress, compiling_told
 from tilewright.mapping.optimal.components import components
-from tilewright.mapping.optimal.costs import (
-    turns_taken,
-)
+from tilewright.mapping.optimal.costs import turns_taken
 from tilewright.mapping.optimal.early import (
     DIP_ORDERS,
     MOST_CANDIDATES,
@@ -53,11 +51,11 @@ from tilewright.mapping.optimal.glances import (
 )
 from tilewright.mapping.optimal.judge import Judge, Proof
 from tilewright.mapping.optimal.lattice import least_in_trees, shortest_paths
-from tilewright.mapping.optimal.near import climb_all
 from tilewright.mapping.optimal.orders import Orders, Waiting
 from tilewright.mapping.optimal.parts import explored
 from tilewright.mapping.optimal.profiles import Profiles
 from tilewright.mapping.optimal.realize import every_mapping, mappings
+from tilewright.mapping.optimal.restarts import start_again
 from tilewright.mapping.optimal.roots import TANGENTS, Tally, least_of, root
 from tilewright.mapping.optimal.structure import Structure
 from tilewright.mapping.optimal.threads import MANY, THREADS, side_by_side
@@ -72,7 +70,9 @@ SMALL, SMALLER, EASY = 500_000, 2_000, 50  # combinations, and bounds that are f
 TRIAL = 50_000  # bounds of a sweep
 KEPT_ROWS, FEW_TANGENTS, DEEP = 40_000, 7, 60
 PLUNGES, AT_ONCE = 2, 16
-MUCH_TOLD = 16  # parts that have been told apart without an end: then a search for better mappings pays
+# Parts that have been told apart without an end, and bounds so far below the best mapping: then a search for a better
+# one pays.
+MUCH_TOLD, FAR = 16, 0.9
 MOST_WAITING = 2**30  # bytes of the candidates of all orders of keeps that are kept while they wait
 Queue = list[tuple[float, int, Node | Waiting]]
 RULES = frozenset({"tangent", "candidate", "dominated", "bound"})
@@ -245,11 +245,11 @@ class Search:
                     continue
                 for case in own:
                     self.put(queue, case)
-        told, climbed = 0, False
+        told, again = 0, False
         while queue:
-            if told >= MUCH_TOLD and not climbed:
-                climb_all(self, budget)
-                climbed = True
+            if not again and (told >= MUCH_TOLD or queue[0][0] < np.log(FAR * self.judge.limit())):
+                start_again(self, [node for _, _, node in sorted(queue, key=lambda one: one[:2])], budget)
+                again = True
             bound, _, node = heappop(queue)
             if bound >= np.log(self.judge.limit()):
                 self.pruned["tangent"] += 1 + len(queue)

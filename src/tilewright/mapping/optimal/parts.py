@@ -13,13 +13,13 @@ from tilewright.mapping.optimal.chains import Floats, IntTable
 from tilewright.mapping.optimal.forms import MIXED, TINY, Relaxed, starts_of
 from tilewright.mapping.optimal.profiles import NONE, Cuts
 from tilewright.mapping.optimal.threads import aside
-from tilewright.mapping.optimal.transfer_kernels import DOUBLE, FOOTPRINT
+from tilewright.mapping.optimal.transfer_kernels import DOUBLE, FOOTPRINT, LOOPS
 from tilewright.workload.nest import LoopNest, Operand
 
 ROUNDS, STEPS = 8, 6  # of a tangent of a part: fewer than those of a case
 NODES_A_TANGENT, ROWS_A_NODE = 150, 8  # what a tangent costs, in bounds, and rows that it prices as one bound
 FEW, ALONE = 12_000, 64  # combinations that are looked at one by one, and that are bounded if no more are left
-FAR_APART = 100.0  # more than any logarithm of tiles or positions
+FAR_APART, APART = 100.0, 50.0  # more than any logarithm of tiles or positions
 FEW_TANGENTS = 60  # in which positions are told apart, or all else comes no later
 
 
@@ -126,12 +126,21 @@ def _lasting(node: Node) -> Floats:
     return np.where(flags > 1, FAR_APART, 0.0)
 
 
+def _ahead(node: Node) -> Floats:
+    """Whether candidates have a loop above what is loaded ahead, which then takes twice the room."""
+    where = node.origin.where
+    items = [j for j in range(len(where.parent)) if where.doubles[j] == 1]
+    columns = np.array([where.at_item[j] + LOOPS for j in items], dtype=np.int64)
+    loops: Floats = np.concatenate([table[:, columns] for table in node.tables])
+    return np.where(loops > 0, APART, 0.0)
+
+
 @dataclass(frozen=True, eq=False)
 class Heads:
     """The candidates of a node that are told apart, and those that ``follow`` them; ``rows`` are their numbers, one
     component after the other, ``tiles`` their codes, ``used`` what tells them apart: first, in columns before
-    ``segments``, what they take of memories further in, which visits last, the segments of items' innermost loops and
-    the tiles of one step, then the positions that they take."""
+    ``segments``, what they take of memories further in, which visits last, above what there are loops, the segments of
+    items' innermost loops and the tiles of one step, then the positions that they take."""
 
     node: Node
     follow: list[Led]
@@ -153,7 +162,7 @@ class Heads:
         each = Led.of if led else Led.alone
         follow = [each(log, share) for log, share in zip(sharp.comparable(offsets), shares, strict=True)]
         rows = np.concatenate([begin + one.heads for begin, one in zip(offsets[:-1], follow, strict=True)])
-        taken = np.hstack([_footprints(node), _lasting(node)])
+        taken = np.hstack([_footprints(node), _lasting(node), _ahead(node)])
         used = np.hstack([taken, np.concatenate(_as_wide(shares))])[rows]
         return cls(node, follow, rows, node.codes()[rows], used, taken.shape[1] + len(sharp.open) + tiles[0].shape[1])
 

@@ -119,7 +119,7 @@ def _components(search: Search, structure: Structure, choice: Choice) -> list[Co
         return search.listed[structure, choice]
     parts: list[Component] = []
     # What is asked for may differ where dimensions are alike.
-    twins = search.free and not (choice.given or choice.spread or choice.near)
+    twins = search.free and not (choice.given or choice.spread)
     for dims in search.parts:
         twin = next((part for part in parts if twins and alike(structure, part.dims, dims)), None)
         made = component(structure, dims, choice, search.memo) if twin is None else replace(twin, dims=dims)
@@ -127,7 +127,7 @@ def _components(search: Search, structure: Structure, choice: Choice) -> list[Co
             return []
         parts.append(made)
     rows = sum(len(part) for part in parts)
-    if rows < FEW_LISTED and search.rows_listed + rows < MOST_LISTED and not choice.near:
+    if rows < FEW_LISTED and search.rows_listed + rows < MOST_LISTED:
         search.listed[structure, choice] = parts
         search.rows_listed += rows
     return parts
