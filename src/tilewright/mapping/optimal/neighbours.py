@@ -62,7 +62,7 @@ def _alike(node: Node) -> list[list[Floats]]:
     a step and those further in, or positions."""
     origin = node.origin
     last = origin.structure.tile_items - 1
-    codes = [1.0 * origin.codes(c, numbers) for c, numbers in enumerate(node.numbers)]
+    codes: list[Floats] = [origin.codes(c, rows).astype(float) for c, rows in enumerate(node.numbers)]
     return [[own[:, : last + 1] for own in codes], [own[:, last:] for own in codes], node.shares()]
 
 
