@@ -72,7 +72,7 @@ KEPT_ROWS, FEW_TANGENTS, DEEP = 40_000, 7, 60
 PLUNGES, AT_ONCE = 2, 16
 # Parts that have been told apart without an end, and bounds so far below the best mapping: then a search for a better
 # one pays.
-MUCH_TOLD, FAR = 16, 0.9
+MUCH_TOLD, FAR = 16, 0.75
 MOST_WAITING = 2**30  # bytes of the candidates of all orders of keeps that are kept while they wait
 Queue = list[tuple[float, int, Node | Waiting]]
 RULES = frozenset({"tangent", "candidate", "dominated", "bound"})

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from tilewright.mapping.optimal.optimum import Search
 
 SHARE = 0.1  # of the time and of the bounds that there are
-ROUNDS = 2  # without success
+ROUNDS = 1  # without success
 BETTER = 1 - 1e-6
 
 
 def start_again(search: Search, waiting: Sequence[object], bounds: int) -> None:
     """Look for better mappings in the orders of keeps that wait, the first nodes first: one start in each, and again
-    until some rounds have had nothing better. ``bounds`` are those of the whole search.
+    until a round has had nothing better. ``bounds`` are those of the whole search.
 
     Only where memories exist once per position: others are proven sooner than that pays.
     """
