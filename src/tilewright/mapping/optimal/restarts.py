@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from tilewright.mapping.optimal.optimum import Search
 
 SHARE = 0.1  # of the time and of the bounds that there are
-ROUNDS = 1  # without success
 BETTER = 1 - 1e-6
 
 
@@ -32,7 +31,7 @@ def start_again(search: Search, waiting: Sequence[object], bounds: int) -> None:
     now = monotonic()
     until = float("inf") if search.deadline is None else now + SHARE * (search.deadline - now)
     most, quiet, started = search.nodes + SHARE * bounds, 0, 0
-    while quiet < ROUNDS * len(origins) and search.nodes <= most and monotonic() <= until:
+    while quiet < len(origins) and search.nodes <= most and monotonic() <= until:
         some = [origins[(started + k) % len(origins)] for k in range(min(THREADS, len(origins)))]
         before = search.judge.least
         try:
