@@ -17,7 +17,7 @@ from tilewright.mapping.optimal.early import first_mapping
 from tilewright.mapping.optimal.optimum import Search
 from tilewright.mapping.optimal.realize import mappings
 from tilewright.mapping.optimal.structure import Item
-from tilewright.mapping.optimal.transfer_kernels import LOOPS
+from tilewright.mapping.optimal.transfer_kernels import BESIDE, INNER, LOOPS
 from tilewright.mapping.problem import NestProblem
 from tilewright.workload.nest import LoopNest
 
@@ -58,19 +58,31 @@ def combinations(problem: NestProblem, number: int) -> list[tuple[Node, list[int
     return found
 
 
+def sums_further_out(node: Node, rows: list[int]) -> bool:
+    """Whether what results drain from could stand further out, above loops that it does not use and that nothing else
+    in it tells apart: then another order of keeps has these mappings, and here results are as wide as partial sums."""
+    where = node.origin.where
+    for j in where.next_output[where.next_output >= 0]:
+        own = [table[row, where.at_item[j] :] for table, row in zip(node.tables, rows, strict=True)]
+        inner = max(int(one[INNER]) for one in own)
+        if inner > where.barrier[j] and any(int(one[BESIDE]) & ((1 << j) - (1 << max(inner, 0))) for one in own):
+            return True
+    return False
+
+
 @pytest.mark.parametrize("name", LAYERS)
 def test_rooms_are_never_bounded_above_what_they_are_and_rings_seldom_below(name: str) -> None:
     arch = replace(load_arch("simba"), alignment_bytes=1)
     problem = default_problem(LAYERS[name], arch, arch.layout)
     judged = rings = exact = 0
     for node, rows, chosen in combinations(problem, 100):
-        if not np.isfinite(values(within(node, 10**9), rows)):
+        if not np.isfinite(values(within(node, 10**9), rows)) or sums_further_out(node, rows):
             continue
         judged += 1
         buffers = [operand_buffers(problem, mapping) for mapping in chosen]
         rooms = [scratchpad_bytes(problem, own) for own in buffers]
         assert np.isfinite(values(within(node, min(rooms)), rows))
-        # It is not known to the bound whether partial sums are held in the scratchpad, which makes results wider.
+        # Partial sums are wider in some of the orders of loops.
         known = all(b.bits == problem.bits(b.operand) for own in buffers for b in own)
         if known and min(rooms) == max(rooms) and all(b.ring_axis is not None for b, *_ in buffers):
             rings += 1
