@@ -88,11 +88,11 @@ def dive(search: Search, node: Node) -> float:
     return float(min(value for value, _, _ in finds))
 
 
-def walk_all(search: Search, walks: Sequence[Walk], orders: int = MOST_ORDERS) -> list[Find]:
-    """What some walks find; what may be the best of all is evaluated, in so many orders of loops."""
+def walk_all(search: Search, walks: Sequence[Walk]) -> list[Find]:
+    """What some walks find; what may be the best of all is evaluated."""
     finds: list[Find] = []
     for (node, *_), (rows, value) in zip(walks, side_by_side(lambda one: walk(*one), walks), strict=True):
-        finds.append(noted(search, node, rows, value, orders))
+        finds.append(noted(search, node, rows, value, MOST_ORDERS))
     return finds
 
 
