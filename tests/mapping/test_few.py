@@ -55,7 +55,7 @@ def combinations() -> list[tuple[int, ...]]:
 def test_what_is_left_out_says_nothing(seed: int) -> None:
     logs, coefficients = part(np.random.default_rng(seed))
     whole = coefficients, CONSTANTS, ROLES, SLOPES, SHIFTS
-    kept, stands, base, says, left, least = fewer(columns(logs), STARTS, np.full(9, FIXED), *whole)
+    kept, stands, base, says, left, taken_off, least = fewer(columns(logs), STARTS, np.full(9, FIXED), *whole)
     assert len(kept) <= 6
     assert 5 not in says
     for rows in combinations():
@@ -65,6 +65,7 @@ def test_what_is_left_out_says_nothing(seed: int) -> None:
         assert own[used] == pytest.approx(x[used], abs=1e-9)
         assert objective(x[kept], left) == pytest.approx(objective(x, whole), abs=1e-9)
         assert objective(x, whole) >= least - 1e-9
+    assert taken_off == pytest.approx(np.minimum(CONSTANTS[says], 0.0))
 
 
 def test_groups_of_steps_in_which_something_moves_anyway_are_left_out() -> None:
@@ -74,28 +75,42 @@ def test_groups_of_steps_in_which_something_moves_anyway_are_left_out() -> None:
     logs[:4, 8] = -27.0
     kinds = np.full(9, FIXED)
     kinds[8] = BY_STEPS
-    _, _, _, says, _, _ = fewer(columns(logs), STARTS, kinds, coefficients, CONSTANTS, ROLES, SLOPES, SHIFTS)
+    _, _, _, says, _, _, _ = fewer(columns(logs), STARTS, kinds, coefficients, CONSTANTS, ROLES, SLOPES, SHIFTS)
     assert 1 not in says
     assert 2 in says
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_few_combinations_are_those_of_all_below_a_limit(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    logs, coefficients = part(rng)
-    groups = coefficients, np.maximum(CONSTANTS, 0.0), ROLES, SLOPES, SHIFTS
-    costs = {rows: objective(logs[STARTS[:-1] + rows].sum(axis=0), groups) for rows in combinations()}
-    finite = sorted(cost for cost in costs.values() if np.isfinite(cost))
-    most = finite[len(finite) // 3] + 1e-5
+SHAPES = {"three": (4, 2, 5), "one": (11,), "two": (3, 8), "blocks": (2, 28, 33), "no pairs": (2, 40, 41)}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("seed", range(10))
+def test_few_combinations_are_those_of_all_below_a_limit(seed: int, shape: str) -> None:
+    rng, sizes = np.random.default_rng(seed), SHAPES[shape]
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    logs = rng.integers(0, 4, (starts[-1], 9)) * 0.3
+    _, coefficients = part(rng)
+    coefficients[4] *= 0.3
+    constants = np.where(np.arange(6) == 1, -1.0, np.maximum(CONSTANTS, 0.0))  # something is taken off
+    every = np.array(list(product(*(range(size) for size in sizes))))
+    raised = np.exp(sum(logs[begin + every[:, c]] for c, begin in enumerate(starts[:-1])))
+    sums = raised @ coefficients.T + constants
+    fits = (sums[:, ROLES == ROOM] <= 1 + 1e-9).all(axis=1)
+    assert fits.any()
+    products = sums[:, ROLES == TOTAL].prod(axis=1) * sums[:, ROLES == LONGEST].max(axis=1)
+    costs = np.where(fits, np.log(np.maximum(products, 1e-300)), np.inf)
+    most = np.sort(costs)[min(len(costs) - 1, int(fits.sum()) // 3)] + 1e-5
     # Scores that say less than the objective of every combination.
-    scores = rng.random(11)
-    value = min(cost - scores[STARTS[:-1] + rows].sum() for rows, cost in costs.items())
-    likely = [rows for rows in costs if value + scores[STARTS[:-1] + rows].sum() < most]
-    wanted = {rows for rows, cost in costs.items() if cost < most - 1e-6}
-    found = np.empty((100, 3), np.int64)
-    number = below(scores, STARTS, most, len(likely), columns(logs), groups, value, found)
-    listed = {(int(a), int(b), int(c)) for a, b, c in found[:number]}
+    scores = rng.random(starts[-1])
+    total = sum(scores[begin + every[:, c]] for c, begin in enumerate(starts[:-1]))
+    value = float((costs - total).min())
+    likely = int((value + total < most).sum())
+    wanted = {tuple(rows) for rows in every[costs < most - 1e-6].tolist()}
+    possible = {tuple(rows) for rows in every[costs < most + 1e-6].tolist()}
+    groups = coefficients, constants, ROLES
+    found = np.empty((len(every), len(sizes)), np.int64)
+    number = below(scores, starts, most, likely, columns(logs), groups, value, found)
+    listed = {tuple(rows) for rows in found[:number].tolist()}
     assert len(listed) == number
-    assert wanted <= listed
-    assert all(costs[rows] < most + 1e-6 for rows in listed)
-    assert below(scores, STARTS, most, len(likely) - 1, columns(logs), groups, value, found) == -1
+    assert wanted <= listed <= possible
+    assert below(scores, starts, most, likely - 1, columns(logs), groups, value, found) == -1

@@ -84,6 +84,15 @@ def test_features_of_a_part_stay_below_all_of_its_combinations(machine: str, obj
 @pytest.mark.parametrize("wanted", [TOGETHER, SEGMENTS_FIRST, WINDOWS_FIRST, POSITIONS_FIRST, POSITIONS])
 @pytest.mark.parametrize("machine", ["eyeriss", "simba", "mobile-npu", "tpu"])
 def test_parts_hold_all_that_is_below_a_limit(machine: str, wanted: int) -> None:
+    parts_hold_all(machine, wanted, 50.0)
+
+
+@pytest.mark.parametrize("machine", ["eyeriss", "simba", "mobile-npu", "tpu"])
+def test_parts_of_single_combinations_hold_all_that_is_below_a_limit(machine: str) -> None:
+    parts_hold_all(machine, TOGETHER, 0.0)
+
+
+def parts_hold_all(machine: str, wanted: int, states: float) -> None:
     arch = load_arch(machine)
     rng = np.random.default_rng(12)
     judged = settled = 0
@@ -95,7 +104,7 @@ def test_parts_hold_all_that_is_below_a_limit(machine: str, wanted: int) -> None
             if not np.isfinite(limit):
                 continue
             node = solved(root, limit)[0]
-            parts = [] if node is None else Heads.of(node, led=True).explored(limit, 1.0, 50.0, 2000, wanted).nodes
+            parts = [] if node is None else Heads.of(node, led=True).explored(limit, 1.0, states, 2000, wanted).nodes
             settled += sum(part.case.before is not None for part in parts)
             for rows, cost in zip(chosen, costs, strict=True):
                 if not cost < limit:

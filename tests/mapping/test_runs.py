@@ -1,4 +1,4 @@
-"""Runs of transfers are what they are, and what one order of keeps leaves out another one has."""
+"""Runs of transfers are what they are."""
 
 from __future__ import annotations
 
@@ -12,13 +12,10 @@ from tests.mapping.test_relaxation import LAYER, roots
 from tilewright.arch import load_arch
 from tilewright.mapping.evaluate import evaluate
 from tilewright.mapping.legal import problems
-from tilewright.mapping.mapping import Keep, Mapping
 from tilewright.mapping.nests import conv2d, default_problem, depthwise
-from tilewright.mapping.optimal.branches import told_once
 from tilewright.mapping.optimal.cases import Node
 from tilewright.mapping.optimal.costs import turns_taken
 from tilewright.mapping.optimal.realize import every_mapping
-from tilewright.mapping.optimal.structure import Structure
 from tilewright.mapping.optimal.transfer_kernels import BESIDE, INNER, moved_runs, scratch_of, words_moved
 from tilewright.workload.nest import LoopNest
 
@@ -72,63 +69,3 @@ def test_runs_are_no_more_than_there_are_and_as_many_without_read_backs(machine:
                 equal += runs > real - 0.5
     assert judged > 10
     assert equal >= 0.95 * judged
-
-
-def moved(tiles: dict[str, tuple[int, ...]], one: Structure, other: Structure) -> dict[str, tuple[int, ...]]:
-    """The same tiles at the places of another order of keeps."""
-    found = {}
-    for dim, own in tiles.items():
-        at = {(split.segment, split.axis): tile for split, tile in zip(one.splits(dim), own, strict=True)}
-        chain, tile = [], one.problem.nest.extents[dim]
-        for split in other.splits(dim):
-            tile = at.pop((split.segment, split.axis), tile)
-            chain.append(tile)
-        assert all(left == tile or left in chain for left in at.values())
-        found[dim] = tuple(chain)
-    return found
-
-
-@pytest.mark.parametrize("layer", [STRIDED, LAYER])
-@pytest.mark.parametrize("machine", ["simba", "mobile-npu"])
-def test_what_is_left_out_another_order_of_keeps_has(machine: str, layer: LoopNest) -> None:
-    arch = load_arch(machine)
-    problem = default_problem(layer, arch, arch.layout)
-    place = {operand.name: k for k, operand in enumerate(problem.nest.operands)}
-    rng = np.random.default_rng(4)
-    judged = 0
-    for root in roots(problem, "edp", 12):
-        parts, structure = told_once(root), root.origin.structure
-        # No combination is in two parts.
-        masks = [[np.isin(a, b) for a, b in zip(root.numbers, part.numbers, strict=True)] for part in parts]
-        for _ in range(150):
-            rows = [int(len(numbers) * rng.random()) for numbers in root.numbers]
-            held = sum(all(mask[row] for mask, row in zip(own, rows, strict=True)) for own in masks)
-            assert held <= 1
-            if held:
-                continue
-            judged += 1
-            tiles = root.tiles(rows)
-            pairs = [
-                j
-                for j in range(structure.tile_items - 1)
-                if place[structure.items[j].operand] > place[structure.items[j + 1].operand]
-            ]
-            assert any(same(structure, structure.swapped(j), tiles, j) for j in pairs)
-    assert judged > 30
-
-
-def same(one: Structure, other: Structure, tiles: dict[str, tuple[int, ...]], j: int) -> bool:
-    """Whether every mapping of some tiles is one of the other order, with the j-th keep and the next exchanged."""
-    mine = every_mapping(one, tiles)
-    theirs = set(islice(every_mapping(other, moved(tiles, one, other)), 5000))
-    return all(exchanged(mapping, j) in theirs for mapping in islice(mine, 50))
-
-
-def exchanged(mapping: Mapping, j: int) -> Mapping | None:
-    nodes = list(mapping.nodes)
-    keeps = [k for k, node in enumerate(nodes) if isinstance(node, Keep)]
-    first, second = keeps[j], keeps[j + 1]
-    if second != first + 1:  # a loop stands between them
-        return None
-    nodes[first], nodes[second] = nodes[second], nodes[first]
-    return Mapping(tuple(nodes))

@@ -107,23 +107,29 @@ def _slides(where: Layout, table: Floats, j: int) -> bool:
     return bool(reads or (sliding[:, many:] < moved[:, j + 1 :]).any())
 
 
-def told_once(node: Node) -> list[Node]:
-    """A node without combinations whose mappings another order of keeps has as well, in parts.
+def exchangeable(structure: Structure) -> list[int]:
+    """The items that stand against the nest's order with the next one, and could as well stand in it.
 
-    Two neighbours on the scratchpad without a loop between them, and without one above both that the second does not
-    use, may stand the other way round: the order with the operands in the nest's order is kept.
+    Two neighbours without a loop between them, and without one right above both that the second does not use, may stand
+    the other way round: that other order of keeps has the same mappings, and says the same of them.
     """
-    structure, parts = node.origin.structure, [node]
-    for j in range(structure.tile_items - 1):
-        alike = structure.items[j].memory == structure.items[j + 1].memory
-        if alike and _free(structure, j) and _exchanged(structure, j) and _free(structure.swapped(j), j):
-            parts = [apart for part in parts for apart in _with_loops(part, j)]
-    return parts
+    return [j for j in range(len(structure.items) - 1) if j != structure.tile_items - 1 and _exchangeable(structure, j)]
 
 
-def _free(structure: Structure, j: int) -> bool:
-    """Whether nothing holds the j-th item and the next one in place."""
-    return max(structure.barriers[j : j + 2]) < 0
+def _exchangeable(structure: Structure, j: int) -> bool:
+    if not _exchanged(structure, j):
+        return False
+    held, other = structure.barriers[j : j + 2], structure.swapped(j).barriers[j : j + 2]
+    if j < structure.tile_items:  # on the scratchpad, where nothing may hold them
+        return structure.items[j].memory == structure.items[j + 1].memory and max(held + other) < 0
+    return held == other[::-1]
+
+
+def stand_apart(node: Node, c: int, j: int) -> Any:
+    """Which candidates of a component have a loop between the j-th item and the next one, or one right above both that
+    the second does not use."""
+    table, at = node.tables[c], node.origin.where.at_item[j + 1]
+    return (table[:, at + INNER] == j + 1) | (table[:, at + BESIDE].astype(np.int64) >> j & 1 > 0)
 
 
 def _exchanged(structure: Structure, j: int) -> bool:
@@ -133,23 +139,6 @@ def _exchanged(structure: Structure, j: int) -> bool:
     if place(structure.items[j].operand) <= place(structure.items[j + 1].operand):
         return False
     return structure.swapped(j).axis_places == structure.axis_places
-
-
-def _with_loops(node: Node, j: int) -> list[Node]:
-    """The combinations with a loop between two neighbours, or with one above both that the second does not use."""
-    where, found = node.origin.where, []
-    at = where.at_item[j + 1]
-    above = [table[:, at + BESIDE].astype(np.int64) >> j & 1 for table in node.tables]
-    apart = [(table[:, at + INNER] == j + 1) | (bit > 0) for table, bit in zip(node.tables, above, strict=True)]
-    masks = [np.ones(len(mask), bool) for mask in apart]
-    for c, mask in enumerate(apart):
-        if mask.any():
-            part = node.only([*masks[:c], mask, *masks[c + 1 :]])
-            found.append(part if part.rows == node.rows else replace(part, form=None, tangent=None))
-        if mask.all():
-            break
-        masks[c] = ~mask
-    return found
 
 
 def said_elsewhere(node: Node) -> bool:

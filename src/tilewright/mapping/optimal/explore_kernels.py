@@ -92,6 +92,23 @@ def _opened(order, first, last, used, near, far):
 
 
 @leaf
+def _said_elsewhere(order, first, last, apart):
+    """Whether for some p no candidate of a part is ``apart[:, p]``."""
+    for p in range(apart.shape[1]):
+        some = False
+        for c in range(len(first)):
+            for k in range(first[c], last[c]):
+                some = some or apart[order[k], p]
+                if some:
+                    break
+            if some:
+                break
+        if not some:
+            return True
+    return False
+
+
+@leaf
 def _mirrored(order, first, last, offsets, twins, stamps):
     """Whether both of two components that are alike have the same candidates left."""
     a, b = twins
@@ -177,15 +194,16 @@ def _bounded(
     local, starts, kinds, coefficients, constants, roles, slopes, shifts, prices, point, mix, theta, rounds, steps,
     most,
 ):  # fmt: skip
-    """(bound, scores, features, groups) of a part: ``dual`` of features and groups (coefficients, constants, roles,
-    slopes, shifts) without what says nothing of its own (``fewer_kernels``)."""
-    kept, stands, base, says, groups, least = fewer(
+    """(bound, scores, features, groups) of a part: ``dual`` without what says nothing of its own (``fewer_kernels``);
+    groups are coefficients, constants and roles, without chords."""
+    kept, stands, base, says, groups, taken_off, least = fewer(
         local, starts, kinds, coefficients, constants, roles, slopes, shifts
     )
-    values, start, own = local[kept], point[kept], np.ascontiguousarray(prices[:, says])
-    if least >= most or len(kept) == 0:
-        return least, np.zeros(local.shape[1]), values, groups
     weights, sums, own_roles, own_slopes, own_shifts = groups
+    values, start, own = local[kept], point[kept], np.ascontiguousarray(prices[:, says])
+    exactly = weights, sums + taken_off, own_roles
+    if least >= most or len(kept) == 0:
+        return least, np.zeros(local.shape[1]), values, exactly
     value, scores, slope = dual(
         values, starts, weights, sums, own_roles, own_slopes, own_shifts, own, start, mix, rounds, steps, most
     )
@@ -197,13 +215,13 @@ def _bounded(
         theta[kept[k]] = slope[k]
     for i in range(len(says)):
         prices[0, says[i]], prices[1, says[i]] = own[0, i], own[1, i]
-    return value, scores, values, groups
+    return value, scores, values, exactly
 
 
 @njit(cache=True, nogil=True)
 def explore(
     sharp, offsets, coefficients, constants, roles, slopes, shifts, prices, point, twins, used, codes, most,
-    segments, wanted, small, states, budget, rounds, steps, few, alone, led, ends, table, s, cost,
+    segments, wanted, small, states, budget, rounds, steps, few, alone, led, ends, table, s, cost, apart,
 ):  # fmt: skip
     """Cut a case, bound the parts, drop what cannot stay below ``most``, and again, depth first.
 
@@ -217,6 +235,8 @@ def explore(
     ``alone`` are left, bounded (``few_kernels``: ``led`` and ``ends`` say which rows of ``table`` follow a candidate,
     ``s`` and ``cost`` serve the bound).
 
+    A part without any candidate that is ``apart[:, p]`` is left out, whatever p: another order of keeps has it as well.
+
     Returns (rows, scores, sizes, bounds, turns, alongs, dropped, tangents, priced, done, bounded): parts with at most
     ``small`` combinations, or settled columns and at most ``states`` vectors of tiles (``codes`` number those of the
     rows at every keep), and those not looked at within ``budget`` tangents of few rows (without scores: their bound is
@@ -224,7 +244,7 @@ def explore(
     component, one component after the other. ``priced`` are the rows of all tangents, ``done`` the share of the case
     that is looked into, a half of a part for each half of it.
     """
-    n, total, features, items = len(offsets) - 1, len(sharp.logs), len(sharp.kinds), sharp.segments.shape[1]
+    n, total, features, items = len(offsets) - 1, len(sharp.loops), len(sharp.kinds), sharp.segments.shape[1]
     depth, columns = 256, used.shape[1]
     order = np.arange(total)
     low, high = np.empty((depth, n), np.int64), np.empty((depth, n), np.int64)
@@ -254,7 +274,9 @@ def explore(
         own, point, in_mix = pull[waiting].copy(), starting[waiting].copy(), mixed[waiting]
         own_rows, own_shares = mix_rows[waiting].copy(), mix_shares[waiting].copy()
         bound, weight = above[waiting], weights[waiting]
-        if (first == last).any():  # a mirror image of what is elsewhere
+        if (first == last).any() or _said_elsewhere(
+            order, first, last, apart
+        ):  # or a mirror image of what is elsewhere
             done += weight
             continue
         alive, scored = True, False
@@ -315,10 +337,10 @@ def explore(
         if number >= 0:  # what is in no combination of interest goes
             kept = _only(combinations[:number], order, first, last, scores, marked)
             dropped += count - kept
-            if kept == 0:
-                done += weight
-                continue
             count = _gathered(order, first, last, here, starts)
+        if count == 0 or _said_elsewhere(order, first, last, apart):
+            done += weight
+            continue
         # Where to cut: candidates, turns, windows.
         size = 1.0
         for c in range(n):
@@ -328,10 +350,10 @@ def explore(
             c, f, middle = _opened(order, first, last, used, 0, columns if wanted == TOGETHER else segments)
         different, sliding = 1, -1
         if c < 0 and turn < 0 and wanted != POSITIONS:
-            apart = turns_apart(here, starts, sharp)
-            different = len(apart)
+            ways_to_turn = turns_apart(here, starts, sharp)
+            different = len(ways_to_turn)
             if different == 1:
-                turn = apart[0]
+                turn = ways_to_turn[0]
         slid = c < 0 and different == 1 and segments > 0
         if slid and wanted == WINDOWS_FIRST:
             sliding, ways = windows_apart(here, starts, sharp, along)
@@ -370,7 +392,7 @@ def explore(
                 mixed[waiting], mix_rows[waiting], mix_shares[waiting] = in_mix, own_rows, own_shares
                 weights[waiting] = weight / number
                 if by_turns:
-                    turns[waiting] = apart[k]
+                    turns[waiting] = ways_to_turn[k]
                 else:
                     alongs[waiting, sliding] = ways[k]
                 waiting += 1

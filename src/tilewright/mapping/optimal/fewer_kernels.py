@@ -55,7 +55,7 @@ def _stand_in(f, differs, kept):
 @njit(cache=True, nogil=True)
 def fewer(local, starts, kinds, coefficients, constants, roles, slopes, shifts):
     """(features kept, what each feature is of them, shifts of it, groups kept, their coefficients, constants, roles,
-    slopes and shifts, least).
+    slopes and shifts, what is taken off where no chord stands for it, least).
 
     Feature f of a part, ``local[f]``, is, in all rows of a part together, that of ``kept[stands[f]]`` and ``base[f]``
     (logarithms); just ``base[f]`` where it stands for none (-1), and it is in no group where that is -2. No combination
@@ -123,4 +123,5 @@ def fewer(local, starts, kinds, coefficients, constants, roles, slopes, shifts):
         says[g] = says[g] and (roles[g] != LONGEST or g == at or top[g] > longest)
     left = np.flatnonzero(says)
     own = weights[left], sums[left], roles[left], slopes[left], shifts[left]
-    return kept, stands, base, left, own, least + longest if at >= 0 else least
+    taken_off = np.minimum(constants[left], 0.0)
+    return kept, stands, base, left, own, taken_off, least + longest if at >= 0 else least

@@ -96,7 +96,7 @@ MOST_TOGETHER = 3  # sources of transfers that a feature knows
 class Sharper(NamedTuple):
     """What the features of a ``Relaxed`` case are in a part of it, where less is left open.
 
-    ``logs`` are columns of all candidates, one component after the other. Feature f is, by its ``kinds[f]``,
+    ``logs[k]`` is column k of all candidates, one component after the other. Feature f is, by its ``kinds[f]``,
 
     - always ``columns[f, 0]``;
     - by segment: ``columns[f, s]`` of the segment s which refills item ``items[f]``, the largest of ``segments``;
@@ -178,8 +178,9 @@ class Sharper(NamedTuple):
 
     def only(self, rows: Any) -> Sharper:
         """The same for some rows."""
-        by_row = ("logs", "segments", "inner", "loops", "slides", "beside", "several")
-        return self._replace(**{name: getattr(self, name)[rows] for name in by_row})
+        by_row = ("segments", "inner", "loops", "slides", "beside", "several")
+        own = {name: getattr(self, name)[rows] for name in by_row}
+        return self._replace(logs=np.ascontiguousarray(self.logs[:, rows]), **own)
 
     @property
     def fewer_beside(self) -> Any:
@@ -191,7 +192,8 @@ class Sharper(NamedTuple):
 
     def comparable(self, offsets: Any) -> list[Floats]:
         """Columns of every component: a candidate that is nowhere above another one is not in any part."""
-        lower = np.ones(self.logs.shape[1], bool)
+        logs = self.logs.T
+        lower = np.ones(len(self.logs), bool)
         shares = np.unique(self.apart[self.kinds == BY_SHARE][:, 0])
         lower[shares] = False
         one_less = np.unique(self.widest[self.less[self.less >= 0]])
@@ -199,9 +201,9 @@ class Sharper(NamedTuple):
         # Where windows slide it is the candidate itself that gains by an innermost loop further in.
         windows = -self.inner[:, self.windows.any(axis=0)]
         known = self.segments, self.inner, windows, self.loops, ~self.slides, self.fewer_beside, self.several[:, None]
-        whole = np.hstack([self.logs[:, lower], -self.logs[:, shares], -self.logs[:, one_less], *known])
-        parts = zip(np.split(whole, offsets[1:-1]), np.split(self.logs, offsets[1:-1]), strict=True)
-        return [np.hstack([own, -logs[:, self.along_runs(c)]]) for c, (own, logs) in enumerate(parts)]
+        whole = np.hstack([logs[:, lower], -logs[:, shares], -logs[:, one_less], *known])
+        parts = zip(np.split(whole, offsets[1:-1]), np.split(logs, offsets[1:-1]), strict=True)
+        return [np.hstack([one, -tiles[:, self.along_runs(c)]]) for c, (one, tiles) in enumerate(parts)]
 
     def along_runs(self, c: int) -> Any:
         """The columns of tiles that runs go along a component of."""
@@ -299,9 +301,9 @@ class Columns:
         self, segments: Any, inner: Any, loops: Any, slides: Any, beside: Any, *others: Any, axes: tuple[Any, ...]
     ) -> Sharper:
         width = max(1, len(self.whole))
-        logs = np.zeros((len(segments), width))
+        logs = np.zeros((width, len(segments)))
         for column, parts in enumerate(self.whole):
-            logs[:, column] = np.concatenate(parts)
+            logs[column] = np.concatenate(parts)
         fewer: tuple[Any, ...] = self.less, self.words, self.still_words, self.widest
         counted: tuple[Any, ...] = self.runs, self.filled, self.still_filled, self.when, self.stored, self.lasting
         return Sharper(

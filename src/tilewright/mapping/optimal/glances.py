@@ -56,7 +56,7 @@ def told_apart(
         if better.bound > node.bound + CLOSER:
             return [(better, None)]  # others may be more promising now
         node = better
-    heads = Heads.of(node, led=True)
+    heads = Heads.of(node, led=True, once=free)
     wanted, work = heads.told_first(limit)
     tally.nodes += work
     tangents = TANGENTS if not until else int(max(1.0, min(TANGENTS, (until - monotonic()) * TANGENTS_A_SECOND)))

@@ -21,7 +21,7 @@ from tilewright.mapping.constraints import UNCONSTRAINED, Constraints, applied
 from tilewright.mapping.evaluate import steps_of
 from tilewright.mapping.floor import Kept
 from tilewright.mapping.mapping import Mapping
-from tilewright.mapping.optimal.branches import branches, told_once
+from tilewright.mapping.optimal.branches import branches
 from tilewright.mapping.optimal.builder import Memo
 from tilewright.mapping.optimal.cases import Node, solved
 from tilewright.mapping.optimal.chains import EVEN, EVERY, Choice, Floats, chain_number
@@ -290,8 +290,6 @@ class Search:
     def cases(self, orders: list[Structure], choice: Choice, plunging: bool) -> list[Node]:
         """Orders of keeps with their candidates, in cases; on the way better mappings, if there should be some."""
         nodes = [node for node in self.roots([(one, choice) for one in orders]) if node is not None]
-        if self.free and "tangent" in self.rules:
-            nodes = [part for node in nodes for part in (told_once(node) if node.origin.structure.deep else [node])]
         if plunging:
             self.plunge([node for node in nodes if not node.held])
         return nodes

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tilewright.mapping.optimal.branches import exchangeable, stand_apart
 from tilewright.mapping.optimal.cases import SAME, Node
 from tilewright.mapping.optimal.chains import Floats, IntTable
 from tilewright.mapping.optimal.forms import MIXED, TINY, Relaxed, starts_of
@@ -18,7 +19,7 @@ from tilewright.workload.nest import LoopNest, Operand
 
 ROUNDS, STEPS = 8, 6  # of a tangent of a part: fewer than those of a case
 NODES_A_TANGENT, ROWS_A_NODE = 150, 8  # what a tangent costs, in bounds, and rows that it prices as one bound
-FEW, ALONE = 12_000, 64  # combinations that are looked at one by one, and that are bounded if no more are left
+FEW, ALONE = 30_000, 64  # combinations that are looked at one by one, and that are bounded if no more are left
 FAR_APART, APART = 100.0, 50.0  # more than any logarithm of tiles or positions
 FEW_TANGENTS = 60  # in which positions are told apart, or all else comes no later
 
@@ -135,12 +136,22 @@ def _ahead(node: Node) -> Floats:
     return np.where(loops > 0, APART, 0.0)
 
 
+def _apart(node: Node, c: int, follow: Led, *, once: bool) -> Any:
+    """Whether a head of a component, or what follows it, tells two neighbours apart, for each two that might stand the
+    other way round."""
+    pairs = exchangeable(node.origin.structure) if once else []
+    told = [stand_apart(node, c, j)[follow.rows] for j in pairs]
+    heads = [np.logical_or.reduceat(own, follow.ends[:-1]) for own in told]
+    return np.stack(heads, axis=1) if heads else np.zeros((len(follow.heads), 0), bool)
+
+
 @dataclass(frozen=True, eq=False)
 class Heads:
     """The candidates of a node that are told apart, and those that ``follow`` them; ``rows`` are their numbers, one
     component after the other, ``tiles`` their codes, ``used`` what tells them apart: first, in columns before
     ``segments``, what they take of memories further in, which visits last, above what there are loops, the segments of
-    items' innermost loops and the tiles of one step, then the positions that they take."""
+    items' innermost loops and the tiles of one step, then the positions that they take. What is not ``apart``
+    (``branches.exchangeable``) for any candidate of a part, or what follows it, need not be looked at."""
 
     node: Node
     follow: list[Led]
@@ -148,23 +159,27 @@ class Heads:
     tiles: IntTable
     used: Floats
     segments: int
+    apart: Any
 
     @classmethod
-    def of(cls, node: Node, *, led: bool) -> Heads:
-        """If ``led``, only candidates that no other one of as many positions beats in everything are told apart."""
+    def of(cls, node: Node, *, led: bool, once: bool = False) -> Heads:
+        """If ``led``, only candidates that no other one of as many positions beats in everything are told apart; if
+        ``once``, what another order of keeps says as well is left to that."""
         form = node.form
         assert form is not None
         assert form.sharp is not None
         sharp, offsets = form.sharp, node.offsets
-        segments = np.split(1.0 * sharp.segments[:, sharp.open], offsets[1:-1])
+        inner = np.split(1.0 * sharp.segments[:, sharp.open], offsets[1:-1])
         tiles = _as_wide([node.origin.stepped(c, rows) for c, rows in enumerate(node.numbers)])
-        shares = [np.hstack(own) for own in zip(segments, tiles, node.shares(), strict=True)]
+        shares = [np.hstack(own) for own in zip(inner, tiles, node.shares(), strict=True)]
         each = Led.of if led else Led.alone
         follow = [each(log, share) for log, share in zip(sharp.comparable(offsets), shares, strict=True)]
         rows = np.concatenate([begin + one.heads for begin, one in zip(offsets[:-1], follow, strict=True)])
         taken = np.hstack([_footprints(node), _lasting(node), _ahead(node)])
+        apart = np.concatenate([_apart(node, c, one, once=once) for c, one in enumerate(follow)])
         used = np.hstack([taken, np.concatenate(_as_wide(shares))])[rows]
-        return cls(node, follow, rows, node.codes()[rows], used, taken.shape[1] + len(sharp.open) + tiles[0].shape[1])
+        segments = taken.shape[1] + len(sharp.open) + tiles[0].shape[1]
+        return cls(node, follow, rows, node.codes()[rows], used, segments, apart)
 
     @property
     def starts(self) -> IntTable:
@@ -229,7 +244,7 @@ class Heads:
                 *found.chords, *found.point, self.node.twins(), self.used, self.tiles, most, self.segments, wanted,
                 float(small), float(states), budget, ROUNDS, STEPS, FEW, ALONE, led, ends,
                 self.table, where._replace(before=where.before.copy(), enough=limit),
-                self.node.origin.machine,
+                self.node.origin.machine, self.apart,
             )  # fmt: skip
         return Parts(self, *parts)
 

@@ -139,22 +139,30 @@ def _fill(rows, starts, s, shift, slopes, columns, own, kept, moves, two, out):
     """The features of rows, by where ``_place`` finds them."""
     for f in range(len(s.kinds)):
         kind, j = s.kinds[f], s.items[f]
-        by_segment = kind in (BY_SEGMENT, BY_SHARE)
+        by_segment, by_loops = kind in (BY_SEGMENT, BY_SHARE), kind == BY_LOOPS
         for c in range(len(starts) - 1):
-            more = shift[f] if c == 0 else 0.0
-            for k in range(starts[c], starts[c + 1]):
-                column = s.columns[f, 0]
-                if by_segment:
-                    segment = kept[j, k] if s.plain[f] else own[j, k]
-                    column = s.columns[f, segment] if moves[j, k] else s.still[f, segment]
-                elif kind == BY_LOOPS:
-                    column = s.columns[f, two[j, k]]
-                out[f, k] = s.logs[rows[k], column] + more
+            more, begin, end = shift[f] if c == 0 else 0.0, starts[c], starts[c + 1]
+            column, alike = s.columns[f, 0], True
+            if by_segment or by_loops:
+                place = two[j] if by_loops else (kept[j] if s.plain[f] else own[j])
+                segment, moving = place[begin], by_segment and moves[j, begin]
+                for k in range(begin + 1, end):
+                    alike = alike and place[k] == segment and (by_loops or moves[j, k] == moving)
+                column = s.columns[f, segment] if by_loops or moving else s.still[f, segment]
+                if not alike:
+                    for k in range(begin, end):
+                        column = s.columns[f, place[k]] if by_loops or moves[j, k] else s.still[f, place[k]]
+                        out[f, k] = s.logs[column, rows[k]] + more
+            if alike:
+                for k in range(begin, end):
+                    out[f, k] = s.logs[column, rows[k]] + more
             if kind in (BY_STEPS, BY_REST):
                 for i in range(s.sources.shape[1]):
-                    if slopes[f, i] != 0.0:
-                        for k in range(starts[c], starts[c + 1]):
-                            out[f, k] += slopes[f, i] * s.logs[rows[k], columns[c, f, i]]
+                    slope = slopes[f, i]
+                    if slope != 0.0:
+                        column = columns[c, f, i]
+                        for k in range(begin, end):
+                            out[f, k] += slope * s.logs[column, rows[k]]
         if s.runs[f] >= 0:
             _in_runs(f, rows, starts, s, shift[f], own, moves, out)
 
@@ -184,8 +192,8 @@ def _runs(f, stretched, last, rest, rows, starts, s, shift, own, moves, out, fil
             value = out[f, k]
             if stretched >> c & 1:
                 column = s.filled[f, own[j, k]] if moves[j, k] else s.still_filled[f, own[j, k]]
-                value = s.logs[rows[k], column] + (shift if c == 0 else 0.0)
-            if c == last and s.logs[rows[k], s.widest[j]] >= whole:
+                value = s.logs[column, rows[k]] + (shift if c == 0 else 0.0)
+            if c == last and s.logs[s.widest[j], rows[k]] >= whole:
                 value -= rest
             if fill:
                 out[f, k] = value
@@ -219,7 +227,7 @@ def _stretched(j, rows, starts, s):
         far |= 1 << c
         least, most = np.inf, 0.0
         for k in range(starts[c], starts[c + 1]):
-            tile = s.logs[rows[k], s.widest[j]]
+            tile = s.logs[s.widest[j], rows[k]]
             least, most = min(least, tile), max(most, tile)
         if last >= 0:
             rest += min(most, np.log(extent))
@@ -301,7 +309,7 @@ def _brief(j, rows, starts, s, highest, may_later):
     for c in range(len(starts) - 1):
         least, column = np.inf, s.lasting[j, _most_segment(c, j, highest, may_later)]
         for k in range(starts[c], starts[c + 1]):
-            least = min(least, s.logs[rows[k], column])
+            least = min(least, s.logs[column, rows[k]])
         if least > EQUAL:
             return False
     return True
@@ -327,7 +335,7 @@ def _without_one(j, rows, starts, s, own, moves):
         most = -np.inf
         for k in range(starts[c], starts[c + 1]):
             column = s.words[j, own[j, k]] if moves[j, k] else s.still_words[j, own[j, k]]
-            most = max(most, s.logs[rows[k], s.widest[j]] - s.logs[rows[k], column])
+            most = max(most, s.logs[s.widest[j], rows[k]] - s.logs[column, rows[k]])
         share += most
     return np.log(max(1.0 - np.exp(min(share, 0.0)), TINY))
 
@@ -341,7 +349,7 @@ def _without_started(f, rows, starts, s, highest, may_later, own):
         started, most = s.apart[f, 0, _most_segment(c, k, highest, may_later)], -np.inf
         for at in range(starts[c], starts[c + 1]):
             row = rows[at]
-            most = max(most, s.logs[row, started] - s.logs[row, s.still[f, own[j, at]]])
+            most = max(most, s.logs[started, row] - s.logs[s.still[f, own[j, at]], row])
         share += most
     return np.log(max(1.0 - np.exp(min(share, 0.0)), TINY))
 
@@ -368,7 +376,7 @@ def _without_moving(f, rows, starts, s, highest, may_later, slopes, columns, scr
             columns[c, f, i] = s.apart[f, i, _most_segment(c, j, highest, may_later)]
             few, many = np.inf, -np.inf
             for at in range(starts[c], starts[c + 1]):
-                value = s.logs[rows[at], columns[c, f, i]]
+                value = s.logs[columns[c, f, i], rows[at]]
                 few, many = min(few, value), max(many, value)
             low[i] += few
             high[i] += many
@@ -439,6 +447,6 @@ def _moves_less(row, j, s):
     for f in range(len(s.kinds)):
         if s.kinds[f] == BY_SEGMENT and s.items[f] == j:
             for segment in range(s.columns.shape[1]):
-                if s.logs[row, s.columns[f, segment]] < s.logs[row, s.still[f, segment]] - 1e-12:
+                if s.logs[s.columns[f, segment], row] < s.logs[s.still[f, segment], row] - 1e-12:
                     return True
     return False
