@@ -189,7 +189,10 @@ def test_ctrl_c_before_the_first_row_ends_with_code_6(tilewright, command, inste
     assert not (tmp_path / "t.json").exists()
 
 
-def test_the_first_row_is_finished_after_a_ctrl_c_unless_another_follows(tilewright, command, instead) -> None:
+def test_the_first_row_is_finished_after_a_ctrl_c_unless_another_follows(
+    tilewright, command, instead, monkeypatch
+) -> None:
+    monkeypatch.setattr("tilewright.cli.interrupts.TOGETHER", 0.0)
     instead("fuse", press_ctrl_c_in_a_phase)
     outcome = tilewright(*command, "--strategies", "fuse,pin")
     assert (outcome.code, outcome.err) == (0, "")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from tilewright.cli import interrupts
 from tilewright.mapping.store import stored_map_nest
 
 ARCH = ("--arch", "mobile-npu", "--batch", 1)
@@ -34,3 +36,26 @@ def test_a_first_interrupt_keeps_what_was_found(
         assert timeouts[:2] == [None, None]
         assert set(timeouts[2:]) == {0.0}
         assert tilewright("simulate", tmp_path / "out").code == 0
+
+
+def test_signals_that_come_together_are_one(monkeypatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(interrupts, "monotonic", lambda: now[0])
+    with interrupts.counted_once():
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        now[0] += interrupts.TOGETHER / 2
+        signal.raise_signal(signal.SIGINT)
+        now[0] += interrupts.TOGETHER
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_somebody_elses_handler_stays() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with interrupts.counted_once():
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)

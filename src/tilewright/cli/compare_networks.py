@@ -148,12 +148,16 @@ def _rows(
 def _interrupts() -> Iterator[list[int]]:
     """Every Ctrl-C so far: a strategy takes the first one as its own and hands over the best it has."""
     seen: list[int] = []
+    before = signal.getsignal(signal.SIGINT)
 
-    def note(number: int, _frame: object) -> None:
-        seen.append(number)
-        raise KeyboardInterrupt
+    def note(number: int, frame: FrameType | None) -> None:
+        try:
+            (before if callable(before) else signal.default_int_handler)(number, frame)
+        except KeyboardInterrupt:
+            seen.append(number)
+            raise
 
-    before = signal.signal(signal.SIGINT, note)
+    signal.signal(signal.SIGINT, note)
     try:
         yield seen
     finally:

@@ -12,6 +12,7 @@ from typing import ParamSpec
 import typer
 
 from tilewright.cli import text
+from tilewright.cli.interrupts import counted_once
 from tilewright.errors import InputError, LimitError, TilewrightError
 
 P = ParamSpec("P")
@@ -32,8 +33,9 @@ def guarded(verb: Callable[P, None]) -> Callable[P, None]:
     @functools.wraps(verb)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            verb(*args, **kwargs)
-            sys.stdout.flush()
+            with counted_once():
+                verb(*args, **kwargs)
+                sys.stdout.flush()
         except typer.Exit:
             raise
         except TilewrightError as error:
