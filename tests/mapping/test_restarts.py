@@ -18,6 +18,7 @@ from tilewright.mapping.optimal.cases import Node
 from tilewright.mapping.optimal.chains import EVEN
 from tilewright.mapping.optimal.neighbours import improved
 from tilewright.mapping.optimal.optimum import Search
+from tilewright.mapping.optimal.orders import Queue
 from tilewright.mapping.optimal.restarts import start_again
 from tilewright.mapping.optimal.walks import walk
 from tilewright.mapping.problem import NestProblem
@@ -30,10 +31,10 @@ def problem_on(name: str, nest: LoopNest) -> NestProblem:
     return default_problem(nest, arch, arch.layout)
 
 
-def listed(search: Search, orders: int) -> list[Node]:
+def listed(search: Search, orders: int) -> Queue:
     """Some orders of keeps with their candidates."""
     nodes = [search.root(order, search.allowed(EVEN)) for order in search.structures[:orders]]
-    return [node for node in nodes if node is not None]
+    return [(node.bound, k, node) for k, node in enumerate(nodes) if node is not None]
 
 
 def test_new_starts_find_better_mappings_than_the_first() -> None:
@@ -44,6 +45,10 @@ def test_new_starts_find_better_mappings_than_the_first() -> None:
         before = search.judge.least
         start_again(search, listed(search, 3), BOUNDS["long"])
         assert search.judge.least < before
+        queue = listed(search, 3)
+        known = search.nodes
+        start_again(search, queue, BOUNDS["long"])  # once is enough
+        assert search.nodes == known
     one, two = (search.judge for search in searches)
     assert one.best == two.best
     assert one.best is not None
@@ -59,7 +64,7 @@ def test_a_search_for_a_proof_starts_again(monkeypatch: pytest.MonkeyPatch, told
     monkeypatch.setattr(optimum, "MUCH_TOLD", told)
     monkeypatch.setattr(optimum, "FAR", far)
     map_nest(problem_on("eyeriss", gemm(17, 13, 11)), "edp", timeout=10)
-    assert asked == [BOUNDS["proof"]]
+    assert set(asked) == {BOUNDS["proof"]}
 
 
 def test_new_starts_satisfy_constraints() -> None:
@@ -79,15 +84,16 @@ def test_new_starts_leave_time_for_a_proof() -> None:
     problem = problem_on("simba", depthwise(G=4, Y=5, X=5, R=3, S=3, pad=1))
     search = Search(problem, "edp", MAX_STEPS, deadline=monotonic() + 1000)
     search.run(0)
-    nodes, before = listed(search, 4), search.nodes
-    start_again(search, nodes, 0)
+    queue, before = listed(search, 4), search.nodes
+    start_again(search, queue, 0)
     assert search.nodes > before  # the two that were begun
     once = search.nodes - before
-    start_again(search, nodes, int(20 * once / restarts.SHARE))
+    search.started_again = False
+    start_again(search, queue, int(20 * once / restarts.SHARE))
     assert search.nodes - before <= 24 * once
     search.deadline = monotonic() - 1
-    before = search.nodes
-    start_again(search, nodes, BOUNDS["long"])
+    before, search.started_again = search.nodes, False
+    start_again(search, queue, BOUNDS["long"])
     assert search.nodes == before
 
 
@@ -121,7 +127,8 @@ def test_no_neighbour_is_better_than_an_improved_combination(machine: str) -> No
 
     search = Search(problem_on(machine, conv2d(K=3, C=2, Y=3, X=3, R=2, S=2)), "edp", MAX_STEPS)
     search.run(0)
-    node = listed(search, 1)[0]
+    _, _, node = listed(search, 1)[0]
+    assert isinstance(node, Node)
     rows, value = walk(node, 50, 3)
     found = improved(node.guessing, rows, value)
     assert found.value <= value

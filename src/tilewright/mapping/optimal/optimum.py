@@ -51,12 +51,13 @@ from tilewright.mapping.optimal.glances import (
 )
 from tilewright.mapping.optimal.judge import Judge, Proof
 from tilewright.mapping.optimal.lattice import least_in_trees, shortest_paths
-from tilewright.mapping.optimal.orders import Orders, Waiting
+from tilewright.mapping.optimal.orders import Orders, Queue, Waiting
 from tilewright.mapping.optimal.parts import explored
 from tilewright.mapping.optimal.profiles import Profiles
 from tilewright.mapping.optimal.realize import every_mapping, mappings
-from tilewright.mapping.optimal.restarts import start_again
+from tilewright.mapping.optimal.restarts import FAR, MUCH_TOLD, start_again
 from tilewright.mapping.optimal.roots import TANGENTS, Tally, least_of, root
+from tilewright.mapping.optimal.rungs import climbed
 from tilewright.mapping.optimal.structure import Structure
 from tilewright.mapping.optimal.threads import MANY, THREADS, side_by_side
 from tilewright.mapping.problem import NestProblem, Within
@@ -70,11 +71,7 @@ SMALL, SMALLER, EASY = 500_000, 2_000, 50  # combinations, and bounds that are f
 TRIAL = 50_000  # bounds of a sweep
 KEPT_ROWS, FEW_TANGENTS, DEEP = 40_000, 7, 60
 PLUNGES, AT_ONCE = 2, 16
-# Parts that have been told apart without an end, and bounds so far below the best mapping: then a search for a better
-# one pays.
-MUCH_TOLD, FAR = 16, 0.75
 MOST_WAITING = 2**30  # bytes of the candidates of all orders of keeps that are kept while they wait
-Queue = list[tuple[float, int, Node | Waiting]]
 RULES = frozenset({"tangent", "candidate", "dominated", "bound"})
 
 
@@ -122,6 +119,7 @@ class Search:
         # The least bound of what had too many steps, and whether candidates never give way to others of more steps.
         self.too_long, self.careful = np.inf, objective != "traffic"
         self.progress: Progress | None = None
+        self.cap, self.started_again = np.inf, False  # of what is looked for (``rungs``)
 
     def again(self, objective: str | Within, deadline: float | None) -> Search:
         """A search for another objective that knows what this one has listed, and evaluates nothing twice."""
@@ -135,6 +133,11 @@ class Search:
         if self.judge.best is None:
             raise
         self.deadline, self.interrupted = monotonic(), True
+
+    @property
+    def limit(self) -> float:
+        """What a bound has to stay below to be of interest."""
+        return min(self.judge.limit(), self.cap)
 
     @property
     def spent(self) -> bool:
@@ -232,7 +235,7 @@ class Search:
                 return Proof(-np.inf, "nothing")
             self.tell(f"orders of keeps, {looked_at} so far", budget)
             looked_at += len(pair)
-            hopeful = [one for one in pair if least_of(self, one) < self.judge.limit()]
+            hopeful = [one for one in pair if least_of(self, one) < self.limit]
             self.pruned["candidate"] += len(pair) - len(hopeful)
             cases = self.cases(hopeful, choice, plunges > 0)
             plunges -= len(pair)
@@ -241,17 +244,24 @@ class Search:
                 room -= own[0].origin.bytes if own else 0
                 if room < 0 and own:
                     least = min(case.bound for case in own)
-                    heappush(queue, (least, next(self.number), Waiting(structure, least)))
+                    heappush(queue, (least, next(self.number), Waiting(structure, choice, least)))
                     continue
                 for case in own:
                     self.put(queue, case)
-        told, again = 0, False
+        if queue and queue[0][0] < np.log(FAR * self.limit):
+            start_again(self, queue, budget)
+        self.emptied(climbed(self, queue, proof, budget), proof, budget)
+        self.finish(proof, budget)
+        return proof
+
+    def emptied(self, queue: Queue, proof: Proof, budget: int) -> None:
+        """Look into all nodes of a queue, until nothing below the limit is left or time is up."""
+        told = 0
         while queue:
-            if not again and (told >= MUCH_TOLD or queue[0][0] < np.log(FAR * self.judge.limit())):
-                start_again(self, [node for _, _, node in sorted(queue, key=lambda one: one[:2])], budget)
-                again = True
+            if told >= MUCH_TOLD:
+                start_again(self, queue, budget)
             bound, _, node = heappop(queue)
-            if bound >= np.log(self.judge.limit()):
+            if bound >= np.log(self.limit):
                 self.pruned["tangent"] += 1 + len(queue)
                 break
             if self.spent or self.nodes >= budget:
@@ -260,7 +270,7 @@ class Search:
             if self.progress is not None:
                 self.progress(f"at most {100 * (self.judge.least / np.exp(bound) - 1):.1f}% off", self.nodes, budget)
             if isinstance(node, Waiting):
-                for case in self.cases([node.structure], choice, plunging=False):
+                for case in self.cases([node.structure], node.choice, plunging=False):
                     self.put(queue, case)
                 continue
             nodes, unknown = self.batch(node, queue), self.open(node)
@@ -272,15 +282,13 @@ class Search:
                 parts = nodes
             for part in parts:
                 self.put(queue, part)
-        self.finish(proof, budget)
-        return proof
 
     def finish(self, proof: Proof, budget: int) -> None:
         """Evaluate what is left of combinations with more orders of loops than were tried at once: now that the best
         mapping is known, most need no other look."""
         for value, structure, chosen in sorted(proof.left, key=lambda one: one[0]):
             for mapping in every_mapping(structure, chosen):
-                if value >= self.judge.limit():
+                if value >= self.limit:
                     return
                 if self.spent or self.nodes >= budget:
                     proof.bound = min(proof.bound, value)
@@ -304,7 +312,7 @@ class Search:
 
         What shortest paths rule out is gone. What has a better bound now comes back whole: others may promise more.
         """
-        limit, small = self.judge.limit(), self.small
+        limit, small = self.limit, self.small
         until = self.deadline if "bound" in self.rules else 0.0
         free = self.free
         found = self.learning(
@@ -320,11 +328,11 @@ class Search:
                 hopeful.append((seen.values[0], len(left) - 1, seen.rows[0]))
         before = self.nodes
         for value, k, rows in sorted(hopeful, key=lambda one: one[0]):
-            if value >= self.judge.limit() or self.dipped + self.nodes - before > DIPPED * self.nodes:
+            if value >= self.limit or self.dipped + self.nodes - before > DIPPED * self.nodes:
                 break
             self.try_leaf(left[k], rows, Proof(0.0, "few"), value, DIP_ORDERS)
         self.dipped += self.nodes - before
-        return [part for part in left if part.bound < np.log(self.judge.limit())]
+        return [part for part in left if part.bound < np.log(self.limit)]
 
     def batch(self, node: Node, queue: Queue) -> list[Node]:
         """The nodes to be looked at together with one: the next ones in the queue, if as much is known of them."""
@@ -342,7 +350,7 @@ class Search:
 
     def closed(self, nodes: list[Node], proof: Proof, budget: int) -> list[Node]:
         """The same for nodes whose positions are told apart: most of several end after a glance."""
-        nodes, limit = [node.dressed for node in nodes], self.judge.limit()
+        nodes, limit = [node.dressed for node in nodes], self.limit
         if len(nodes) == 1:
             return self.looked_into(nodes, proof, budget)
 
@@ -351,7 +359,7 @@ class Search:
         left: list[Node] = []
         for node, seen in zip(nodes, found, strict=True):
             for part, rows, value in () if seen is None else seen:
-                if value >= self.judge.limit() or self.spent:
+                if value >= self.limit or self.spent:
                     break
                 self.try_leaf(part, rows, proof, value)
             if seen is None or self.spent:
@@ -363,7 +371,7 @@ class Search:
         cuts = self.cut_all(nodes, TANGENTS)
         left: list[Node] = []
         for node, parts in zip(nodes, cuts, strict=True):
-            if node.bound >= np.log(self.judge.limit()):
+            if node.bound >= np.log(self.limit):
                 continue
             if self.spent:
                 left += [node] if parts is None else parts
@@ -379,7 +387,7 @@ class Search:
         """The same for a node that is small enough."""
         single = node.size <= 1 or "tangent" not in self.rules
         rest = self.sweep(node, proof, budget if single else TRIAL)
-        if rest >= self.judge.limit():
+        if rest >= self.limit:
             return []
         if single:
             proof.bound = min(proof.bound, float(np.exp(node.bound)))
@@ -442,7 +450,7 @@ class Search:
         whole = node if node.tangent is not None else self.bounded(node, tally)
         if whole is None:
             return []
-        parts = explored(whole, self.judge.limit(), max(1.0, small), states, tangents)
+        parts = explored(whole, self.limit, max(1.0, small), states, tangents)
         tally.take(parts.work, parts.dropped)
         return parts.nodes
 
@@ -453,7 +461,7 @@ class Search:
 
     def bounded(self, node: Node, tally: Tally) -> Node | None:
         """The node with its bound, or None if nothing in it is of interest."""
-        better, dropped, work = solved(node, self.judge.limit())
+        better, dropped, work = solved(node, self.limit)
         tally.take(work // 2 + 100, dropped)
         return better
 
@@ -498,7 +506,7 @@ class Search:
             children = branches(case)
             # Most cases end at once; the others are cut.
             left = self.sweep_one(case, proof, GLIMPSE if children else budget)
-            if left < self.judge.limit() and children:
+            if left < self.limit and children:
                 waiting += children
             else:
                 rest = min(rest, left)
@@ -514,17 +522,17 @@ class Search:
             if self.deadline is not None:
                 allowed = min(allowed, max(1000, int((self.deadline - monotonic()) * NODES_A_SECOND)))
             if few:
-                found = least_in_trees(node, self.judge.limit(), most, allowed)
+                found = least_in_trees(node, self.limit, most, allowed)
                 self.sweeps, self.swept = self.sweeps + 1, self.swept + found.work
             else:
-                found = shortest_paths(node, self.judge.limit(), most, allowed, None, self.profiles.cuts(node))
+                found = shortest_paths(node, self.limit, most, allowed, None, self.profiles.cuts(node))
             rest = found.rest
             self.nodes += found.work
             spent += found.work
             self.pruned["bound"] += found.cut
             before, left_out = self.judge.evaluated, self.pruned["bound"]
             for rows, value in zip(found.rows, found.values, strict=True):
-                if not value < self.judge.limit():
+                if not value < self.limit:
                     break
                 if (chosen := tuple(rows.tolist())) in tried:
                     continue
@@ -534,7 +542,7 @@ class Search:
                 tried.add(chosen)
                 self.try_leaf(node, rows, proof, value)
             spent += NODES_AN_EVALUATION * (self.judge.evaluated - before)
-            if rest >= self.judge.limit() or self.spent or most >= MOST_LEAVES or spent >= budget:
+            if rest >= self.limit or self.spent or most >= MOST_LEAVES or spent >= budget:
                 return rest
             self.profiles.learn(node.origin, found.asked)
             gone = bool(found.asked) or (self.pruned["bound"] > left_out and self.judge.evaluated == before)
@@ -556,14 +564,14 @@ class Search:
             rows = starts + chosen
             value = min(bound(rows, table, turn, node.origin.machine, scratch)[0] for turn in turns)
             self.nodes += len(turns)
-            if value < self.judge.limit():
+            if value < self.limit:
                 self.try_leaf(node, rows - starts, proof, value)
         return float("inf")
 
     def try_leaf(self, node: Node, rows: Any, proof: Proof, value: float, orders: int = MOST_ORDERS) -> None:
         """Evaluate the mappings of one combination; what may be left of it goes into the proof's bound."""
         chosen = node.tiles(rows)
-        if "bound" in self.rules and ruled_out(node, rows, self.judge.limit(), self.profiles):
+        if "bound" in self.rules and ruled_out(node, rows, self.limit, self.profiles):
             self.pruned["bound"] += 1
             return
         (first,), _ = mappings(node.origin.structure, chosen, 1)

@@ -8,6 +8,8 @@ from functools import cached_property
 from random import Random
 
 from tilewright.mapping.constraints import Constraints, keeps_allowed
+from tilewright.mapping.optimal.cases import Node
+from tilewright.mapping.optimal.chains import Choice
 from tilewright.mapping.optimal.structure import Item, Structure, drawn, structure_number, structures, unspread
 from tilewright.mapping.problem import NestProblem
 
@@ -65,4 +67,8 @@ class Waiting:
     turn comes. No combination of them goes below ``exp(bound)``."""
 
     structure: Structure
+    choice: Choice
     bound: float
+
+
+Queue = list[tuple[float, int, Node | Waiting]]  # bounds (logarithms), numbers that tell equal ones apart

@@ -3,7 +3,6 @@ finds."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -11,22 +10,29 @@ from tilewright.mapping.optimal.assumed import Case
 from tilewright.mapping.optimal.cases import Node, Origin
 from tilewright.mapping.optimal.early import DIP_ORDERS, GLANCE, noted
 from tilewright.mapping.optimal.neighbours import Improved, improved
+from tilewright.mapping.optimal.orders import Queue
 from tilewright.mapping.optimal.threads import THREADS, side_by_side
 from tilewright.mapping.optimal.walks import walk
 
 if TYPE_CHECKING:
     from tilewright.mapping.optimal.optimum import Search
 
+# Parts that have been told apart without an end, and bounds so far below the best mapping: then new starts pay.
+MUCH_TOLD, FAR = 16, 0.75
 SHARE = 0.1  # of the time and of the bounds that there are
 BETTER = 1 - 1e-6
 
 
-def start_again(search: Search, waiting: Sequence[object], bounds: int) -> None:
-    """Look for better mappings in the orders of keeps that wait, the first nodes first: one start in each, and again
-    until a round has had nothing better. ``bounds`` are those of the whole search.
+def start_again(search: Search, queue: Queue, bounds: int) -> None:
+    """Look for better mappings in the orders of keeps that wait in a queue, the first nodes first: one start in each,
+    and again until a round has had nothing better; once in a search. ``bounds`` are those of all of it.
 
     Only where memories exist once per position: others are proven sooner than that pays.
     """
+    if search.started_again:
+        return
+    search.started_again = True
+    waiting = [node for _, _, node in sorted(queue, key=lambda one: one[:2])]
     origins = list(dict.fromkeys(node.origin for node in waiting if isinstance(node, Node) and node.held))
     now = monotonic()
     until = float("inf") if search.deadline is None else now + SHARE * (search.deadline - now)

@@ -72,9 +72,9 @@ def root(search: Search, structure: Structure, choice: Choice, tally: Tally) -> 
     if comparable and early:  # few are left where bytes alone count
         node = _without_dominated(search, node, parts, tally)
     if "candidate" in search.rules:
-        node = _without_hopeless(node, search.judge.limit(), tally)
+        node = _without_hopeless(node, search.limit, tally)
     if node is not None and "tangent" in search.rules:
-        node, dropped, work = solved(node, search.judge.limit())
+        node, dropped, work = solved(node, search.limit)
         tally.take(work // 2 + 100, dropped)
     if node is not None and comparable and not early and node.rows < DOMINATED:
         node = _without_dominated(search, node, parts, tally)
@@ -104,7 +104,7 @@ def least_of(search: Search, structure: Structure) -> float:
 
 def _hopeful(search: Search, choice: Choice) -> Choice:
     """Without chains that take longer to compute than anything that is of interest."""
-    limit = search.judge.limit()
+    limit = search.limit
     if "candidate" not in search.rules or search.objective in ("energy", "traffic") or not np.isfinite(limit):
         return choice
     if isinstance(search.objective, Within):
