@@ -10,6 +10,7 @@ import numpy as np
 from tilewright.mapping.optimal.cases import Node
 from tilewright.mapping.optimal.judge import Proof
 from tilewright.mapping.optimal.orders import Queue
+from tilewright.mapping.problem import Within
 
 if TYPE_CHECKING:
     from tilewright.mapping.optimal.optimum import Search
@@ -24,9 +25,11 @@ def climbed(search: Search, queue: Queue, proof: Proof, budget: int) -> Queue:
     A lower limit drops more at once and makes chords tighter: what lies far below the best takes a fraction of the
     tangents that it takes with the best as limit, and of a search that ends early more is known. Where a rung finds a
     mapping below its cap it goes on with that as limit, and then nothing is left.
-    Only where memories exist once per position: others are proven sooner than that pays.
+    Only where memories exist once per position: others are proven sooner than that pays. Not in a corner of a front: all
+    that matters there is whether it is empty.
     """
-    if not any(isinstance(node, Node) and node.held for _, _, node in queue):
+    held = any(isinstance(node, Node) and node.held for _, _, node in queue)
+    if isinstance(search.objective, Within) or not held:
         return queue
     while (cap := _next(search, queue)) < np.inf:
         own = _copied(queue)
