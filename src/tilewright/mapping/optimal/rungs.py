@@ -25,8 +25,8 @@ def climbed(search: Search, queue: Queue, proof: Proof, budget: int) -> Queue:
     A lower limit drops more at once and makes chords tighter: what lies far below the best takes a fraction of the
     tangents that it takes with the best as limit, and of a search that ends early more is known. Where a rung finds a
     mapping below its cap it goes on with that as limit, and then nothing is left.
-    Only where memories exist once per position: others are proven sooner than that pays. Not in a corner of a front: all
-    that matters there is whether it is empty.
+    Only where memories exist once per position: others are proven sooner than that pays. Not in a corner of a front:
+    there all that matters is whether it is empty.
     """
     held = any(isinstance(node, Node) and node.held for _, _, node in queue)
     if isinstance(search.objective, Within) or not held:
