@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from tests.mapping.test_restarts import problem_on
 
-from tilewright import load_arch
-from tilewright.mapping.nests import conv2d, default_problem, depthwise, gemm
+from tilewright.mapping.nests import conv2d, depthwise, gemm
 from tilewright.mapping.optimal import optimum, rungs
 from tilewright.mapping.optimal.judge import Proof
 from tilewright.mapping.optimal.optimum import Search
 from tilewright.mapping.optimal.orders import Queue
 from tilewright.mapping.problem import NestProblem
 from tilewright.mapping.search import MAX_STEPS
-from tilewright.workload.nest import LoopNest
 
 NESTS = {
     "conv": conv2d(K=8, C=4, Y=7, X=5, R=3, S=3, pad=1),
@@ -20,11 +19,6 @@ NESTS = {
     "gemm": gemm(17, 13, 11),
 }
 ENOUGH = 10**9
-
-
-def problem_on(name: str, nest: LoopNest) -> NestProblem:
-    arch = load_arch(name)
-    return default_problem(nest, arch, arch.layout)
 
 
 def without_first_mappings(monkeypatch: pytest.MonkeyPatch) -> None:

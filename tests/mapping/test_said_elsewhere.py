@@ -7,26 +7,20 @@ from itertools import islice
 import numpy as np
 import pytest
 from tests.mapping.test_relaxation import LAYER, POINTWISE, roots, values
+from tests.mapping.test_restarts import problem_on
 
-from tilewright.arch import load_arch
 from tilewright.mapping.mapping import Keep, Mapping
-from tilewright.mapping.nests import conv2d, default_problem, depthwise
+from tilewright.mapping.nests import conv2d, depthwise
 from tilewright.mapping.optimal.branches import exchangeable, stand_apart
 from tilewright.mapping.optimal.cases import Node, solved
 from tilewright.mapping.optimal.explore_kernels import SEGMENTS_FIRST, TOGETHER
 from tilewright.mapping.optimal.parts import Heads
 from tilewright.mapping.optimal.realize import every_mapping
 from tilewright.mapping.optimal.structure import Structure
-from tilewright.mapping.problem import NestProblem
 from tilewright.workload.nest import LoopNest
 
 TINY = conv2d(K=4, C=3, Y=3, X=1, R=2, S=1)
 STRIDED = depthwise(G=12, Y=6, X=6, R=3, S=3, stride=2, pad=1)
-
-
-def problem_of(machine: str, layer: LoopNest) -> NestProblem:
-    arch = load_arch(machine)
-    return default_problem(layer, arch, arch.layout)
 
 
 def moved(tiles: dict[str, tuple[int, ...]], one: Structure, other: Structure) -> dict[str, tuple[int, ...]]:
@@ -83,7 +77,7 @@ def together(node: Node, j: int, rng: np.random.Generator) -> list[int] | None:
 @pytest.mark.parametrize("layer", [STRIDED, LAYER, POINTWISE])
 @pytest.mark.parametrize("machine", ["simba", "eyeriss", "mobile-npu"])
 def test_another_order_of_keeps_has_the_same_mappings_and_bounds(machine: str, layer: LoopNest) -> None:
-    nodes = {root.origin.structure: root for root in roots(problem_of(machine, layer), "edp", 30)}
+    nodes = {root.origin.structure: root for root in roots(problem_on(machine, layer), "edp", 30)}
     rng = np.random.default_rng(4)
     judged, items = 0, set()
     for structure, root in nodes.items():
@@ -117,7 +111,7 @@ def said_elsewhere(node: Node, rows: list[int]) -> bool:
 def test_parts_leave_out_nothing_that_no_other_order_has(machine: str, wanted: int) -> None:
     rng = np.random.default_rng(12)
     judged = left_out = 0
-    for root in roots(problem_of(machine, TINY), "edp", 30)[::3]:
+    for root in roots(problem_on(machine, TINY), "edp", 30)[::3]:
         if not exchangeable(root.origin.structure):
             continue
         chosen = [[int(len(numbers) * rng.random() ** 2) for numbers in root.numbers] for _ in range(300)]

@@ -117,12 +117,17 @@ def exchangeable(structure: Structure) -> list[int]:
 
 
 def _exchangeable(structure: Structure, j: int) -> bool:
-    if not _exchanged(structure, j):
+    place = [operand.name for operand in structure.problem.nest.operands].index
+    one, two = structure.items[j : j + 2]
+    if place(one.operand) <= place(two.operand):
         return False
-    held, other = structure.barriers[j : j + 2], structure.swapped(j).barriers[j : j + 2]
+    other = structure.swapped(j)
+    held, there = structure.barriers[j : j + 2], other.barriers[j : j + 2]
+    if other.axis_places != structure.axis_places:
+        return False
     if j < structure.tile_items:  # on the scratchpad, where nothing may hold them
-        return structure.items[j].memory == structure.items[j + 1].memory and max(held + other) < 0
-    return held == other[::-1]
+        return one.memory == two.memory and max(held + there) < 0
+    return held == there[::-1]
 
 
 def stand_apart(node: Node, c: int, j: int) -> Any:
@@ -130,30 +135,6 @@ def stand_apart(node: Node, c: int, j: int) -> Any:
     the second does not use."""
     table, at = node.tables[c], node.origin.where.at_item[j + 1]
     return (table[:, at + INNER] == j + 1) | (table[:, at + BESIDE].astype(np.int64) >> j & 1 > 0)
-
-
-def _exchanged(structure: Structure, j: int) -> bool:
-    """Whether the j-th item and the next one stand against the nest's order, and could stand in it: then the order of
-    keeps that has them so says the same of what does not tell them apart."""
-    place = [operand.name for operand in structure.problem.nest.operands].index
-    if place(structure.items[j].operand) <= place(structure.items[j + 1].operand):
-        return False
-    return structure.swapped(j).axis_places == structure.axis_places
-
-
-def said_elsewhere(node: Node) -> bool:
-    """Whether two neighbours without any loop between them, nor above the first, stand the other way round in another
-    order: the same mappings. The one with the operands in the nest's order is kept."""
-    structure, inner = node.origin.structure, node.case.inner
-    barriers = structure.barriers
-    for j in range(len(structure.items) - 1):
-        first, second = inner[j], inner[j + 1]
-        if first is None or second is None:
-            continue
-        empty = first < min(j, barriers[j] + 1) and second < min(j + 1, barriers[j + 1] + 1)
-        if empty and _exchanged(structure, j):
-            return True
-    return False
 
 
 def _by_run(node: Node) -> list[Node]:

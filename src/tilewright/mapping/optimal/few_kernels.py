@@ -109,13 +109,12 @@ def _pair_number(scores, starts, order, near, far, most):
 
 @njit(cache=True, nogil=True)
 def _pairs(scores, starts, order, near, far, most):
-    """(pairs, sums): the rows of two components with scores of less than ``most`` in all, the least first; if they are
-    one component, each row with itself."""
+    """(pairs, sums): the rows of two components with scores of less than ``most`` in all, the least first, no more than
+    ``MOST_PAIRS``; if they are one component, each row with itself."""
     if near == far:
         rows = order[starts[far] : starts[far + 1]]
         return np.stack((rows, rows), axis=1), scores[rows]
-    number, held = _pair_number(scores, starts, order, near, far, most), 0
-    pairs, sums = np.empty((number, 2), np.int64), np.empty(number)
+    pairs, sums, held = np.empty((MOST_PAIRS, 2), np.int64), np.empty(MOST_PAIRS), 0
     for i in range(starts[near], starts[near + 1]):
         for k in range(starts[far], starts[far + 1]):
             total = scores[order[i]] + scores[order[k]]
@@ -123,7 +122,7 @@ def _pairs(scores, starts, order, near, far, most):
                 break
             pairs[held, 0], pairs[held, 1], sums[held] = order[i], order[k], total
             held += 1
-    ascending = np.argsort(sums)
+    ascending = np.argsort(sums[:held])
     return pairs[ascending], sums[ascending]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tilewright.mapping.optimal.bound_kernels import bound
-from tilewright.mapping.optimal.branches import branches, said_elsewhere
+from tilewright.mapping.optimal.branches import branches
 from tilewright.mapping.optimal.cases import Node, solved
 from tilewright.mapping.optimal.costs import OBJECTIVE_CODES, WITHIN, turns_taken
 from tilewright.mapping.optimal.early import DIP_LEAVES
@@ -69,8 +69,6 @@ def told_apart(
     for part in (parts.node(int(k)) for k in np.flatnonzero(left)):
         if over(until):  # thousands of parts would take seconds, and nothing would come of them
             return [(node.above(float(parts.bounds[left].min())), None)]
-        if free and part.held and said_elsewhere(part):
-            continue
         if not part.apart or part.states() > MANY_STATES:
             found.append((part, None))
             continue

@@ -119,7 +119,7 @@ class Search:
         # The least bound of what had too many steps, and whether candidates never give way to others of more steps.
         self.too_long, self.careful = np.inf, objective != "traffic"
         self.progress: Progress | None = None
-        self.cap, self.started_again = np.inf, False  # of what is looked for (``rungs``)
+        self.cap, self.started_again = np.inf, False  # nothing above it is looked for (``rungs``); see ``restarts``
 
     def again(self, objective: str | Within, deadline: float | None) -> Search:
         """A search for another objective that knows what this one has listed, and evaluates nothing twice."""

@@ -136,13 +136,12 @@ def _ahead(node: Node) -> Floats:
     return np.where(loops > 0, APART, 0.0)
 
 
-def _apart(node: Node, c: int, follow: Led, *, once: bool) -> Any:
-    """Whether a head of a component, or what follows it, tells two neighbours apart, for each two that might stand the
-    other way round."""
-    pairs = exchangeable(node.origin.structure) if once else []
-    told = [stand_apart(node, c, j)[follow.rows] for j in pairs]
-    heads = [np.logical_or.reduceat(own, follow.ends[:-1]) for own in told]
-    return np.stack(heads, axis=1) if heads else np.zeros((len(follow.heads), 0), bool)
+def _apart(node: Node, c: int, follow: Led, exchanged: list[int]) -> Any:
+    """Whether a head of a component, or what follows it, tells an item from the next one, a column for each item."""
+    told = np.zeros((len(follow.heads), len(exchanged)), bool)
+    for k, j in enumerate(exchanged):
+        told[:, k] = np.logical_or.reduceat(stand_apart(node, c, j)[follow.rows], follow.ends[:-1])
+    return told
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,7 +175,8 @@ class Heads:
         follow = [each(log, share) for log, share in zip(sharp.comparable(offsets), shares, strict=True)]
         rows = np.concatenate([begin + one.heads for begin, one in zip(offsets[:-1], follow, strict=True)])
         taken = np.hstack([_footprints(node), _lasting(node), _ahead(node)])
-        apart = np.concatenate([_apart(node, c, one, once=once) for c, one in enumerate(follow)])
+        exchanged = exchangeable(node.origin.structure) if once else []
+        apart = np.concatenate([_apart(node, c, one, exchanged) for c, one in enumerate(follow)])
         used = np.hstack([taken, np.concatenate(_as_wide(shares))])[rows]
         segments = taken.shape[1] + len(sharp.open) + tiles[0].shape[1]
         return cls(node, follow, rows, node.codes()[rows], used, segments, apart)

@@ -59,9 +59,7 @@ def _next(search: Search, queue: Queue) -> float:
 
 def _copied(queue: Queue) -> Queue:
     """The queue with nodes whose bounds are found anew, with another limit."""
-    found: Queue = [(bound, number, node.bare if isinstance(node, Node) else node) for bound, number, node in queue]
-    heapify(found)
-    return found
+    return [(bound, number, node.bare if isinstance(node, Node) else node) for bound, number, node in queue]
 
 
 def _raised(queue: Queue, least: float) -> Queue:
